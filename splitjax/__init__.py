@@ -1,0 +1,18 @@
+"""Split learning in JAX, and how much of the private labels crosses the cut."""
+
+from splitjax import attacks as attacks
+from splitjax import data as data
+from splitjax import models as models
+from splitjax.split import Exchange as Exchange
+from splitjax.split import Protection as Protection
+from splitjax.split import SplitModel as SplitModel
+
+__version__ = '0.1.0'
+__all__ = [
+  'Exchange',
+  'Protection',
+  'SplitModel',
+  'attacks',
+  'data',
+  'models',
+]

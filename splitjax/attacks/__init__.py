@@ -1,0 +1,19 @@
+"""Attack kernels: arrays in, arrays out; jitted, and safe under vmap."""
+
+from splitjax.attacks.clustering import ClusterResult as ClusterResult
+from splitjax.attacks.clustering import cluster_labels as cluster_labels
+from splitjax.attacks.distance import nearest_labels as nearest_labels
+from splitjax.attacks.lloyd import KMeansResult as KMeansResult
+from splitjax.attacks.lloyd import kmeans as kmeans
+from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
+from splitjax.attacks.similarity import unit_normalize as unit_normalize
+
+__all__ = [
+  'ClusterResult',
+  'KMeansResult',
+  'cluster_labels',
+  'kmeans',
+  'kmeans_plus_plus',
+  'nearest_labels',
+  'unit_normalize',
+]

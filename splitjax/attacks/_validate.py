@@ -1,0 +1,51 @@
+"""Checks of arguments at trace time; each message names the argument."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+
+def matrices(**arrays: jax.Array) -> None:
+  """Checks that all are real matrices `[rows, D]` of one width `D >= 1`."""
+  width_of = None
+  for name, array in arrays.items():
+    shape, dtype = jnp.shape(array), jnp.result_type(array)
+    if len(shape) != 2 or shape[1] < 1:
+      raise ValueError(f'{name} must have shape [rows, D], got {shape}.')
+    if not jnp.issubdtype(dtype, jnp.floating):
+      raise ValueError(f'{name} must be of a floating type, got {dtype}.')
+    if width_of is None:
+      width_of = (name, shape[1])
+    elif shape[1] != width_of[1]:
+      raise ValueError(
+        f'{name} must be as wide as {width_of[0]} ({width_of[1]}), got '
+        f'{shape[1]}.'
+      )
+
+
+def labels_of(name: str, labels: jax.Array, vectors: jax.Array) -> None:
+  """Checks that there is one integer label for each row of `vectors`."""
+  shape, dtype = jnp.shape(labels), jnp.result_type(labels)
+  if shape != jnp.shape(vectors)[:1] or shape == (0,):
+    raise ValueError(
+      f'{name} must have shape {jnp.shape(vectors)[:1]}, one label a vector '
+      f'and at least one, got {shape}.'
+    )
+  if not jnp.issubdtype(dtype, jnp.integer):
+    raise ValueError(f'{name} must be integers, got {dtype}.')
+
+
+def choice(name: str, value: object, accepted: Sequence[str]) -> None:
+  """Checks that a value is one of those accepted."""
+  if value not in accepted:
+    raise ValueError(f'{name} must be one of {accepted}, got {value!r}.')
+
+
+def count(
+  name: str, value: int, *, at_least: int = 1, at_most: int | None = None
+) -> None:
+  """Checks that an integer lies between bounds."""
+  if value < at_least or (at_most is not None and value > at_most):
+    upper = '' if at_most is None else f' and at most {at_most}'
+    raise ValueError(f'{name} must be at least {at_least}{upper}, got {value}.')

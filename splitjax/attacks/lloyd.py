@@ -1,0 +1,211 @@
+"""K-means: Lloyd's iterations and the k-means++ start.
+
+In shape descriptions `N` is the number of points, `D` their width, `K` the
+number of clusters. Nothing of size `N x K x D` is ever built.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from splitjax.attacks import _validate
+from splitjax.attacks import similarity
+
+
+class KMeansResult(NamedTuple):
+  """What K-means found.
+
+  Attributes:
+    centroids: `[K, D]`, float32 or wider.
+    assignments: the nearest centroid of each point, the first where several
+      are equally near, `[N]`.
+    inertia: the sum of squared distances to the nearest centroid, a scalar.
+    num_iters: Lloyd iterations run, a scalar.
+    converged: whether it stopped before `max_iters` ran out, a scalar.
+  """
+
+  centroids: jax.Array
+  assignments: jax.Array
+  inertia: jax.Array
+  num_iters: jax.Array
+  converged: jax.Array
+
+
+@functools.partial(jax.jit, static_argnames='max_iters')
+def kmeans(
+  points: jax.Array,
+  init_centroids: jax.Array,
+  *,
+  max_iters: int = 100,
+  tol: float = 1e-4,
+) -> KMeansResult:
+  """Clusters points by Lloyd's iterations from given centroids.
+
+  Stops when no assignment changes, or when the centroids together moved less
+  than `tol` times the mean variance of the features (squared distances), as
+  scikit-learn does. A cluster that loses all its points keeps its centroid.
+  Under `jax.vmap` over `init_centroids` alone the points are read once for all.
+
+  Args:
+    points: `[N, D]`, `N >= K`; bfloat16 is accumulated in float32.
+    init_centroids: `[K, D]`.
+    max_iters: most iterations to run, at least 1.
+    tol: relative tolerance; 0 runs until no assignment changes.
+
+  Returns:
+    A `KMeansResult`.
+
+  Raises:
+    ValueError: at trace time, if a shape, type or number is not as above.
+  """
+  _validate.matrices(points=points, init_centroids=init_centroids)
+  _validate.count(
+    'the number of init_centroids',
+    len(init_centroids),
+    at_most=len(points),
+  )
+  _validate.count('max_iters', max_iters)
+  return lloyd(points, init_centroids, max_iters=max_iters, tol=tol)
+
+
+def lloyd(
+  points: jax.Array,
+  init_centroids: jax.Array,
+  *,
+  max_iters: int,
+  tol: float | jax.Array,
+) -> KMeansResult:
+  """`kmeans` without its checks, to be called under a jit of the caller's."""
+  init_centroids = similarity.to_accumulator(init_centroids)
+  dtype = init_centroids.dtype
+  origin = jnp.mean(points, axis=0, dtype=dtype)
+  spread = jnp.mean((points.astype(dtype) - origin[None]) ** 2)
+  assign = lambda centroids: jnp.argmax(
+    similarity.closeness(points, centroids, origin), axis=1
+  )
+
+  def cond_fn(carry):
+    _, _, num_iters, converged = carry
+    return (num_iters < max_iters) & ~converged
+
+  def body_fn(carry):
+    centroids, old_assignments, num_iters, _ = carry
+    assignments = assign(centroids)
+    new_centroids = _cluster_means(points, assignments, centroids)
+    moved = jnp.sum((new_centroids - centroids) ** 2)
+    settled = jnp.all(assignments == old_assignments)
+    converged = settled | (moved <= tol * spread)
+    return new_centroids, assignments, num_iters + 1, converged
+
+  nowhere = jnp.full(len(points), -1, dtype=jnp.int32)
+  centroids, _, num_iters, converged = jax.lax.while_loop(
+    cond_fn, body_fn, (init_centroids, nowhere, 0, False)
+  )
+  assignments = assign(centroids)
+  return KMeansResult(
+    centroids=centroids,
+    assignments=assignments,
+    inertia=jnp.sum((points.astype(dtype) - centroids[assignments]) ** 2),
+    num_iters=num_iters,
+    converged=converged,
+  )
+
+
+def _cluster_means(points, assignments, centroids):
+  """The mean of each cluster's points; an empty cluster keeps its centroid."""
+  like = jax.ShapeDtypeStruct(centroids.shape, centroids.dtype)
+  sums = jax.lax.platform_dependent(
+    points,
+    assignments,
+    cpu=functools.partial(_sums_by_segment, like=like),
+    default=functools.partial(_sums_by_product, like=like),
+  )
+  sizes = jnp.zeros(len(centroids), sums.dtype).at[assignments].add(1)[:, None]
+  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
+
+
+def _sums_by_segment(points, assignments, *, like):
+  """Adds each point to its cluster's sum: the least work, for a CPU."""
+
+  # Vmapped over assignments, XLA would copy the points for each of them.
+  @jax.custom_batching.sequential_vmap
+  def sums_fn(points, assignments):
+    sums = jnp.zeros(like.shape, like.dtype)
+    return sums.at[assignments].add(points.astype(like.dtype))
+
+  return sums_fn(points, assignments)
+
+
+def _sums_by_product(points, assignments, *, like):
+  """The same as one matrix product, for devices where adding by index waits."""
+  clusters = jnp.arange(like.shape[0])[:, None]
+  members = (assignments[None] == clusters).astype(points.dtype)  # [K, N]
+  return jnp.dot(
+    members,
+    points,
+    precision=jax.lax.Precision.HIGHEST,
+    preferred_element_type=like.dtype,
+  )
+
+
+@functools.partial(jax.jit, static_argnames='num_clusters')
+def kmeans_plus_plus(
+  key: jax.Array, points: jax.Array, *, num_clusters: int
+) -> jax.Array:
+  """Draws starting centroids that are spread over the points.
+
+  The greedy k-means++ that scikit-learn uses: each next centroid is the best
+  of `2 + log(K)` points drawn with probability proportional to the squared
+  distance to the nearest centroid so far (Arthur and Vassilvitskii, 2007).
+  Where all points coincide with a centroid, the draw is uniform.
+
+  Args:
+    key: the random key.
+    points: `[N, D]`.
+    num_clusters: `K`, between 1 and `N`.
+
+  Returns:
+    Centroids `[K, D]`, rows of `points`, float32 or wider.
+
+  Raises:
+    ValueError: at trace time, if a shape, type or number is not as above.
+  """
+  _validate.matrices(points=points)
+  _validate.count('num_clusters', num_clusters, at_most=len(points))
+  return spread_centroids(key, points, num_clusters=num_clusters)
+
+
+def spread_centroids(
+  key: jax.Array, points: jax.Array, *, num_clusters: int
+) -> jax.Array:
+  """`kmeans_plus_plus` without its checks, under a jit of the caller's."""
+  num_points = len(points)
+  num_candidates = 2 + int(math.log(num_clusters))
+  dtype = jnp.promote_types(points.dtype, jnp.float32)
+  origin = jnp.mean(points, axis=0, dtype=dtype)
+  halves = jnp.sum((points.astype(dtype) - origin[None]) ** 2, axis=1) / 2
+
+  def sq_distances(rows):  # [L] -> [N, L]
+    close = similarity.closeness(points, points[rows].astype(dtype), origin)
+    far = 2 * jnp.maximum(halves[:, None] - close, 0)
+    return far.at[rows, jnp.arange(len(rows))].set(0)
+
+  def next_fn(nearest, draws):  # Squared distances so far [N], uniforms [L].
+    cumulated = jnp.cumsum(nearest)
+    thresholds = draws * cumulated[-1]
+    by_distance = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
+    uniform = (draws * num_points).astype(by_distance.dtype)
+    candidates = jnp.where(cumulated[-1] > 0, by_distance, uniform)
+    candidates = jnp.minimum(candidates, num_points - 1)
+    reached = jnp.minimum(nearest[:, None], sq_distances(candidates))
+    best = jnp.argmin(jnp.sum(reached, axis=0))
+    return reached[:, best], candidates[best]
+
+  draws = jax.random.uniform(key, (num_clusters, num_candidates), dtype)
+  first = (draws[0, :1] * num_points).astype(jnp.int32)
+  _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
+  rows = jnp.concatenate([first, others.astype(first.dtype)])
+  return points[rows].astype(dtype)

@@ -1,0 +1,43 @@
+"""Real data sets that come with scikit-learn: nothing to download."""
+
+from sklearn import datasets
+
+from splitjax.data import dataset
+
+
+def load_digits(*, seed: int) -> dataset.Dataset:
+  """1,797 handwritten digits as 8x8 images, ten classes.
+
+  Args:
+    seed: of the split into training and test part.
+
+  Returns:
+    Inputs `[N, 8, 8, 1]`.
+  """
+  bunch = datasets.load_digits()
+  return dataset.split_and_standardize(
+    'digits',
+    bunch.images[..., None],
+    bunch.target,
+    tuple(str(name) for name in bunch.target_names),
+    seed=seed,
+  )
+
+
+def load_breast_cancer(*, seed: int) -> dataset.Dataset:
+  """569 tumours described by 30 numbers, malignant (0) or benign (1).
+
+  Args:
+    seed: of the split into training and test part.
+
+  Returns:
+    Inputs `[N, 30]`.
+  """
+  bunch = datasets.load_breast_cancer()
+  return dataset.split_and_standardize(
+    'breast_cancer',
+    bunch.data,
+    bunch.target,
+    tuple(str(name) for name in bunch.target_names),
+    seed=seed,
+  )

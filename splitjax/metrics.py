@@ -1,0 +1,190 @@
+"""Predictions and truth to numbers, with chance levels and intervals.
+
+The only place that sees both. Runs once, on the host, in NumPy and float64.
+All figures are read off confusion matrices `[..., C, C]` (rows: truth, columns:
+prediction), whose leading axes are trials.
+"""
+
+import numpy as np
+from scipy import optimize
+
+
+def confusion_matrices(
+  predictions: np.ndarray,
+  truth: np.ndarray,
+  scored: np.ndarray | None = None,
+  *,
+  num_classes: int,
+) -> np.ndarray:
+  """Counts how often each class is taken for each.
+
+  Args:
+    predictions: classes, `[..., N]`.
+    truth: classes, of a shape that broadcasts with `predictions`.
+    scored: which rows count, likewise; all by default.
+    num_classes: `C`.
+
+  Returns:
+    Counts `[..., C, C]`; rows are the truth.
+
+  Raises:
+    ValueError: if a class is out of range, or a trial has nothing scored.
+  """
+  predictions = np.asarray(predictions)
+  truth = np.broadcast_to(truth, predictions.shape)
+  scored = np.broadcast_to(True if scored is None else scored, truth.shape)
+  for name, value in (('predictions', predictions), ('truth', truth)):
+    if value.size and not 0 <= value.min() <= value.max() < num_classes:
+      raise ValueError(
+        f'{name} must lie between 0 and {num_classes - 1}, got '
+        f'{value.min()} to {value.max()}.'
+      )
+  if not scored.any(axis=-1).all():
+    raise ValueError('every trial must have at least one scored sample.')
+  trials = predictions.shape[:-1]
+  num_cells = num_classes * num_classes
+  cells = truth.astype(np.int64) * num_classes + predictions
+  offsets = num_cells * np.arange(np.prod(trials, dtype=int))
+  cells = cells.reshape(len(offsets), -1) + offsets[:, None]
+  counts = np.bincount(
+    cells[scored.reshape(cells.shape)], minlength=num_cells * len(offsets)
+  )
+  return counts.reshape(*trials, num_classes, num_classes)
+
+
+def accuracy(confusion: np.ndarray) -> np.ndarray:
+  """The share of samples that are taken for what they are, `[...]`."""
+  return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+  """The mean recall of the classes that occur in the truth, `[...]`."""
+  sizes = confusion.sum(-1)
+  hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+  recalls = hits / np.maximum(sizes, 1)
+  return recalls.sum(-1) / (sizes > 0).sum(-1)
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray:
+  """The mean F1 of the classes that occur in truth or prediction, `[...]`."""
+  hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+  sizes = confusion.sum(-1) + confusion.sum(-2)
+  scores = 2 * hits / np.where(sizes > 0, sizes, 1)
+  return scores.sum(-1) / (sizes > 0).sum(-1)
+
+
+def ari(confusion: np.ndarray) -> np.ndarray:
+  """The adjusted Rand index: how well the groups agree, whatever their names.
+
+  1 for equal partitions, 0 in expectation for unrelated ones (Hubert and
+  Arabie, 1985).
+
+  Args:
+    confusion: `[..., C, C]`.
+
+  Returns:
+    `[...]`.
+  """
+  pairs = lambda counts: counts * (counts - 1) / 2
+  confusion = np.asarray(confusion, dtype=np.float64)
+  together = pairs(confusion).sum((-2, -1))
+  in_truth = pairs(confusion.sum(-1)).sum(-1)
+  in_prediction = pairs(confusion.sum(-2)).sum(-1)
+  total = pairs(confusion.sum((-2, -1)))
+  expected = in_truth * in_prediction / np.where(total > 0, total, 1)
+  span = (in_truth + in_prediction) / 2 - expected
+  # No span: both are one group, or both all singletons, and so are equal.
+  return np.where(
+    span > 0, (together - expected) / np.where(span > 0, span, 1), 1.0
+  )
+
+
+def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
+  """Accuracy if the groups were named with all true labels: a bound.
+
+  No attack reaches it: what lies between it and the accuracy was lost in
+  deciding which group is which class, not in grouping.
+
+  Args:
+    confusion: `[..., C, C]`.
+
+  Returns:
+    `[...]`.
+  """
+  flat = confusion.reshape(-1, *confusion.shape[-2:])
+  best = [
+    matrix[optimize.linear_sum_assignment(matrix, maximize=True)].sum()
+    for matrix in flat
+  ]
+  return np.reshape(best, confusion.shape[:-2]) / confusion.sum((-2, -1))
+
+
+def measure_all(confusion: np.ndarray) -> dict[str, np.ndarray]:
+  """Every measure by its name, each `[...]`."""
+  fns = (accuracy, balanced_accuracy, macro_f1, ari, oracle_accuracy)
+  return {fn.__name__: fn(confusion) for fn in fns}
+
+
+def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
+  """What guessing each class equally often gives, each `[...]`.
+
+  Args:
+    confusion: of any answers on the same samples, `[..., C, C]`.
+
+  Returns:
+    The measures that are read off expected counts; how groups agree by chance
+    is not.
+  """
+  sizes = confusion.sum(-1, keepdims=True)
+  expected = np.broadcast_to(sizes / confusion.shape[-1], confusion.shape)
+  fns = (accuracy, balanced_accuracy, macro_f1)
+  return {fn.__name__: fn(expected) for fn in fns}
+
+
+def majority_confusion(confusion: np.ndarray) -> np.ndarray:
+  """What guessing the largest class always gives.
+
+  Args:
+    confusion: of an attack on the same samples, `[..., C, C]`.
+
+  Returns:
+    Counts `[..., C, C]`.
+  """
+  sizes = confusion.sum(-1)
+  largest = np.eye(confusion.shape[-1])[sizes.argmax(-1)]  # [..., C]
+  return sizes[..., :, None] * largest[..., None, :]
+
+
+def bootstrap_interval(
+  values: np.ndarray,
+  *,
+  level: float = 0.95,
+  num_resamples: int = 2000,
+  seed: int = 0,
+) -> tuple[float, float]:
+  """A percentile bootstrap interval of the mean over trials.
+
+  Trials of one seed share a trained model, so seeds are resampled first and
+  then the draws within each: the interval covers both sources of chance.
+
+  Args:
+    values: one figure a trial, `[S, R]`: seeds, auxiliary draws.
+    level: of the interval.
+    num_resamples: bootstrap resamples.
+    seed: of the resampling.
+
+  Returns:
+    The lower and the upper end; NaN where a single trial says nothing.
+  """
+  values = np.asarray(values, dtype=np.float64)
+  if values.ndim != 2 or not values.size:
+    raise ValueError(f'values must have shape [S, R], got {values.shape}.')
+  if values.size == 1:
+    return float('nan'), float('nan')
+  num_seeds, num_draws = values.shape
+  rng = np.random.default_rng(seed)
+  seeds = rng.integers(num_seeds, size=(num_resamples, num_seeds, 1))
+  draws = rng.integers(num_draws, size=(num_resamples, num_seeds, num_draws))
+  means = values[seeds, draws].mean((1, 2))
+  low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+  return float(low), float(high)

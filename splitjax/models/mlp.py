@@ -1,0 +1,30 @@
+"""A multilayer perceptron with the paper's head of three linear layers."""
+
+from collections.abc import Sequence
+
+from flax import linen as nn
+
+from splitjax import split
+from splitjax.models import layers
+
+
+def mlp(
+  num_classes: int, *, hidden_sizes: Sequence[int] = (64, 64, 64)
+) -> tuple[split.Layer, ...]:
+  """The layers of the perceptron.
+
+  `flatten`, then a linear layer and ReLU for each hidden size, then three
+  linear layers without activation, as in the networks of Liu et al. (TIFS 2024,
+  https://arxiv.org/abs/2203.05222). The cut before the head is at
+  `1 + 2 * len(hidden_sizes)`.
+
+  Args:
+    num_classes: width of the logits.
+    hidden_sizes: widths of the hidden layers; the head is as wide as the last.
+
+  Returns:
+    The layers, for `[B, ...]` of any shape.
+  """
+  hidden = [x for size in hidden_sizes for x in (nn.Dense(size), nn.relu)]
+  head = [nn.Dense(size) for size in (*hidden_sizes[-1:] * 2, num_classes)]
+  return (layers.flatten, *hidden, *head)

@@ -1,0 +1,292 @@
+"""Training a split model: pure functions of a key and of hyperparameters.
+
+Nothing here is jitted: the caller composes (`jax.jit(jax.vmap(...))` over keys,
+learning rates or defense strengths) and compiles once. In shape descriptions
+`N` is the number of samples, `B` the batch size, `T` the steps of an epoch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from splitjax import split
+
+PyTree = Any
+RecordFn = Callable[[tuple[split.Exchange, ...]], PyTree]
+
+
+class TrainState(NamedTuple):
+  """What the parties hold between steps, each a tuple over parts."""
+
+  params: tuple[PyTree, ...]
+  state: tuple[PyTree, ...]
+  opt_state: tuple[PyTree, ...]
+
+
+class EpochLog(NamedTuple):
+  """What happened in one pass over the data, in the order it happened.
+
+  Attributes:
+    positions: which row of the data each sample was, `[N]`.
+    steps: the step at which each sample was used, from 0, `[N]`.
+    losses: the mean loss of each step, `[T]`.
+    recorded: what `record_fn` kept of each sample; leaves `[N, ...]`.
+  """
+
+  positions: jax.Array
+  steps: jax.Array
+  losses: jax.Array
+  recorded: PyTree
+
+
+def init(
+  key: jax.Array,
+  inputs: jax.Array,
+  *,
+  model: split.SplitModel,
+  optimizers: Sequence[optax.GradientTransformation],
+) -> TrainState:
+  """Draws a model and starts one optimizer for each part.
+
+  Args:
+    key: the random key.
+    inputs: example inputs `[B, ...]`; only their shape and type matter.
+    model: the split model.
+    optimizers: one for each part.
+
+  Returns:
+    The state before the first step.
+  """
+  params, state = model.init(key, inputs)
+  opt_state = tuple(
+    optimizer.init(part_params)
+    for optimizer, part_params in zip(optimizers, params, strict=True)
+  )
+  return TrainState(params, state, opt_state)
+
+
+def train_step(
+  key: jax.Array,
+  train_state: TrainState,
+  inputs: jax.Array,
+  labels: jax.Array,
+  *,
+  optimizers: Sequence[optax.GradientTransformation],
+  **split_kwargs,
+) -> tuple[TrainState, split.SplitGrads]:
+  """One step of the protocol, after which every part updates itself.
+
+  Args:
+    key: the step's key.
+    train_state: the state before the step.
+    inputs: `[B, ...]`.
+    labels: `[B]`.
+    optimizers: one for each part.
+    **split_kwargs: the keyword arguments of `split.split_grads`.
+
+  Returns:
+    The state after the step, and what the step computed.
+  """
+  result = split.split_grads(
+    key,
+    train_state.params,
+    train_state.state,
+    inputs,
+    labels,
+    **split_kwargs,
+  )
+  params, opt_state = [], []
+  for optimizer, grads, part_opt_state, part_params in zip(
+    optimizers,
+    result.grads,
+    train_state.opt_state,
+    train_state.params,
+    strict=True,
+  ):
+    updates, part_opt_state = optimizer.update(
+      grads, part_opt_state, part_params
+    )
+    params.append(optax.apply_updates(part_params, updates))
+    opt_state.append(part_opt_state)
+  new_state = TrainState(tuple(params), result.state, tuple(opt_state))
+  return new_state, result
+
+
+def train_epoch(
+  key: jax.Array,
+  train_state: TrainState,
+  inputs: jax.Array,
+  labels: jax.Array,
+  *,
+  batch_size: int,
+  record_fn: RecordFn | None = None,
+  **step_kwargs,
+) -> tuple[TrainState, EpochLog]:
+  """One pass over the data in a random order.
+
+  A last batch that is not full is one more, smaller step: no sample is lost
+  and none is padded, so that batch statistics are exact.
+
+  Args:
+    key: the epoch's key: order of the data, dropout and protection.
+    train_state: the state before the epoch.
+    inputs: `[N, ...]`.
+    labels: `[N]`.
+    batch_size: samples a step, at most `N`.
+    record_fn: what to keep of a step's exchanges (one for each cut); leaves
+      `[B, ...]`. Nothing is kept by default.
+    **step_kwargs: the keyword arguments of `train_step`.
+
+  Returns:
+    The state after the epoch, and its log.
+
+  Raises:
+    ValueError: if the batch is not between 1 and `N`.
+  """
+  num_samples = len(labels)
+  if not 1 <= batch_size <= num_samples:
+    raise ValueError(
+      f'batch_size must be between 1 and the {num_samples} samples, got '
+      f'{batch_size=}.'
+    )
+  key_order, key_steps = jax.random.split(key)
+  positions = jax.random.permutation(key_order, num_samples)
+
+  def step(train_state, step_input):
+    index, batch = step_input
+    train_state, result = train_step(
+      jax.random.fold_in(key_steps, index),
+      train_state,
+      inputs[batch],
+      labels[batch],
+      **step_kwargs,
+    )
+    kept = None if record_fn is None else record_fn(result.exchanges)
+    return train_state, (result.loss, kept)
+
+  num_full, rest = divmod(num_samples, batch_size)
+  full = positions[: num_full * batch_size].reshape(num_full, batch_size)
+  train_state, (losses, recorded) = jax.lax.scan(
+    step, train_state, (jnp.arange(num_full), full)
+  )
+  recorded = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
+  if rest:
+    train_state, (loss, kept) = step(
+      train_state, (num_full, positions[num_full * batch_size :])
+    )
+    losses = jnp.append(losses, loss)
+    recorded = jax.tree.map(lambda *xs: jnp.concatenate(xs), recorded, kept)
+  steps = jnp.arange(num_samples) // batch_size
+  return train_state, EpochLog(positions, steps, losses, recorded)
+
+
+def init_key(key: jax.Array) -> jax.Array:
+  """The key from which the run that `key` started draws its model."""
+  return jax.random.split(key)[0]
+
+
+def epoch_key(key: jax.Array, epoch: jax.Array | int) -> jax.Array:
+  """The key of an epoch of the run that `key` started."""
+  return jax.random.fold_in(jax.random.split(key)[1], epoch)
+
+
+def train(
+  key: jax.Array,
+  inputs: jax.Array,
+  labels: jax.Array,
+  *,
+  num_epochs: int,
+  batch_size: int,
+  record_fn: RecordFn | None = None,
+  optimizers: Sequence[optax.GradientTransformation],
+  model: split.SplitModel,
+  **step_kwargs,
+) -> tuple[TrainState, EpochLog, jax.Array]:
+  """A whole run, from initialisation; `jax.vmap` it over keys.
+
+  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)`.
+
+  Args:
+    key: the run's key.
+    inputs: `[N, ...]`.
+    labels: `[N]`.
+    num_epochs: passes over the data, at least one.
+    batch_size: samples a step.
+    record_fn: what to keep of the first pass; see `train_epoch`.
+    optimizers: one for each part.
+    model: the split model.
+    **step_kwargs: further keyword arguments of `train_step`.
+
+  Returns:
+    The trained state, the log of the first pass, and the losses
+    `[num_epochs, T]`.
+  """
+  kwargs = dict(
+    step_kwargs, batch_size=batch_size, optimizers=optimizers, model=model
+  )
+  train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
+  train_state, log = train_epoch(
+    epoch_key(key, 0),
+    train_state,
+    inputs,
+    labels,
+    record_fn=record_fn,
+    **kwargs,
+  )
+
+  def epoch_fn(train_state, epoch):
+    train_state, epoch_log = train_epoch(
+      epoch_key(key, epoch), train_state, inputs, labels, **kwargs
+    )
+    return train_state, epoch_log.losses
+
+  train_state, later = jax.lax.scan(
+    epoch_fn, train_state, jnp.arange(1, num_epochs)
+  )
+  losses = jnp.concatenate([log.losses[None], later])
+  return train_state, log, losses
+
+
+class Pass(NamedTuple):
+  """What a model in evaluation mode makes of inputs.
+
+  Attributes:
+    smashed: the output of the first part, `[N, ...]`.
+    predictions: the most likely classes, `[N]`.
+  """
+
+  smashed: jax.Array
+  predictions: jax.Array
+
+
+def evaluate(
+  train_state: TrainState,
+  inputs: jax.Array,
+  *,
+  model: split.SplitModel,
+  batch_size: int = 1024,
+) -> Pass:
+  """Sends inputs through a model without training it.
+
+  Args:
+    train_state: the model's parameters and state.
+    inputs: `[N, ...]`.
+    model: the split model.
+    batch_size: samples at a time.
+
+  Returns:
+    What crosses the first cut, and the predictions.
+  """
+  params, state = train_state.params, train_state.state
+
+  def one_fn(x):
+    smashed, _ = model.apply_part(0, params[0], state[0], x[None])
+    logits = smashed
+    for part in range(1, len(params)):
+      logits, _ = model.apply_part(part, params[part], state[part], logits)
+    return Pass(smashed[0], jnp.argmax(logits[0]))
+
+  return jax.lax.map(one_fn, inputs, batch_size=min(batch_size, len(inputs)))
