@@ -1,0 +1,65 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from splitjax import attacks
+from splitjax import evaluation
+from splitjax import recording
+
+
+def _view(seed, num_draws=3):
+  rng = np.random.default_rng(seed)
+  record = recording.Record(
+    intermediate='smashed',
+    vectors=rng.normal(size=(12, 5)).astype(np.float32),
+    sample_ids=rng.permutation(12),
+    steps=np.zeros(12, int),
+    metadata={},
+  )
+  auxiliary = recording.sample_auxiliary(
+    seed, np.arange(12), np.arange(12) % 3, num_classes=3, num_draws=num_draws
+  )
+  return recording.make_view(record, auxiliary, num_classes=3)
+
+
+def _attack(key, view):
+  assert view.vectors.shape == (12, 5)  # One trial, whatever is mapped.
+  assert view.aux_vectors.shape == (3, 5)
+  guess = jax.random.randint(key, (), 0, view.num_classes)
+  labels = attacks.nearest_labels(
+    view.vectors, view.aux_vectors, view.aux_labels
+  )
+  return (labels + guess) % view.num_classes
+
+
+def test_all_trials_equal_a_loop():
+  views = [_view(seed) for seed in range(2)]
+  key = jax.random.key(0)
+  labels, seconds = evaluation.predict(
+    _attack, key, evaluation.stack_views(views)
+  )
+  assert labels.shape == (2, 3, 12)
+  assert seconds > 0
+  for seed, (seed_key, view) in enumerate(
+    zip(jax.random.split(key, 2), views, strict=True)
+  ):
+    for draw in range(3):
+      one = view.replace(
+        vectors=jnp.asarray(view.vectors),
+        aux_vectors=view.aux_vectors[draw],
+        aux_labels=view.aux_labels[draw],
+      )
+      np.testing.assert_array_equal(labels[seed, draw], _attack(seed_key, one))
+
+
+def test_an_attack_is_traced_once_for_views_of_one_shape():
+  traced = []
+
+  def counting(key, view):
+    traced.append(1)
+    return _attack(key, view)
+
+  for seed in range(3):
+    view = evaluation.stack_views([_view(seed)])
+    evaluation.predict(counting, jax.random.key(seed), view)
+  assert len(traced) == 1

@@ -1,0 +1,263 @@
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl.testing import parameterized
+import numpy as np
+import pytest
+
+from experiments import common
+from experiments import label_inference
+from splitjax import recording
+from splitjax import report
+
+ROOT = pathlib.Path(__file__).parents[2]
+SMALL = dict(epochs=3, num_seeds=2, num_aux_draws=2, batch_size=100)
+
+
+def _run(out_dir, config, **kwargs):
+  problem = label_inference.check(config)
+  results = report.Results(out_dir, {'seed': config.seed}, problem.cells)
+  total = problem.config.epochs + len(problem.cells)
+  with common.Progress(total) as progress:
+    label_inference.run(problem, results, progress, **kwargs)
+  return problem, results
+
+
+def _figures(results, measure='accuracy'):
+  return {
+    report.cell_of(row): row
+    for row in results.rows()
+    if row['measure'] == measure
+  }
+
+
+def _command(*args, cwd=ROOT):
+  return subprocess.run(
+    [sys.executable, '-m', 'experiments.label_inference', *args],
+    capture_output=True,
+    text=True,
+    cwd=cwd,
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+  )
+
+
+class CheckTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (dict(dataset='mnits'), '--dataset=mnits: expected one of digits, breast'),
+    (dict(model='resnet'), '--model=resnet: expected one of mlp, conv_net'),
+    (dict(optimizer='sgdd'), '--optimizer=sgdd: expected one of sgd, '),
+    (dict(attacks=('norm',)), '--attacks=norm: expected one of distance, clu'),
+    (dict(attacks=()), '--attacks=: expected one of distance'),
+    (dict(cut=0), '--cut=0: expected a layer inside mlp, 1 to 9'),
+    (dict(cut=10), '--cut=10: expected a layer inside mlp, 1 to 9'),
+    (dict(batch_size=1438), '--batch_size=1438: expected .* 1 to 1437'),
+    (dict(num_aux=0), '--num_aux=0: expected .* smallest class, 1 to 138'),
+    (dict(num_aux=139), '--num_aux=139: expected .* smallest class, 1 to 138'),
+    (dict(learning_rate=-1.0), '--learning_rate=-1.0: expected a positive'),
+    (
+      dict(learning_rate=float('nan')),
+      '--learning_rate=nan: expected a positive number',
+    ),
+    (
+      dict(dataset='breast_cancer', model='conv_net'),
+      r'--model=conv_net: expected a model for inputs of shape \(30,\): mlp',
+    ),
+  )
+  def test_bad_flag_is_named_with_what_was_expected(self, change, message):
+    with self.assertRaisesRegex(common.FlagError, message) as caught:
+      label_inference.check(label_inference.Config(**change))
+    assert '\n' not in str(caught.exception)
+
+  def test_default_cut_is_before_the_head(self):
+    problem = label_inference.check(label_inference.Config())
+    assert problem.config.cut == 7
+    assert label_inference.check(problem.config).config == problem.config
+
+
+class RunTest(parameterized.TestCase):
+  @pytest.fixture(autouse=True)
+  def _folder(self, tmp_path):
+    self.tmp_path = tmp_path
+
+  @parameterized.parameters('digits', 'breast_cancer')
+  def test_measures_every_cell(self, dataset):
+    config = label_inference.Config(dataset=dataset, **SMALL)
+    problem, results = _run(self.tmp_path, config)
+    assert results.complete
+    rows = results.rows()
+    assert {report.cell_of(row) for row in rows} == set(problem.cells)
+    for row in rows:
+      assert 0 <= row['mean'] <= 1 or row['measure'] == 'ari'
+    figures = _figures(results)
+    num_train = len(problem.dataset.train_labels)
+    num_test = len(problem.dataset.test_labels)
+    num_aux = problem.dataset.num_classes
+    for cell, row in figures.items():
+      if cell.attack in config.attacks:
+        assert row['trials'] == 4
+        # Auxiliary samples are training samples, and are never scored.
+        expected = (
+          num_test if cell.phase == 'inference' else num_train - num_aux
+        )
+        assert row['num_scored'] == expected
+        assert row['seconds'] > 0
+    chance = figures[report.Cell('training', 'none', 'chance')]['mean']
+    np.testing.assert_allclose(chance, 1 / problem.dataset.num_classes)
+
+  def test_same_seed_gives_the_same_files_apart_from_seconds(self):
+    tables = []
+    for name in ('a', 'b'):
+      config = label_inference.Config(**SMALL)
+      _run(self.tmp_path / name, config)
+      with open(self.tmp_path / name / 'results.csv') as file:
+        tables.append([{**row, 'seconds': ''} for row in csv.DictReader(file)])
+    assert tables[0] == tables[1]
+
+  def test_another_seed_gives_other_figures(self):
+    found = []
+    for seed in (0, 1):
+      config = label_inference.Config(seed=seed, **SMALL)
+      _, results = _run(self.tmp_path / str(seed), config)
+      found.append([row['mean'] for row in results.rows()])
+    assert found[0] != found[1]
+
+  def test_killed_run_resumes_to_the_same_results(self):
+    config = label_inference.Config(**SMALL)
+    _, whole = _run(self.tmp_path / 'whole', config)
+    problem, _ = _run(self.tmp_path / 'part', config)
+    path = self.tmp_path / 'part' / 'results.jsonl'
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if '"clustering"' not in line]
+    path.write_text(''.join(kept))
+    results = report.Results(self.tmp_path / 'part', {'seed': 0}, problem.cells)
+    assert not results.complete
+    with common.Progress(1) as progress:
+      label_inference.run(problem, results, progress)
+    assert results.complete
+    strip = lambda results: [{**row, 'seconds': None} for row in results.rows()]
+    assert strip(results) == strip(whole)
+
+  def test_records_are_saved_with_what_they_are(self):
+    config = label_inference.Config(**SMALL)
+    records_dir = self.tmp_path / 'records'
+    problem, _ = _run(self.tmp_path, config, records_dir=records_dir)
+    names = sorted(path.name for path in records_dir.iterdir())
+    assert names == sorted(
+      f'{name}-seed{index}'
+      for name in (
+        'training-cut_grads',
+        'training-smashed',
+        'inference-smashed',
+      )
+      for index in range(2)
+    )
+    grads = recording.load_record(records_dir / 'training-cut_grads-seed1')
+    assert grads.vectors.shape == (1437, 64)
+    assert grads.metadata['phase'] == 'training'
+    assert grads.metadata['seed_index'] == 1
+    assert grads.metadata['dataset'] == 'digits'
+    np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
+    self.assertCountEqual(grads.sample_ids, problem.dataset.train_ids)
+
+  def test_divergence_is_said_to_be_the_learning_rates(self):
+    config = label_inference.Config(learning_rate=1e6, **SMALL)
+    with self.assertRaisesRegex(
+      common.FlagError, '--learning_rate=1000000.0: expected one that converges'
+    ):
+      _run(self.tmp_path, config)
+
+  @parameterized.parameters('adam', 'rmsprop')
+  def test_any_optimizer_trains(self, optimizer):
+    config = label_inference.Config(
+      optimizer=optimizer,
+      learning_rate=1e-3,
+      attacks=('distance', 'clustering_hungarian'),
+      center_smashed=True,
+      **SMALL,
+    )
+    _, results = _run(self.tmp_path, config)
+    model = report.Cell('inference', 'none', 'model')
+    assert _figures(results)[model]['mean'] > 0.3
+
+  def test_convolutional_network_cut_before_it_is_flattened(self):
+    config = label_inference.Config(model='conv_net', cut=3, **SMALL)
+    _, results = _run(self.tmp_path, config)
+    assert results.complete
+
+
+class CommandTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
+    (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
+    (['--num_aux=0'], 'flag --num_aux=0: 0 is not a positive integer'),
+    (['--epoch=3'], "Unknown command line flag 'epoch'. Did you mean: epochs"),
+    (['digits'], 'digits: expected flags only, as --name=value'),
+    (['--out_dir=/dev/null/x'], '--out_dir=/dev/null/x: expected a folder'),
+  )
+  def test_mistake_is_one_line_and_a_status(self, args, message):
+    done = _command(*args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count('\n') == 1
+    assert done.stdout == ''
+
+  def test_help_lists_the_flags(self):
+    done = _command('--help')
+    for name in ('dataset', 'cut', 'num_aux_draws', 'out_dir', 'attacks'):
+      assert f'--{name}' in done.stdout or f'--[no]{name}' in done.stdout
+
+
+def test_other_flags_do_not_touch_finished_results(tmp_path):
+  flags = ['--epochs=1', '--num_seeds=1', '--num_aux_draws=1']
+  flags += ['--attacks=distance', f'--out_dir={tmp_path}/out']
+  first = _command(*flags)
+  assert first.returncode == 0, first.stderr
+  names = sorted(os.listdir(tmp_path / 'out'))
+  assert names == [
+    'config.json', 'leakage.png', 'report.html', 'results.csv', 'results.jsonl'
+  ]  # fmt: skip
+  config = json.loads((tmp_path / 'out' / 'config.json').read_text())
+  assert config['flags']['num_seeds'] == 1
+  assert 'jax' in config['versions']
+  before = (tmp_path / 'out' / 'results.csv').read_bytes()
+
+  other = _command(*flags, '--epochs=2')
+  assert other.returncode == 2
+  assert '--overwrite' in other.stderr
+  assert (tmp_path / 'out' / 'results.csv').read_bytes() == before
+
+  again = _command(*flags)
+  assert again.returncode == 0
+  assert again.stdout == first.stdout
+  assert 'training' not in again.stderr
+  assert (tmp_path / 'out' / 'results.csv').read_bytes() == before
+
+  overwritten = _command(*flags, '--epochs=2', '--overwrite')
+  assert overwritten.returncode == 0
+  config = json.loads((tmp_path / 'out' / 'config.json').read_text())
+  assert config['flags']['epochs'] == 2
+
+
+@pytest.mark.slow
+def test_default_flags_show_what_the_readme_says(tmp_path):
+  _, results = _run(tmp_path, label_inference.Config())
+  figures = {cell: row['mean'] for cell, row in _figures(results).items()}
+  read = lambda *cell: figures[report.Cell(*cell)]
+  assert read('training', 'cut_grads', 'clustering') >= 0.99
+  assert read('training', 'cut_grads', 'distance') >= 0.95
+  for phase in ('training', 'inference'):
+    smashed = read(phase, 'smashed', 'clustering')
+    assert smashed >= read(phase, 'none', 'model') - 0.05
+    assert smashed >= read(phase, 'untrained_smashed', 'clustering') + 0.3
+
+
+@pytest.mark.slow
+def test_binary_labels_are_read_from_gradients(tmp_path):
+  config = label_inference.Config(dataset='breast_cancer')
+  _, results = _run(tmp_path, config)
+  cell = report.Cell('training', 'cut_grads', 'clustering')
+  assert _figures(results, 'macro_f1')[cell]['mean'] >= 0.95

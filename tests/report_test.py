@@ -1,0 +1,142 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from splitjax import page
+from splitjax import plots
+from splitjax import report
+
+SETTING = report.Setting('digits', 'mlp', '3')
+CELLS = [
+  report.Cell(phase, intermediate, attack)
+  for phase in ('training', 'inference')
+  for intermediate, attack in (
+    ('none', 'model'),
+    ('none', 'chance'),
+    ('smashed', 'distance'),
+    ('smashed', 'clustering'),
+    ('untrained_smashed', 'distance'),
+    ('untrained_smashed', 'clustering'),
+    ('raw_inputs', 'distance'),
+    ('raw_inputs', 'clustering'),
+  )
+]
+
+
+def _rows(cell, value=0.5, seconds=0.25):
+  values = np.array([[value, value + 0.1], [value, value + 0.3]])
+  return report.cell_rows(
+    SETTING, cell, {'accuracy': values}, num_scored=7, seconds=seconds
+  )
+
+
+def _summary(rows):
+  return page.Summary(
+    title='a <title>',
+    facts=['one & two'],
+    rows=rows,
+    lines=[
+      (phase, name, f'reads {name}')
+      for phase in ('training', 'inference')
+      for name in ('smashed', 'untrained_smashed', 'raw_inputs')
+    ],
+    attacks=['distance', 'clustering'],
+    measure='accuracy',
+  )
+
+
+def test_row_has_every_column_and_every_trial():
+  (row,) = _rows(CELLS[2])
+  assert set(report.COLUMNS) | {'values'} == set(row)
+  np.testing.assert_allclose(row['mean'], 0.6)
+  assert row['ci_low'] <= row['mean'] <= row['ci_high']
+  assert row['trials'] == 4
+  np.testing.assert_allclose(row['values'], [[0.5, 0.6], [0.5, 0.8]])
+
+
+def test_single_trial_has_an_empty_interval():
+  (row,) = report.cell_rows(
+    SETTING, CELLS[2], {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
+  )
+  line = report.to_csv([row]).splitlines()[1]
+  assert line.endswith(',distance,ari,1,,,1,7,')
+  assert report.figure(row) == '100.0'
+  json.loads(json.dumps(row, allow_nan=False))
+
+
+def test_files_hold_the_same_figures(tmp_path):
+  results = report.Results(tmp_path, {'a': 1}, CELLS)
+  for cell in CELLS:
+    results.add(cell, _rows(cell))
+  assert results.complete
+  with open(tmp_path / 'results.csv') as file:
+    table = list(csv.DictReader(file))
+  lines = (tmp_path / 'results.jsonl').read_text().splitlines()
+  assert tuple(table[0]) == report.COLUMNS
+  assert len(table) == len(lines) == len(CELLS)
+  for row, line in zip(table, lines, strict=True):
+    assert row['attack'] == json.loads(line)['attack']
+    np.testing.assert_allclose(float(row['mean']), json.loads(line)['mean'])
+  assert json.loads((tmp_path / 'config.json').read_text()) == {'a': 1}
+
+
+def test_opened_again_it_goes_on_where_it_was(tmp_path):
+  first = report.Results(tmp_path, {'a': (1, 2)}, CELLS)
+  first.add(CELLS[3], _rows(CELLS[3]))
+  first.add(CELLS[0], _rows(CELLS[0]))
+  again = report.Results(tmp_path, {'a': (1, 2)}, CELLS)
+  assert CELLS[0] in again
+  assert CELLS[1] not in again
+  assert not again.complete
+  assert again.rows() == first.rows()
+  # The order is that of the cells, not of finishing.
+  assert [report.cell_of(row) for row in again.rows()] == [CELLS[0], CELLS[3]]
+
+
+def test_folder_of_another_configuration_is_refused(tmp_path):
+  report.Results(tmp_path, {'flags': {'a': 1}}, CELLS)
+  with pytest.raises(ValueError, match='flags'):
+    report.Results(tmp_path, {'flags': {'a': 2}}, CELLS)
+  assert json.loads((tmp_path / 'config.json').read_text()) == {
+    'flags': {'a': 1}
+  }
+
+
+def test_pivot_puts_attacks_beside_each_other():
+  rows = [row for cell in CELLS for row in _rows(cell)]
+  text = report.pivot(
+    rows, _summary(rows).lines, ['distance', 'clustering'], measure='accuracy'
+  )
+  lines = text.splitlines()
+  assert lines[0].split() == [
+    'phase', 'what', 'is', 'read', 'distance', 'clustering'
+  ]  # fmt: skip
+  assert len(lines) == 2 + 6
+  assert lines[2].count(report.figure(rows[0])) == 2
+
+
+def test_page_is_self_contained_and_escaped(tmp_path):
+  results = report.Results(tmp_path, {'a': '<b>'}, CELLS)
+  for cell in CELLS:
+    results.add(cell, _rows(cell))
+  summary = _summary(results.rows())
+  plots.leakage(summary, tmp_path / 'leakage.png')
+  page.write(summary, tmp_path)
+  text = (tmp_path / 'report.html').read_text()
+  assert 'a &lt;title&gt;' in text
+  assert 'one &amp; two' in text
+  assert '&lt;b&gt;' in text
+  assert 'src="data:image/png;base64,iVBOR' in text
+  assert 'http' not in text
+  assert 'one & two' in page.to_text(summary)
+
+
+def test_plot_does_not_depend_on_the_run(tmp_path):
+  summary = _summary([row for cell in CELLS for row in _rows(cell)])
+  for name in ('a.png', 'b.png'):
+    plots.leakage(summary, tmp_path / name)
+  images = [(tmp_path / name).read_bytes() for name in ('a.png', 'b.png')]
+  assert images[0] == images[1]
+  assert images[0].startswith(b'\x89PNG')
