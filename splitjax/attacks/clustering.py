@@ -69,8 +69,8 @@ def cluster_labels(
   The auxiliary vectors say where clusters start and what they are called; they
   are clustered only where they are rows of `vectors` too. A class without an
   auxiliary vector starts from the mean of all vectors. Under `jax.vmap` over
-  the auxiliary arrays alone the vectors are read once for all draws, and the
-  k-means++ clusters, which do not depend on them, are found once.
+  the auxiliary arrays alone the vectors are not copied, and the k-means++
+  clusters, which do not depend on them, are found once.
 
   Args:
     key: for the k-means++ draws; unused with `init='aux'`.

@@ -47,7 +47,7 @@ def kmeans(
   Stops when no assignment changes, or when the centroids together moved less
   than `tol` times the mean variance of the features (squared distances), as
   scikit-learn does. A cluster that loses all its points keeps its centroid.
-  Under `jax.vmap` over `init_centroids` alone the points are read once for all.
+  Under `jax.vmap` over `init_centroids` alone the points are not copied.
 
   Args:
     points: `[N, D]`, `N >= K`; bfloat16 is accumulated in float32.
@@ -83,6 +83,26 @@ def lloyd(
   dtype = init_centroids.dtype
   origin = jnp.mean(points, axis=0, dtype=dtype)
   spread = jnp.mean((points.astype(dtype) - origin[None]) ** 2)
+  run = functools.partial(_iterate, max_iters=max_iters)
+  # Vmapped, all starts would iterate until the slowest has settled. That pays
+  # where a device waits for work, not on a CPU, which takes them one by one.
+  on_cpu = jax.custom_batching.sequential_vmap(
+    functools.partial(run, sums_fn=_sums_by_segment)
+  )
+  return jax.lax.platform_dependent(
+    points,
+    init_centroids,
+    origin,
+    tol * spread,
+    cpu=on_cpu,
+    default=functools.partial(run, sums_fn=_sums_by_product),
+  )
+
+
+def _iterate(points, init_centroids, origin, least_move, *, max_iters, sums_fn):
+  """Lloyd's iterations until the centroids move less than `least_move`."""
+  num_clusters = len(init_centroids)
+  dtype = init_centroids.dtype
   assign = lambda centroids: jnp.argmax(
     similarity.closeness(points, centroids, origin), axis=1
   )
@@ -94,10 +114,13 @@ def lloyd(
   def body_fn(carry):
     centroids, old_assignments, num_iters, _ = carry
     assignments = assign(centroids)
-    new_centroids = _cluster_means(points, assignments, centroids)
+    sums = sums_fn(points, assignments, num_clusters, dtype)
+    sizes = jnp.zeros(num_clusters, dtype).at[assignments].add(1)[:, None]
+    means = sums / jnp.maximum(sizes, 1)
+    new_centroids = jnp.where(sizes > 0, means, centroids)
     moved = jnp.sum((new_centroids - centroids) ** 2)
     settled = jnp.all(assignments == old_assignments)
-    converged = settled | (moved <= tol * spread)
+    converged = settled | (moved <= least_move)
     return new_centroids, assignments, num_iters + 1, converged
 
   nowhere = jnp.full(len(points), -1, dtype=jnp.int32)
@@ -114,40 +137,21 @@ def lloyd(
   )
 
 
-def _cluster_means(points, assignments, centroids):
-  """The mean of each cluster's points; an empty cluster keeps its centroid."""
-  like = jax.ShapeDtypeStruct(centroids.shape, centroids.dtype)
-  sums = jax.lax.platform_dependent(
-    points,
-    assignments,
-    cpu=functools.partial(_sums_by_segment, like=like),
-    default=functools.partial(_sums_by_product, like=like),
-  )
-  sizes = jnp.zeros(len(centroids), sums.dtype).at[assignments].add(1)[:, None]
-  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
+def _sums_by_segment(points, assignments, num_clusters, dtype):
+  """Adds each point to its cluster's sum `[K, D]`: the least work."""
+  sums = jnp.zeros((num_clusters, points.shape[1]), dtype)
+  return sums.at[assignments].add(points.astype(dtype))
 
 
-def _sums_by_segment(points, assignments, *, like):
-  """Adds each point to its cluster's sum: the least work, for a CPU."""
-
-  # Vmapped over assignments, XLA would copy the points for each of them.
-  @jax.custom_batching.sequential_vmap
-  def sums_fn(points, assignments):
-    sums = jnp.zeros(like.shape, like.dtype)
-    return sums.at[assignments].add(points.astype(like.dtype))
-
-  return sums_fn(points, assignments)
-
-
-def _sums_by_product(points, assignments, *, like):
+def _sums_by_product(points, assignments, num_clusters, dtype):
   """The same as one matrix product, for devices where adding by index waits."""
-  clusters = jnp.arange(like.shape[0])[:, None]
+  clusters = jnp.arange(num_clusters)[:, None]
   members = (assignments[None] == clusters).astype(points.dtype)  # [K, N]
   return jnp.dot(
     members,
     points,
     precision=jax.lax.Precision.HIGHEST,
-    preferred_element_type=like.dtype,
+    preferred_element_type=dtype,
   )
 
 

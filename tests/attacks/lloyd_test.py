@@ -103,14 +103,28 @@ class KMeansTest(parameterized.TestCase):
   def test_both_ways_to_add_up_are_equal(self):
     points = _blobs(100, 7)
     assignments = np.random.default_rng(0).integers(0, 4, 100)
-    like = jax.ShapeDtypeStruct((5, 7), jnp.float32)
     sums = [
-      fn(points, assignments, like=like)
+      fn(points, assignments, 5, jnp.float32)
       for fn in (lloyd._sums_by_segment, lloyd._sums_by_product)
     ]
     expected = [points[assignments == k].sum(axis=0) for k in range(5)]
     np.testing.assert_allclose(sums[0], expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(sums[1], expected, rtol=1e-4, atol=1e-4)
+
+  def test_all_devices_iterate_alike(self):
+    points = jnp.asarray(_blobs())
+    starts = jnp.stack([points[:4], points[4:8]])
+    found = [
+      jax.vmap(
+        lambda start, sums_fn=sums_fn: lloyd._iterate(
+          points, start, points.mean(0), 0.0, max_iters=100, sums_fn=sums_fn
+        )
+      )(starts)
+      for sums_fn in (lloyd._sums_by_segment, lloyd._sums_by_product)
+    ]
+    np.testing.assert_array_equal(found[0].assignments, found[1].assignments)
+    np.testing.assert_array_equal(found[0].num_iters, found[1].num_iters)
+    np.testing.assert_allclose(found[0].inertia, found[1].inertia, rtol=1e-6)
 
   def test_empty_cluster_keeps_its_centroid(self):
     points = jnp.array([[0.0, 0.0], [1.0, 0.0], [10.0, 0.0]])

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -15,7 +16,13 @@ from splitjax import recording
 from splitjax import report
 
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = dict(epochs=3, num_seeds=2, num_aux_draws=2, batch_size=100)
+SMALL = dict(
+  epochs=2,
+  num_seeds=2,
+  num_aux_draws=2,
+  batch_size=100,
+  attacks=('distance', 'clustering'),
+)
 
 
 def _run(out_dir, config, **kwargs):
@@ -78,115 +85,122 @@ class CheckTest(parameterized.TestCase):
     assert label_inference.check(problem.config).config == problem.config
 
 
-class RunTest(parameterized.TestCase):
-  @pytest.fixture(autouse=True)
-  def _folder(self, tmp_path):
-    self.tmp_path = tmp_path
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+  """A finished run on digits, its folder and its records."""
+  folder = tmp_path_factory.mktemp('whole')
+  config = label_inference.Config(**SMALL)
+  return _run(folder, config, records_dir=folder / 'records')
 
-  @parameterized.parameters('digits', 'breast_cancer')
-  def test_measures_every_cell(self, dataset):
-    config = label_inference.Config(dataset=dataset, **SMALL)
-    problem, results = _run(self.tmp_path, config)
-    assert results.complete
-    rows = results.rows()
-    assert {report.cell_of(row) for row in rows} == set(problem.cells)
-    for row in rows:
-      assert 0 <= row['mean'] <= 1 or row['measure'] == 'ari'
-    figures = _figures(results)
-    num_train = len(problem.dataset.train_labels)
-    num_test = len(problem.dataset.test_labels)
-    num_aux = problem.dataset.num_classes
-    for cell, row in figures.items():
-      if cell.attack in config.attacks:
-        assert row['trials'] == 4
-        # Auxiliary samples are training samples, and are never scored.
-        expected = (
-          num_test if cell.phase == 'inference' else num_train - num_aux
-        )
-        assert row['num_scored'] == expected
-        assert row['seconds'] > 0
-    chance = figures[report.Cell('training', 'none', 'chance')]['mean']
-    np.testing.assert_allclose(chance, 1 / problem.dataset.num_classes)
 
-  def test_same_seed_gives_the_same_files_apart_from_seconds(self):
-    tables = []
-    for name in ('a', 'b'):
-      config = label_inference.Config(**SMALL)
-      _run(self.tmp_path / name, config)
-      with open(self.tmp_path / name / 'results.csv') as file:
-        tables.append([{**row, 'seconds': ''} for row in csv.DictReader(file)])
-    assert tables[0] == tables[1]
+def _check_all_cells(problem, results):
+  assert results.complete
+  rows = results.rows()
+  assert {report.cell_of(row) for row in rows} == set(problem.cells)
+  assert all(0 <= r['mean'] <= 1 for r in rows if r['measure'] != 'ari')
+  dataset = problem.dataset
+  figures = _figures(results)
+  for cell, row in figures.items():
+    if cell.attack in problem.config.attacks:
+      assert row['trials'] == 4
+      assert row['seconds'] > 0
+      # Auxiliary samples are training samples, and are never scored.
+      num_scored = {
+        'training': len(dataset.train_labels) - dataset.num_classes,
+        'inference': len(dataset.test_labels),
+      }[cell.phase]
+      assert row['num_scored'] == num_scored
+  chance = figures[report.Cell('training', 'none', 'chance')]['mean']
+  np.testing.assert_allclose(chance, 1 / dataset.num_classes)
 
-  def test_another_seed_gives_other_figures(self):
-    found = []
-    for seed in (0, 1):
-      config = label_inference.Config(seed=seed, **SMALL)
-      _, results = _run(self.tmp_path / str(seed), config)
-      found.append([row['mean'] for row in results.rows()])
-    assert found[0] != found[1]
 
-  def test_killed_run_resumes_to_the_same_results(self):
-    config = label_inference.Config(**SMALL)
-    _, whole = _run(self.tmp_path / 'whole', config)
-    problem, _ = _run(self.tmp_path / 'part', config)
-    path = self.tmp_path / 'part' / 'results.jsonl'
-    lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"clustering"' not in line]
-    path.write_text(''.join(kept))
-    results = report.Results(self.tmp_path / 'part', {'seed': 0}, problem.cells)
-    assert not results.complete
-    with common.Progress(1) as progress:
-      label_inference.run(problem, results, progress)
-    assert results.complete
-    strip = lambda results: [{**row, 'seconds': None} for row in results.rows()]
-    assert strip(results) == strip(whole)
+def test_every_cell_is_measured(whole):
+  _check_all_cells(*whole)
 
-  def test_records_are_saved_with_what_they_are(self):
-    config = label_inference.Config(**SMALL)
-    records_dir = self.tmp_path / 'records'
-    problem, _ = _run(self.tmp_path, config, records_dir=records_dir)
-    names = sorted(path.name for path in records_dir.iterdir())
-    assert names == sorted(
-      f'{name}-seed{index}'
-      for name in (
-        'training-cut_grads',
-        'training-smashed',
-        'inference-smashed',
-      )
-      for index in range(2)
-    )
-    grads = recording.load_record(records_dir / 'training-cut_grads-seed1')
-    assert grads.vectors.shape == (1437, 64)
-    assert grads.metadata['phase'] == 'training'
-    assert grads.metadata['seed_index'] == 1
-    assert grads.metadata['dataset'] == 'digits'
-    np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
-    self.assertCountEqual(grads.sample_ids, problem.dataset.train_ids)
 
-  def test_divergence_is_said_to_be_the_learning_rates(self):
-    config = label_inference.Config(learning_rate=1e6, **SMALL)
-    with self.assertRaisesRegex(
-      common.FlagError, '--learning_rate=1000000.0: expected one that converges'
-    ):
-      _run(self.tmp_path, config)
+def test_binary_table_and_the_papers_mode_are_measured(tmp_path):
+  config = label_inference.Config(
+    dataset='breast_cancer', **{**SMALL, 'attacks': ('clustering_paper',)}
+  )
+  _check_all_cells(*_run(tmp_path, config))
 
-  @parameterized.parameters('adam', 'rmsprop')
-  def test_any_optimizer_trains(self, optimizer):
-    config = label_inference.Config(
-      optimizer=optimizer,
-      learning_rate=1e-3,
-      attacks=('distance', 'clustering_hungarian'),
-      center_smashed=True,
-      **SMALL,
-    )
-    _, results = _run(self.tmp_path, config)
-    model = report.Cell('inference', 'none', 'model')
-    assert _figures(results)[model]['mean'] > 0.3
 
-  def test_convolutional_network_cut_before_it_is_flattened(self):
-    config = label_inference.Config(model='conv_net', cut=3, **SMALL)
-    _, results = _run(self.tmp_path, config)
-    assert results.complete
+def test_same_seed_gives_the_same_files_apart_from_seconds(whole, tmp_path):
+  problem, results = whole
+  _run(tmp_path, label_inference.Config(**SMALL))
+  tables = []
+  for folder in (results.path, tmp_path):
+    with open(folder / 'results.csv') as file:
+      tables.append([{**row, 'seconds': ''} for row in csv.DictReader(file)])
+  assert tables[0] == tables[1]
+
+
+def test_another_seed_gives_other_figures(whole, tmp_path):
+  _, results = whole
+  config = label_inference.Config(seed=1, **{**SMALL, 'attacks': ('distance',)})
+  _, others = _run(tmp_path, config)
+  for cell, row in _figures(others).items():
+    if cell.attack == 'distance' and cell.intermediate != 'cut_grads':
+      assert row['values'] != _figures(results)[cell]['values']
+
+
+def test_killed_run_resumes_to_the_same_results(whole, tmp_path):
+  problem, results = whole
+  for name in ('config.json', 'results.jsonl'):
+    shutil.copy(results.path / name, tmp_path / name)
+  path = tmp_path / 'results.jsonl'
+  lines = path.read_text().splitlines(keepends=True)
+  path.write_text(''.join(x for x in lines if '"raw_inputs"' not in x))
+  resumed = report.Results(tmp_path, {'seed': 0}, problem.cells)
+  assert not resumed.complete
+  with common.Progress(1) as progress:
+    label_inference.run(problem, resumed, progress)
+  assert resumed.complete
+  strip = lambda found: [{**row, 'seconds': None} for row in found.rows()]
+  assert strip(resumed) == strip(results)
+
+
+def test_records_are_saved_with_what_they_are(whole):
+  problem, results = whole
+  records_dir = results.path / 'records'
+  names = sorted(path.name for path in records_dir.iterdir())
+  kinds = ('training-cut_grads', 'training-smashed', 'inference-smashed')
+  assert names == sorted(f'{kind}-seed{i}' for kind in kinds for i in range(2))
+  grads = recording.load_record(records_dir / 'training-cut_grads-seed1')
+  assert grads.vectors.shape == (1437, 64)
+  assert grads.metadata['phase'] == 'training'
+  assert grads.metadata['seed_index'] == 1
+  assert grads.metadata['dataset'] == 'digits'
+  np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
+  assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
+
+
+def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
+  config = label_inference.Config(learning_rate=1e6, **SMALL)
+  with pytest.raises(
+    common.FlagError, match='--learning_rate=1000000.0: expected one that conv'
+  ):
+    _run(tmp_path, config)
+
+
+def test_other_optimizers_and_attacks_run(tmp_path):
+  config = label_inference.Config(
+    optimizer='adam',
+    learning_rate=1e-2,
+    center_smashed=True,
+    **{**SMALL, 'attacks': ('clustering_hungarian',)},
+  )
+  _, results = _run(tmp_path, config)
+  model = report.Cell('inference', 'none', 'model')
+  assert _figures(results)[model]['mean'] > 0.3
+
+
+def test_convolutional_network_cut_before_it_is_flattened(tmp_path):
+  config = label_inference.Config(
+    model='conv_net', cut=3, **{**SMALL, 'attacks': ('distance',)}
+  )
+  _, results = _run(tmp_path, config)
+  assert results.complete
 
 
 class CommandTest(parameterized.TestCase):

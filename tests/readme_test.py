@@ -1,0 +1,26 @@
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from experiments import common  # Defines the flags that the README names.
+from experiments import label_inference  # noqa: F401
+
+README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('index', range(2))
+def test_python_examples_run(index):
+  examples = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+  assert len(examples) == 2
+  exec(compile(examples[index], f'README example {index}', 'exec'), {})
+
+
+def test_commands_name_flags_that_exist():
+  commands = re.findall(r'^python -m experiments.*$', README, re.MULTILINE)
+  assert commands
+  known = set(common.flags.FLAGS) | {'help'}
+  for command in commands:
+    names = [word[2:].split('=')[0] for word in shlex.split(command)[3:]]
+    assert set(names) <= known
