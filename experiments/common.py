@@ -42,7 +42,9 @@ EPOCHS = flags.DEFINE_integer(
 BATCH_SIZE = flags.DEFINE_integer(
   'batch_size', 32, 'Samples of a training step.', lower_bound=1
 )
-LEARNING_RATE = flags.DEFINE_float('learning_rate', 0.05, 'Of the optimizer.')
+LEARNING_RATE = flags.DEFINE_float(
+  'learning_rate', 0.05, 'Learning rate of both parties.'
+)
 OPTIMIZER = flags.DEFINE_string(
   'optimizer', 'sgd', f'One of: {", ".join(catalog.OPTIMIZERS)}.'
 )
@@ -132,9 +134,8 @@ def check_writable(out_dir: pathlib.Path) -> None:
     with tempfile.TemporaryFile(dir=folder):
       pass
   except OSError as error:
-    raise FlagError(
-      'out_dir', out_dir, f'a folder to write to, {error.strerror}'
-    ) from error
+    expected = f'a folder that can be written to ({error.strerror})'
+    raise FlagError('out_dir', out_dir, expected) from error
 
 
 def open_results(
@@ -162,7 +163,7 @@ def open_results(
   try:
     return report.Results(out_dir, config, cells)
   except ValueError as error:
-    expected = f'a new folder or --overwrite, {error}'
+    expected = f'a new folder, or --overwrite: {error}'
     raise FlagError('out_dir', out_dir, expected) from error
 
 

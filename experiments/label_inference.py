@@ -24,13 +24,12 @@ import numpy as np
 from experiments import catalog
 from experiments import common
 from experiments import pipeline
+from experiments import problems
+from experiments import summary
 from experiments import targets
-from splitjax import data
 from splitjax import evaluation
 from splitjax import metrics
-from splitjax import page
 from splitjax import report
-from splitjax import split
 
 # What is read, by phase; the last two are no leakage.
 READ = {
@@ -38,131 +37,23 @@ READ = {
   'inference': ('smashed', 'untrained_smashed', 'raw_inputs'),
 }
 REFERENCES = ('model', 'majority', 'chance')
-TITLES = {
-  'cut_grads': 'cut gradients, first pass',
-  'smashed': 'smashed data',
-  'untrained_smashed': 'no leak: untrained client',
-  'raw_inputs': 'no leak: raw inputs',
-}
-LINES = [
-  (phase, intermediate, TITLES[intermediate])
-  for phase, intermediates in READ.items()
-  for intermediate in intermediates
-]
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-  """What the results depend on; the fields are the flags of these names."""
-
-  dataset: str = 'digits'
-  model: str = 'mlp'
-  cut: int | None = None  # The architecture's main cut.
-  epochs: int = 60
-  batch_size: int = 32
-  learning_rate: float = 0.05
-  optimizer: str = 'sgd'
-  attacks: tuple[str, ...] = ('distance', 'clustering', 'clustering_paper')
-  center_smashed: bool = False
-  num_aux: int = 1
-  num_aux_draws: int = 10
-  num_seeds: int = 5
-  seed: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-  """A configuration that was checked, with what its names stand for."""
-
-  config: Config
-  dataset: data.Dataset
-  model: split.SplitModel
-
-  @property
-  def setting(self) -> report.Setting:
-    """The columns that all rows share."""
-    return report.Setting(
-      self.dataset.name,
-      self.config.model,
-      '-'.join(str(cut) for cut in self.model.cuts),
+def cells_of(config: problems.Config) -> list[report.Cell]:
+  """All that is measured, in the order of the results."""
+  return [
+    report.Cell(phase, intermediate, name)
+    for phase, intermediates in READ.items()
+    for intermediate, names in (
+      ('none', REFERENCES),
+      *((read, ('none', *config.attacks)) for read in intermediates),
     )
-
-  @property
-  def cells(self) -> list[report.Cell]:
-    """All that is measured, in the order of the results."""
-    return [
-      report.Cell(phase, intermediate, name)
-      for phase, intermediates in READ.items()
-      for intermediate, names in (
-        ('none', REFERENCES),
-        *((read, ('none', *self.config.attacks)) for read in intermediates),
-      )
-      for name in names
-    ]
-
-
-def check(config: Config) -> Problem:
-  """Looks up what a configuration names, before any long work starts.
-
-  Args:
-    config: to be checked.
-
-  Returns:
-    The problem.
-
-  Raises:
-    common.FlagError: naming the flag, its value and what was expected.
-  """
-  common.check_name('dataset', config.dataset, catalog.DATASETS)
-  common.check_name('model', config.model, catalog.MODELS)
-  common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
-  for name in config.attacks or ('',):
-    common.check_name('attacks', name, catalog.ATTACKS)
-  if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-    raise common.FlagError(
-      'learning_rate', config.learning_rate, 'a positive number'
-    )
-  dataset = catalog.DATASETS[config.dataset](seed=config.seed)
-  architecture = catalog.MODELS[config.model]
-  rank = dataset.train_inputs.ndim - 1
-  if architecture.input_rank not in (None, rank):
-    fitting = [
-      name
-      for name, other in catalog.MODELS.items()
-      if other.input_rank in (None, rank)
-    ]
-    raise common.FlagError(
-      'model',
-      config.model,
-      f'a model for inputs of shape {dataset.train_inputs.shape[1:]}: '
-      + ', '.join(fitting),
-    )
-  layers = architecture.make_fn(dataset.num_classes)
-  cut = architecture.main_cut if config.cut is None else config.cut
-  common.check_range(
-    'cut', cut, 1, len(layers) - 1, f'a layer inside {config.model}'
-  )
-  common.check_range(
-    'batch_size',
-    config.batch_size,
-    1,
-    len(dataset.train_labels),
-    'at most the training samples',
-  )
-  smallest = int(np.bincount(dataset.train_labels).min())
-  common.check_range(
-    'num_aux',
-    config.num_aux,
-    1,
-    smallest - 1,
-    'fewer than the training samples of the smallest class',
-  )
-  config = dataclasses.replace(config, cut=cut)
-  return Problem(config, dataset, split.SplitModel(layers, (cut,)))
+    for name in names
+  ]
 
 
 def run(
-  problem: Problem,
+  problem: problems.Problem,
   results: report.Results,
   progress: common.Progress,
   *,
@@ -214,7 +105,7 @@ def run(
   attacked = targets.make_targets(
     dataset, observed, auxiliary, center_smashed=config.center_smashed
   )
-  for cell in problem.cells:
+  for cell in cells_of(config):
     if cell not in results:
       if cell.attack in catalog.ATTACKS:
         progress.start(f'{cell.phase}: {cell.attack} on {cell.intermediate}')
@@ -223,7 +114,7 @@ def run(
 
 
 def measure(
-  problem: Problem,
+  problem: problems.Problem,
   cell: report.Cell,
   observed: list[pipeline.Observed],
   attacked: dict[tuple[str, str], targets.Target],
@@ -283,65 +174,16 @@ def measure(
   )
 
 
-def summarise(problem: Problem, rows: list[report.Row]) -> page.Summary:
-  """What a person reads of the results.
-
-  Args:
-    problem: what was measured.
-    rows: all rows of it.
-
-  Returns:
-    Title, facts and tables.
-  """
-  config, model = problem.config, problem.model
-  measure = 'accuracy' if problem.dataset.num_classes > 2 else 'macro_f1'
-  figures = {
-    report.cell_of(row): report.figure(row)
-    for row in rows
-    if row['measure'] == measure
-  }
-  of = lambda phase, name: figures[report.Cell(phase, 'none', name)]
-  zero = [
-    f'{100 * row["mean"]:.2g}% of {row["intermediate"]} ({row["phase"]})'
-    for row in rows
-    if row['measure'] == 'zero_share' and row['mean'] > 0
-  ]
-  bounds = {'training': 'training', 'inference': 'test'}
-  facts = [
-    f'Network: {model.describe()}.',
-    f'Training: {config.epochs} epochs of {config.optimizer}, learning rate '
-    f'{config.learning_rate:g}, batch {config.batch_size}.',
-    f'The attacker knows the labels of {config.num_aux} of each class. '
-    f'{config.num_seeds} seeds x {config.num_aux_draws} draws of them = '
-    f'{config.num_seeds * config.num_aux_draws} trials.',
-    f'Figures: {measure.replace("_", " ")} in %, mean [95% interval].',
-    'The model itself: '
-    + ', '.join(f'{of(p, "model")} ({name} set)' for p, name in bounds.items())
-    + f'. Majority class: {of("training", "majority")}. '
-    f'Chance: {of("training", "chance")}.',
-  ]
-  if zero:
-    facts.append('All-zero vectors: ' + ', '.join(zero) + '.')
-  return page.Summary(
-    title=f'{problem.dataset.name}: labels read at the cut of a split model',
-    facts=facts,
-    rows=rows,
-    lines=LINES,
-    attacks=config.attacks,
-    measure=measure,
-  )
-
-
-def config_of_flags() -> Config:
+def config_of_flags() -> problems.Config:
   """The configuration that the command line asks for."""
   values = {
     field.name: flags.FLAGS[field.name].value
-    for field in dataclasses.fields(Config)
+    for field in dataclasses.fields(problems.Config)
   }
-  return Config(**{**values, 'attacks': tuple(values['attacks'])})
+  return problems.Config(**{**values, 'attacks': tuple(values['attacks'])})
 
 
-def default_out_dir(config: Config) -> pathlib.Path:
+def default_out_dir(config: problems.Config) -> pathlib.Path:
   """A folder that the same configuration finds again."""
   text = json.dumps(dataclasses.asdict(config), sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -349,19 +191,19 @@ def default_out_dir(config: Config) -> pathlib.Path:
 
 
 def main() -> None:
-  problem = check(config_of_flags())
-  config = problem.config
+  problem = problems.check(config_of_flags())
+  config, cells = problem.config, cells_of(problem.config)
   out_dir = pathlib.Path(common.OUT_DIR.value or default_out_dir(config))
   results = common.open_results(
     out_dir,
     {'flags': dataclasses.asdict(config), 'versions': common.versions()},
-    problem.cells,
+    cells,
   )
   records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None
   if records_dir is not None or not results.complete:
-    with common.Progress(config.epochs + len(problem.cells)) as progress:
+    with common.Progress(config.epochs + len(cells)) as progress:
       run(problem, results, progress, records_dir=records_dir)
-  common.show(summarise(problem, results.rows()), out_dir)
+  common.show(summary.summarise(problem, results.rows(), READ), out_dir)
 
 
 if __name__ == '__main__':

@@ -72,7 +72,14 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
   axes.set_ylabel(f'{summary.measure.replace("_", " ")} of the labels read, %')
   axes.set_title(summary.title)
   axes.spines[['top', 'right']].set_visible(False)
-  canvas.legend(loc='outside right upper', frameon=False)
+  handles, labels = axes.get_legend_handles_labels()
+  bars = len(labels) - len(summary.attacks)  # Which matplotlib puts last.
+  canvas.legend(
+    handles[bars:] + handles[:bars],
+    labels[bars:] + labels[:bars],
+    loc='outside right upper',
+    frameon=False,
+  )
   with files.replacing(path) as scratch:
     canvas.savefig(scratch, format='png', metadata={'Software': None})
 

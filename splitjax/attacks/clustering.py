@@ -116,9 +116,8 @@ def cluster_labels(
   if init == 'aux':
     clusters = run(_class_means(aux_vectors, aux_labels, num_classes, vectors))
   else:
-    starts = jax.vmap(
-      lambda key: lloyd.spread_centroids(key, vectors, num_clusters=num_classes)
-    )(jax.random.split(key, num_restarts))
+    draws = lloyd.start_draws(key, num_classes, (num_restarts,))
+    starts = jax.vmap(lloyd.spread_centroids, (0, None))(draws, vectors)
     runs = jax.vmap(run)(starts)
     best = jnp.argmin(runs.inertia)
     clusters = jax.tree.map(lambda x: x[best], runs)

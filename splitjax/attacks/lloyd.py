@@ -179,15 +179,20 @@ def kmeans_plus_plus(
   """
   _validate.matrices(points=points)
   _validate.count('num_clusters', num_clusters, at_most=len(points))
-  return spread_centroids(key, points, num_clusters=num_clusters)
+  return spread_centroids(start_draws(key, num_clusters), points)
 
 
-def spread_centroids(
-  key: jax.Array, points: jax.Array, *, num_clusters: int
+def start_draws(
+  key: jax.Array, num_clusters: int, num_starts: tuple[int, ...] = ()
 ) -> jax.Array:
-  """`kmeans_plus_plus` without its checks, under a jit of the caller's."""
-  num_points = len(points)
+  """The uniform draws of k-means++, `[*num_starts, K, 2 + log(K)]`."""
   num_candidates = 2 + int(math.log(num_clusters))
+  return jax.random.uniform(key, (*num_starts, num_clusters, num_candidates))
+
+
+def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
+  """`kmeans_plus_plus` from its `start_draws`, under a jit of the caller's."""
+  num_points = len(points)
   dtype = jnp.promote_types(points.dtype, jnp.float32)
   origin = jnp.mean(points, axis=0, dtype=dtype)
   halves = jnp.sum((points.astype(dtype) - origin[None]) ** 2, axis=1) / 2
@@ -195,7 +200,7 @@ def spread_centroids(
   def sq_distances(rows):  # [L] -> [N, L]
     close = similarity.closeness(points, points[rows].astype(dtype), origin)
     far = 2 * jnp.maximum(halves[:, None] - close, 0)
-    return far.at[rows, jnp.arange(len(rows))].set(0)
+    return jnp.where(jnp.arange(num_points)[:, None] == rows[None], 0, far)
 
   def next_fn(nearest, draws):  # Squared distances so far [N], uniforms [L].
     cumulated = jnp.cumsum(nearest)
@@ -208,7 +213,6 @@ def spread_centroids(
     best = jnp.argmin(jnp.sum(reached, axis=0))
     return reached[:, best], candidates[best]
 
-  draws = jax.random.uniform(key, (num_clusters, num_candidates), dtype)
   first = (draws[0, :1] * num_points).astype(jnp.int32)
   _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
   rows = jnp.concatenate([first, others.astype(first.dtype)])

@@ -12,6 +12,7 @@ import pytest
 
 from experiments import common
 from experiments import label_inference
+from experiments import problems
 from splitjax import recording
 from splitjax import report
 
@@ -26,10 +27,10 @@ SMALL = dict(
 
 
 def _run(out_dir, config, **kwargs):
-  problem = label_inference.check(config)
-  results = report.Results(out_dir, {'seed': config.seed}, problem.cells)
-  total = problem.config.epochs + len(problem.cells)
-  with common.Progress(total) as progress:
+  problem = problems.check(config)
+  cells = label_inference.cells_of(config)
+  results = report.Results(out_dir, {'seed': config.seed}, cells)
+  with common.Progress(config.epochs + len(cells)) as progress:
     label_inference.run(problem, results, progress, **kwargs)
   return problem, results
 
@@ -76,27 +77,29 @@ class CheckTest(parameterized.TestCase):
   )
   def test_bad_flag_is_named_with_what_was_expected(self, change, message):
     with self.assertRaisesRegex(common.FlagError, message) as caught:
-      label_inference.check(label_inference.Config(**change))
+      problems.check(problems.Config(**change))
     assert '\n' not in str(caught.exception)
 
   def test_default_cut_is_before_the_head(self):
-    problem = label_inference.check(label_inference.Config())
+    problem = problems.check(problems.Config())
     assert problem.config.cut == 7
-    assert label_inference.check(problem.config).config == problem.config
+    assert problems.check(problem.config).config == problem.config
 
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
   """A finished run on digits, its folder and its records."""
   folder = tmp_path_factory.mktemp('whole')
-  config = label_inference.Config(**SMALL)
+  config = problems.Config(**SMALL)
   return _run(folder, config, records_dir=folder / 'records')
 
 
 def _check_all_cells(problem, results):
   assert results.complete
   rows = results.rows()
-  assert {report.cell_of(row) for row in rows} == set(problem.cells)
+  assert {report.cell_of(row) for row in rows} == set(
+    label_inference.cells_of(problem.config)
+  )
   assert all(0 <= r['mean'] <= 1 for r in rows if r['measure'] != 'ari')
   dataset = problem.dataset
   figures = _figures(results)
@@ -119,7 +122,7 @@ def test_every_cell_is_measured(whole):
 
 
 def test_binary_table_and_the_papers_mode_are_measured(tmp_path):
-  config = label_inference.Config(
+  config = problems.Config(
     dataset='breast_cancer', **{**SMALL, 'attacks': ('clustering_paper',)}
   )
   _check_all_cells(*_run(tmp_path, config))
@@ -127,7 +130,7 @@ def test_binary_table_and_the_papers_mode_are_measured(tmp_path):
 
 def test_same_seed_gives_the_same_files_apart_from_seconds(whole, tmp_path):
   problem, results = whole
-  _run(tmp_path, label_inference.Config(**SMALL))
+  _run(tmp_path, problems.Config(**SMALL))
   tables = []
   for folder in (results.path, tmp_path):
     with open(folder / 'results.csv') as file:
@@ -137,7 +140,7 @@ def test_same_seed_gives_the_same_files_apart_from_seconds(whole, tmp_path):
 
 def test_another_seed_gives_other_figures(whole, tmp_path):
   _, results = whole
-  config = label_inference.Config(seed=1, **{**SMALL, 'attacks': ('distance',)})
+  config = problems.Config(seed=1, **{**SMALL, 'attacks': ('distance',)})
   _, others = _run(tmp_path, config)
   for cell, row in _figures(others).items():
     if cell.attack == 'distance' and cell.intermediate != 'cut_grads':
@@ -151,7 +154,9 @@ def test_killed_run_resumes_to_the_same_results(whole, tmp_path):
   path = tmp_path / 'results.jsonl'
   lines = path.read_text().splitlines(keepends=True)
   path.write_text(''.join(x for x in lines if '"raw_inputs"' not in x))
-  resumed = report.Results(tmp_path, {'seed': 0}, problem.cells)
+  resumed = report.Results(
+    tmp_path, {'seed': 0}, label_inference.cells_of(problem.config)
+  )
   assert not resumed.complete
   with common.Progress(1) as progress:
     label_inference.run(problem, resumed, progress)
@@ -176,7 +181,7 @@ def test_records_are_saved_with_what_they_are(whole):
 
 
 def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
-  config = label_inference.Config(learning_rate=1e6, **SMALL)
+  config = problems.Config(learning_rate=1e6, **SMALL)
   with pytest.raises(
     common.FlagError, match='--learning_rate=1000000.0: expected one that conv'
   ):
@@ -184,7 +189,7 @@ def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
 
 
 def test_other_optimizers_and_attacks_run(tmp_path):
-  config = label_inference.Config(
+  config = problems.Config(
     optimizer='adam',
     learning_rate=1e-2,
     center_smashed=True,
@@ -196,7 +201,7 @@ def test_other_optimizers_and_attacks_run(tmp_path):
 
 
 def test_convolutional_network_cut_before_it_is_flattened(tmp_path):
-  config = label_inference.Config(
+  config = problems.Config(
     model='conv_net', cut=3, **{**SMALL, 'attacks': ('distance',)}
   )
   _, results = _run(tmp_path, config)
@@ -258,7 +263,7 @@ def test_other_flags_do_not_touch_finished_results(tmp_path):
 
 @pytest.mark.slow
 def test_default_flags_show_what_the_readme_says(tmp_path):
-  _, results = _run(tmp_path, label_inference.Config())
+  _, results = _run(tmp_path, problems.Config())
   figures = {cell: row['mean'] for cell, row in _figures(results).items()}
   read = lambda *cell: figures[report.Cell(*cell)]
   assert read('training', 'cut_grads', 'clustering') >= 0.99
@@ -271,7 +276,7 @@ def test_default_flags_show_what_the_readme_says(tmp_path):
 
 @pytest.mark.slow
 def test_binary_labels_are_read_from_gradients(tmp_path):
-  config = label_inference.Config(dataset='breast_cancer')
+  config = problems.Config(dataset='breast_cancer')
   _, results = _run(tmp_path, config)
   cell = report.Cell('training', 'cut_grads', 'clustering')
   assert _figures(results, 'macro_f1')[cell]['mean'] >= 0.95
