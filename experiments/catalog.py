@@ -7,8 +7,8 @@ import optax
 
 from splitjax import attacks
 from splitjax import data
+from splitjax import layering
 from splitjax import models
-from splitjax import split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Architecture:
     input_rank: axes of one input; any, if None.
   """
 
-  make_fn: Callable[[int], tuple[split.Layer, ...]]
+  make_fn: Callable[[int], tuple[layering.Layer, ...]]
   main_cut: int
   input_rank: int | None = None
 

@@ -9,17 +9,15 @@ travel on. In shape descriptions, `B` is the batch.
 from collections.abc import Callable
 import dataclasses
 import functools
-import inspect
 import itertools
 from typing import Any, NamedTuple
 
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from splitjax import layering
 from splitjax import losses
 
-Layer = nn.Module | Callable[[jax.Array], jax.Array]
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 PyTree = Any
 
@@ -82,17 +80,16 @@ class SplitModel:
   setting: the data owner holds parts 0 and 2 with inputs and labels, the
   attacker is the server in the middle, and sees both exchanges.
 
-  A layer is any linen module, or a function of one array. A module's call may
-  take `train`, `use_running_average` or `deterministic`; it is told the mode by
-  whichever it takes. Parameters and random draws depend on a layer's index in
-  the whole model alone, so that models that differ only in `cuts` are equal.
+  See `layering` for what can be a layer. Parameters and random draws depend on
+  a layer's index in the whole model alone, so that models that differ only in
+  `cuts` are equal.
 
   Attributes:
     layers: the layers, in order.
     cuts: cut `c` comes after the first `c` layers, so `0 < c < len(layers)`.
   """
 
-  layers: tuple[Layer, ...]
+  layers: tuple[layering.Layer, ...]
   cuts: tuple[int, ...]
 
   def __post_init__(self):
@@ -114,7 +111,7 @@ class SplitModel:
 
   def describe(self) -> str:
     """The layers in words, with the cuts marked by bars."""
-    names = [_name(layer) for layer in self.layers]
+    names = [layering.name(layer) for layer in self.layers]
     return ' | '.join(', '.join(names[a:b]) for a, b in self.bounds)
 
   def init(self, key: jax.Array, inputs: jax.Array) -> tuple[PyTree, PyTree]:
@@ -131,14 +128,8 @@ class SplitModel:
     variables = []
     x = inputs[:1]
     for index, layer in enumerate(self.layers):
-      if isinstance(layer, nn.Module):
-        x, drawn = layer.init_with_output(
-          jax.random.fold_in(key, index), x, **_mode(layer, train=False)
-        )
-      else:
-        x, drawn = layer(x), {}
-      params = drawn.get('params', {})
-      state = {k: v for k, v in drawn.items() if k != 'params'}
+      layer_key = jax.random.fold_in(key, index)
+      x, params, state = layering.init(layer, layer_key, x)
       variables.append((params, state))
     return tuple(
       tuple(tuple(v[which] for v in variables[a:b]) for a, b in self.bounds)
@@ -173,21 +164,14 @@ class SplitModel:
     for index, layer_params, layer_state in zip(
       range(first, last), params, state, strict=True
     ):
-      layer = self.layers[index]
-      if isinstance(layer, nn.Module):
-        draws = (
-          {} if key is None else {'dropout': jax.random.fold_in(key, index)}
-        )
-        x, updated = layer.apply(
-          {'params': layer_params, **layer_state},
-          x,
-          rngs=draws,
-          mutable=list(layer_state) if train else [],
-          **_mode(layer, train),
-        )
-        layer_state = {**layer_state, **updated}
-      else:
-        x = layer(x)
+      x, layer_state = layering.apply(
+        self.layers[index],
+        layer_params,
+        layer_state,
+        x,
+        train=train,
+        key=None if key is None else jax.random.fold_in(key, index),
+      )
       new_state.append(layer_state)
     return x, tuple(new_state)
 
@@ -245,23 +229,9 @@ def split_grads(
   if protection.labels is not None:
     labels = protection.labels(key_labels, labels)
 
-  # Forward, up to the last cut.
-  smashed, vjp_fns, new_state = [], [], []
-  for part in range(len(model.cuts)):
-    run = lambda p, x, part=part: forward(part, p, state[part], x)
-    if part == 0:  # The inputs may be integers, and need no gradient.
-      output, vjp_fn, part_state = jax.vjp(
-        lambda p, run=run: run(p, inputs), params[0], has_aux=True
-      )
-      if protection.smashed is not None:
-        output = protection.smashed(key_smashed, output)
-    else:
-      output, vjp_fn, part_state = jax.vjp(
-        run, params[part], smashed[-1], has_aux=True
-      )
-    smashed.append(output)
-    vjp_fns.append(vjp_fn)
-    new_state.append(part_state)
+  smashed, vjp_fns, new_state = _run_to_last_cut(
+    forward, params, state, inputs, protection.smashed, key_smashed
+  )
 
   # The label party: loss, its own gradients, and what it sends back.
   def server_loss(server_params, smashed, labels):
@@ -293,20 +263,21 @@ def split_grads(
   )
 
 
-def _mode(layer: nn.Module, train: bool) -> dict[str, bool]:
-  """The keyword by which a layer is told whether it trains."""
-  modes = {
-    'train': train,
-    'use_running_average': not train,
-    'deterministic': not train,
-  }
-  taken = inspect.signature(type(layer).__call__).parameters
-  return {name: value for name, value in modes.items() if name in taken}
-
-
-def _name(layer: Layer) -> str:
-  """A layer's type, and its width if it has one."""
-  if isinstance(layer, nn.Module):
-    features = getattr(layer, 'features', '')
-    return f'{type(layer).__name__} {features}'.strip()
-  return getattr(layer, '__name__', type(layer).__name__)
+def _run_to_last_cut(forward, params, state, inputs, protect_fn, key):
+  """What each part but the last sends on, how to go back, and its state."""
+  run = lambda p, x, part: forward(part, p, state[part], x)
+  # The inputs may be integers, and need no gradient.
+  output, vjp_fn, part_state = jax.vjp(
+    functools.partial(run, x=inputs, part=0), params[0], has_aux=True
+  )
+  if protect_fn is not None:
+    output = protect_fn(key, output)
+  smashed, vjp_fns, new_state = [output], [vjp_fn], [part_state]
+  for part in range(1, len(params) - 1):
+    output, vjp_fn, part_state = jax.vjp(
+      functools.partial(run, part=part), params[part], output, has_aux=True
+    )
+    smashed.append(output)
+    vjp_fns.append(vjp_fn)
+    new_state.append(part_state)
+  return smashed, vjp_fns, new_state

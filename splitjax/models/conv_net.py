@@ -2,11 +2,11 @@
 
 from flax import linen as nn
 
-from splitjax import split
+from splitjax import layering
 from splitjax.models import layers
 
 
-def conv_net(num_classes: int) -> tuple[split.Layer, ...]:
+def conv_net(num_classes: int) -> tuple[layering.Layer, ...]:
   """The layers of the network, for images `[B, H, W, C]`.
 
   Two 3x3 convolutions (16 and 32 channels) with ReLU, 2x2 max pooling, a hidden

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from flax import linen as nn
 
-from splitjax import split
+from splitjax import layering
 from splitjax.models import layers
 
 
 def mlp(
   num_classes: int, *, hidden_sizes: Sequence[int] = (64, 64, 64)
-) -> tuple[split.Layer, ...]:
+) -> tuple[layering.Layer, ...]:
   """The layers of the perceptron.
 
   `flatten`, then a linear layer and ReLU for each hidden size, then three
