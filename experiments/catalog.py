@@ -77,7 +77,7 @@ ATTACKS = {
   'clustering_hungarian': clustering_hungarian,
 }
 
-# Those that a learning rate alone makes.
+# Of those that a learning rate alone makes.
 OPTIMIZERS = {
   fn.__name__: fn
   for fn in (
@@ -96,7 +96,6 @@ OPTIMIZERS = {
     optax.lamb,
     optax.lars,
     optax.lion,
-    optax.noisy_sgd,
     optax.novograd,
     optax.radam,
     optax.rmsprop,

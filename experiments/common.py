@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 import contextlib
+import dataclasses
+from importlib import metadata
 import os
 import pathlib
 import platform
@@ -74,7 +76,11 @@ NUM_SEEDS = flags.DEFINE_integer(
   'num_seeds', 5, 'How many models are trained.', lower_bound=1
 )
 SEED = flags.DEFINE_integer(
-  'seed', 0, 'Seed of everything that is drawn.', lower_bound=0
+  'seed',
+  0,
+  'Seed of everything that is drawn.',
+  lower_bound=0,
+  upper_bound=2**32 - 1,
 )
 OUT_DIR = flags.DEFINE_string(
   'out_dir',
@@ -111,14 +117,38 @@ def check_range(name: str, value: int, low: int, high: int, what: str) -> None:
     raise FlagError(name, value, f'{what}, {low} to {high}')
 
 
-def versions() -> dict[str, str]:
+def environment() -> dict[str, Any]:
   """What the results depend on beside the flags."""
+  packages = (
+    'flax',
+    'jax',
+    'jaxlib',
+    'numpy',
+    'optax',
+    'scikit-learn',
+    'scipy',
+  )
   return {
-    'splitjax': splitjax.__version__,
-    'jax': jax.__version__,
-    'python': platform.python_version(),
-    'devices': ', '.join(device.device_kind for device in jax.devices()),
+    'versions': {
+      'python': platform.python_version(),
+      'splitjax': splitjax.__version__,
+      **{name: metadata.version(name) for name in packages},
+    },
+    'devices': [device.device_kind for device in jax.devices()],
+    'x64': jax.config.jax_enable_x64,
   }
+
+
+def identity(config: Any) -> dict[str, Any]:
+  """What makes two runs the same: a configuration and the environment.
+
+  Args:
+    config: a dataclass of flags.
+
+  Returns:
+    JSON values.
+  """
+  return {'flags': dataclasses.asdict(config), **environment()}
 
 
 def check_writable(out_dir: pathlib.Path) -> None:
@@ -157,11 +187,8 @@ def open_results(
     FlagError: if the folder cannot be used.
   """
   check_writable(out_dir)
-  if OVERWRITE.value:
-    for name in ('config.json', 'results.jsonl', 'results.csv'):
-      (out_dir / name).unlink(missing_ok=True)
   try:
-    return report.Results(out_dir, config, cells)
+    return report.Results(out_dir, config, cells, overwrite=OVERWRITE.value)
   except ValueError as error:
     expected = f'a new folder, or --overwrite: {error}'
     raise FlagError('out_dir', out_dir, expected) from error
@@ -232,7 +259,8 @@ def _one_line_errors():
   except (FlagError, flags.Error) as error:
     _quit(' '.join(str(error).split()), 2)
   except OSError as error:
-    _quit(f'{error.filename or "file"}: {error.strerror or error}', 1)
+    where = error.filename or f'--out_dir={OUT_DIR.value}'
+    _quit(f'{where}: {error.strerror or error}', 1)
   except KeyboardInterrupt:
     _quit(
       'interrupted; the same command goes on with what is not done yet', 130

@@ -14,7 +14,6 @@ nearly the accuracy of the model itself.
 import dataclasses
 import hashlib
 import json
-import math
 import pathlib
 
 from absl import flags
@@ -69,30 +68,30 @@ def run(
   """
   config, dataset = problem.config, problem.dataset
 
-  def epoch_fn(epoch, loss):
-    if not math.isfinite(loss):
-      raise common.FlagError(
-        'learning_rate',
-        config.learning_rate,
-        f'one that converges, the loss is {loss} in epoch {epoch + 1}',
-      )
-    progress.advance(f'epoch {epoch + 1}, loss {loss:.3f}')
-
+  key_train, key_attack = jax.random.split(jax.random.key(config.seed))
   progress.start(
     f'training {config.num_seeds} models for {config.epochs} epochs'
   )
-  observed = pipeline.observe(
-    dataset,
-    problem.model,
-    optimizer_fn=catalog.OPTIMIZERS[config.optimizer],
-    learning_rate=config.learning_rate,
-    num_epochs=config.epochs,
-    batch_size=config.batch_size,
-    seed=config.seed,
-    num_seeds=config.num_seeds,
-    metadata={**problem.setting._asdict(), **common.versions()},
-    epoch_fn=epoch_fn,
-  )
+  try:
+    observed = pipeline.observe(
+      dataset,
+      problem.model,
+      optimizer_fn=catalog.OPTIMIZERS[config.optimizer],
+      learning_rate=config.learning_rate,
+      num_epochs=config.epochs,
+      batch_size=config.batch_size,
+      key=key_train,
+      num_seeds=config.num_seeds,
+      metadata={**problem.setting._asdict(), **common.identity(config)},
+      epoch_fn=lambda epoch, loss: progress.advance(
+        f'epoch {epoch + 1}, loss {loss:.3f}'
+      ),
+    )
+  except FloatingPointError as error:
+    raise common.FlagError(
+      'learning_rate', config.learning_rate, f'one that converges: {error}'
+    ) from error
+  results.begin()
   if records_dir is not None:
     pipeline.save(observed, records_dir)
   auxiliary = targets.draw_auxiliary(
@@ -109,11 +108,12 @@ def run(
     if cell not in results:
       if cell.attack in catalog.ATTACKS:
         progress.start(f'{cell.phase}: {cell.attack} on {cell.intermediate}')
-      results.add(cell, measure(problem, cell, observed, attacked))
+      results.add(cell, measure(key_attack, problem, cell, observed, attacked))
     progress.advance()
 
 
 def measure(
+  key: jax.Array,
   problem: problems.Problem,
   cell: report.Cell,
   observed: list[pipeline.Observed],
@@ -122,6 +122,7 @@ def measure(
   """Measures one cell.
 
   Args:
+    key: of the attacks' draws.
     problem: what is measured.
     cell: which attack, on what, when.
     observed: what crossed the cut, one for each seed.
@@ -144,9 +145,11 @@ def measure(
     )
   if cell.intermediate != 'none':
     target = attacked[cell.phase, cell.intermediate]
+    # The same draws for a target whatever other attacks are asked for.
+    place = list(attacked).index((cell.phase, cell.intermediate))
     predictions, seconds = evaluation.predict(
       catalog.ATTACKS[cell.attack],
-      jax.random.key(problem.config.seed),
+      jax.random.fold_in(key, place),
       target.view,
     )
     confusion = metrics.confusion_matrices(
@@ -196,7 +199,14 @@ def main() -> None:
   out_dir = pathlib.Path(common.OUT_DIR.value or default_out_dir(config))
   results = common.open_results(
     out_dir,
-    {'flags': dataclasses.asdict(config), 'versions': common.versions()},
+    {
+      **common.identity(config),
+      'run': {
+        'out_dir': str(out_dir),
+        'overwrite': common.OVERWRITE.value,
+        'save_records': common.SAVE_RECORDS.value,
+      },
+    },
     cells,
   )
   records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
+import math
 import pathlib
 
 import jax
@@ -46,7 +47,7 @@ def observe(
   learning_rate: float,
   num_epochs: int,
   batch_size: int,
-  seed: int,
+  key: jax.Array,
   num_seeds: int,
   metadata: dict,
   epoch_fn: EpochFn,
@@ -60,19 +61,22 @@ def observe(
     learning_rate: of every part.
     num_epochs: passes over the training set.
     batch_size: samples of a step.
-    seed: of all draws.
+    key: of all draws.
     num_seeds: models to train.
     metadata: goes into every record.
-    epoch_fn: told of every epoch; may raise to stop.
+    epoch_fn: told of every epoch.
 
   Returns:
     What was observed, one for each seed.
+
+  Raises:
+    FloatingPointError: if the training diverges.
   """
   inputs = jnp.asarray(dataset.train_inputs)
   labels = jnp.asarray(dataset.train_labels)
   example = jnp.zeros((1, *inputs.shape[1:]), inputs.dtype)
   optimizers = [optimizer_fn(learning_rate)] * len(model.bounds)
-  keys = jax.random.split(jax.random.key(seed), num_seeds)
+  keys = jax.random.split(key, num_seeds)
 
   @jax.jit
   @jax.vmap
@@ -91,7 +95,7 @@ def observe(
       model=model,
       optimizers=optimizers,
       batch_size=batch_size,
-      record_fn=(lambda exchanges: exchanges[0].cut_grads)
+      record_fn=(lambda exchanges: exchanges[-1].cut_grads)
       if recorded
       else None,
     )
@@ -109,7 +113,10 @@ def observe(
     )
     if epoch == 0:
       first = jax.device_get(log)
-    epoch_fn(epoch, float(jnp.mean(log.losses)))
+    loss = float(jnp.mean(log.losses))
+    if not math.isfinite(loss):
+      raise FloatingPointError(f'the loss is {loss} in epoch {epoch + 1}')
+    epoch_fn(epoch, loss)
 
   passes = {
     phase: jax.device_get(
@@ -120,10 +127,13 @@ def observe(
     )
   }
   ids = {'training': dataset.train_ids, 'inference': dataset.test_ids}
-  return [
-    _observed(index, first, passes, ids, {**metadata, 'seed_index': index})
-    for index in range(num_seeds)
-  ]
+  try:
+    return [
+      _observed(index, first, passes, ids, {**metadata, 'seed_index': index})
+      for index in range(num_seeds)
+    ]
+  except ValueError as error:  # A record refuses what is not finite.
+    raise FloatingPointError(str(error)) from error
 
 
 def _observed(index, first, passes, ids, metadata):

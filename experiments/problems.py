@@ -66,6 +66,10 @@ def check(config: Config) -> Problem:
   common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
   for name in config.attacks or ('',):
     common.check_name('attacks', name, catalog.ATTACKS)
+  if len(set(config.attacks)) < len(config.attacks):
+    raise common.FlagError(
+      'attacks', ','.join(config.attacks), 'each name once'
+    )
   if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
     raise common.FlagError(
       'learning_rate', config.learning_rate, 'a positive number'

@@ -49,7 +49,8 @@ class Record:
       )
     checks.vectors('vectors', self.vectors)
     for name in ('sample_ids', 'steps'):
-      value = getattr(self, name)
+      value = np.asarray(getattr(self, name))
+      object.__setattr__(self, name, value)
       if np.shape(value) != (len(self.vectors),):
         raise ValueError(
           f'{name} must have shape ({len(self.vectors)},), one a vector, got '
@@ -105,19 +106,23 @@ def load_record(path: str | os.PathLike) -> Record:
     ValueError: if what is there is not a record.
   """
   folder = pathlib.Path(path)
-  saved = json.loads((folder / 'metadata.json').read_text())
-  intermediate = saved['intermediate']
+  try:
+    saved = json.loads((folder / 'metadata.json').read_text())
+    intermediate, dtype = saved['intermediate'], saved['dtype']
+    metadata = saved['metadata']
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(f'{folder} must be a record, got {error!r}.') from error
   vectors = np.load(
     folder / f'{intermediate}.npy', mmap_mode='r', allow_pickle=False
   )
-  if saved['dtype'] == 'bfloat16':
+  if dtype == 'bfloat16':
     vectors = vectors.view(ml_dtypes.bfloat16)
   return Record(
     intermediate=intermediate,
     vectors=vectors,
     sample_ids=np.load(folder / 'sample_ids.npy', allow_pickle=False),
     steps=np.load(folder / 'steps.npy', allow_pickle=False),
-    metadata=saved['metadata'],
+    metadata=metadata,
   )
 
 
@@ -160,6 +165,11 @@ def sample_auxiliary(
       fewer samples than a draw needs.
   """
   checks.labels('labels', labels, num_classes)
+  if len(labels) != len(sample_ids):
+    raise ValueError(
+      f'labels must be as many as sample_ids ({len(sample_ids)}), got '
+      f'{len(labels)}.'
+    )
   if num_per_class < 1 or num_draws < 1:
     raise ValueError(
       'num_per_class and num_draws must be at least 1, got '
@@ -240,6 +250,9 @@ def make_view(
       'auxiliary labels must contain every class, got none of class '
       f'{np.argwhere(~present)[0, 1]}.'
     )
+  ordered = np.sort(auxiliary.ids, axis=1)
+  if (ordered[:, 1:] == ordered[:, :-1]).any():
+    raise ValueError('auxiliary ids must be distinct within a draw.')
   rows, found = _rows_of(auxiliary.ids, aux_record.sample_ids)
   if not found.all():
     raise ValueError(

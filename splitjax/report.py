@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ class Cell(NamedTuple):
 
 
 Row = dict[str, Any]
+
+RESULT_FILES = ('config.json', 'results.jsonl', 'results.csv')
 
 
 def cell_rows(
@@ -108,37 +111,54 @@ class Results:
     out_dir: str | os.PathLike,
     config: Mapping[str, Any],
     cells: Sequence[Cell],
+    *,
+    overwrite: bool = False,
   ):
-    """Opens or creates the folder.
+    """Opens the folder, if it is there.
 
     Args:
       out_dir: the folder.
-      config: JSON values that say what is run, and how.
+      config: JSON values that say what is run, and how; what stands under
+        'run' may differ when the folder is opened again.
       cells: all cells, in the order in which the files hold them.
+      overwrite: whether to replace what an earlier run left, see `begin`.
 
     Raises:
-      ValueError: if the folder holds results of another configuration, or what
-        it holds cannot be read.
-      OSError: if it cannot be read or created.
+      ValueError: if the folder holds results of another configuration, or
+        result files that this class did not write.
+      OSError: if it cannot be read.
     """
     self.path = pathlib.Path(out_dir)
     self._cells = cells
+    self._config = json.loads(json.dumps(config))
     self._rows: dict[Cell, list[Row]] = {}
-    text = json.dumps(config, indent=2, sort_keys=True) + '\n'
-    config_path = self.path / 'config.json'
-    if not config_path.exists():
-      self.path.mkdir(parents=True, exist_ok=True)
-      with files.replacing(config_path) as path:
-        path.write_text(text)
+    self._overwrite = overwrite
+    if overwrite or not any((self.path / n).exists() for n in RESULT_FILES):
       return
-    other = _difference(json.loads(config_path.read_text()), json.loads(text))
+    try:
+      saved = json.loads((self.path / 'config.json').read_text())
+      rows = [
+        json.loads(line)
+        for line in (self.path / 'results.jsonl').read_text().splitlines()
+      ]
+      cells_of_rows = [cell_of(row) for row in rows]
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+      raise ValueError('it holds files that no run finished') from error
+    other = _difference(saved, self._config)
     if other:
       raise ValueError(f'it holds results of another run: {other}')
-    results_path = self.path / 'results.jsonl'
-    if results_path.exists():
-      for line in results_path.read_text().splitlines():
-        row = json.loads(line)
-        self._rows.setdefault(cell_of(row), []).append(row)
+    for cell, row in zip(cells_of_rows, rows, strict=True):
+      self._rows.setdefault(cell, []).append(row)
+
+  def begin(self) -> None:
+    """Removes what is to be overwritten; to be called before the first cell.
+
+    Not earlier, so that a run that fails in training costs nothing.
+    """
+    if self._overwrite:
+      for name in (*RESULT_FILES, 'leakage.png', 'report.html'):
+        (self.path / name).unlink(missing_ok=True)
+      shutil.rmtree(self.path / 'records', ignore_errors=True)
 
   def __contains__(self, cell: Cell) -> bool:
     return cell in self._rows
@@ -154,8 +174,19 @@ class Results:
     return [row for cell in finished for row in self._rows[cell]]
 
   def add(self, cell: Cell, rows: Sequence[Row]) -> None:
-    """Adds the rows of a finished cell, and writes all down."""
+    """Adds the rows of a finished cell, and writes all down.
+
+    The folder is made with the first cell: a run that fails before leaves
+    nothing.
+
+    Args:
+      cell: the finished cell.
+      rows: its rows.
+    """
     self._rows[cell] = list(rows)
+    self.path.mkdir(parents=True, exist_ok=True)
+    with files.replacing(self.path / 'config.json') as path:
+      path.write_text(json.dumps(self._config, indent=2, sort_keys=True) + '\n')
     with files.replacing(self.path / 'results.jsonl') as path:
       path.write_text(''.join(json.dumps(row) + '\n' for row in self.rows()))
     with files.replacing(self.path / 'results.csv') as path:
@@ -167,12 +198,13 @@ def cell_of(row: Row) -> Cell:
   return Cell(*(row[name] for name in Cell._fields))
 
 
-def _difference(old, new):
+def _difference(old, new, name='it'):
   """The first entry in which two configurations differ, in words."""
-  for name in sorted(set(old) | set(new)):
-    if old.get(name) != new.get(name):
-      return f'{name} was {old.get(name)!r}, is {new.get(name)!r}'
-  return ''
+  if not (isinstance(old, dict) and isinstance(new, dict)):
+    return '' if old == new else f'{name} was {old!r}, is {new!r}'
+  names = sorted((set(old) | set(new)) - {'run'})
+  found = (_difference(old.get(n), new.get(n), n) for n in names)
+  return next(filter(None, found), '')
 
 
 def to_csv(rows: Iterable[Row]) -> str:

@@ -223,7 +223,12 @@ def train(
   Returns:
     The trained state, the log of the first pass, and the losses
     `[num_epochs, T]`.
+
+  Raises:
+    ValueError: if there is no epoch, or a batch as in `train_epoch`.
   """
+  if num_epochs < 1:
+    raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
   kwargs = dict(
     step_kwargs, batch_size=batch_size, optimizers=optimizers, model=model
   )
@@ -269,7 +274,7 @@ def evaluate(
   model: split.SplitModel,
   batch_size: int = 1024,
 ) -> Pass:
-  """Sends inputs through a model without training it.
+  """Sends inputs through a model without training it, undefended.
 
   Args:
     train_state: the model's parameters and state.

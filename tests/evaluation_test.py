@@ -39,7 +39,7 @@ def test_all_trials_equal_a_loop():
     _attack, key, evaluation.stack_views(views)
   )
   assert labels.shape == (2, 3, 12)
-  assert seconds > 0
+  assert 0 < seconds < 1
   for seed, (seed_key, view) in enumerate(
     zip(jax.random.split(key, 2), views, strict=True)
   ):

@@ -132,6 +132,25 @@ class BootstrapTest(parameterized.TestCase):
     assert width(together) > 0.8 * width(seeds)
     assert width(together.reshape(1, -1)) < 0.5 * width(together)
 
+  def test_width_is_that_of_the_normal_approximation(self):
+    values = np.random.default_rng(0).normal(size=(400, 1))
+    width = np.diff(metrics.bootstrap_interval(values))[0]
+    expected = 2 * 1.96 * values.std() / np.sqrt(400)
+    np.testing.assert_allclose(width, expected, rtol=0.06)
+
+  def test_draws_of_one_seed_are_resampled(self):
+    values = np.random.default_rng(0).normal(size=(1, 400))
+    width = np.diff(metrics.bootstrap_interval(values))[0]
+    expected = 2 * 1.96 * values.std() / np.sqrt(400)
+    np.testing.assert_allclose(width, expected, rtol=0.06)
+
+  def test_draws_of_different_seeds_are_resampled_apart(self):
+    values = np.tile(np.random.default_rng(0).normal(size=(1, 50)), (50, 1))
+    width = np.diff(metrics.bootstrap_interval(values))[0]
+    # 2,500 draws of their own; shared ones would count as 50.
+    expected = 2 * 1.96 * values.std() / np.sqrt(2500)
+    np.testing.assert_allclose(width, expected, rtol=0.1)
+
   def test_is_deterministic_and_ordered(self):
     values = np.random.default_rng(0).random((3, 4))
     low, high = metrics.bootstrap_interval(values)

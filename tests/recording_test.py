@@ -85,6 +85,14 @@ def test_record_that_cannot_be_written_leaves_nothing(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize('text', ['{}', '[]', '{"intermediate": 1', 'null'])
+def test_folder_that_is_no_record_is_said_to_be_none(tmp_path, text):
+  recording.save_record(tmp_path / 'record', _record())
+  (tmp_path / 'record' / 'metadata.json').write_text(text)
+  with pytest.raises(ValueError, match='must be a record'):
+    recording.load_record(tmp_path / 'record')
+
+
 def test_missing_record_is_said_to_be_missing(tmp_path):
   with pytest.raises(FileNotFoundError):
     recording.load_record(tmp_path / 'nothing')
@@ -134,6 +142,12 @@ class SampleAuxiliaryTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, message):
       recording.sample_auxiliary(
         0, np.arange(6), np.array([0, 0, 0, 0, 1, 1]), **kwargs
+      )
+
+  def test_labels_must_be_as_many_as_samples(self):
+    with self.assertRaisesRegex(ValueError, r'as many as sample_ids \(5\)'):
+      recording.sample_auxiliary(
+        0, np.arange(5), np.array([0, 1, 0, 1]), num_classes=2
       )
 
 
@@ -196,7 +210,15 @@ class ViewTest(parameterized.TestCase):
       np.testing.assert_allclose(
         view.vectors, record.vectors.reshape(8, 6) - mean, rtol=1e-5, atol=1e-6
       )
-    assert view.aux_vectors.dtype == np.float32
+      rows = [
+        int(np.nonzero(train.sample_ids == i)[0][0]) for i in view.aux_ids[0]
+      ]
+      np.testing.assert_allclose(
+        view.aux_vectors[0],
+        train.vectors.reshape(8, 6)[rows] - mean,
+        rtol=1e-5,
+        atol=1e-6,
+      )
 
   def test_view_is_a_pytree_with_static_number_of_classes(self):
     view = recording.make_view(_record(), self._auxiliary(), num_classes=2)
@@ -206,6 +228,11 @@ class ViewTest(parameterized.TestCase):
     )
 
   @parameterized.named_parameters(
+    (
+      'twice',
+      dict(ids=((1, 4), (2, 2))),
+      'auxiliary ids must be distinct within a draw',
+    ),
     ('unknown_id', dict(ids=((1, 44), (2, 3))), 'in the record, got id 44'),
     ('range', dict(labels=((0, 1), (0, 2))), 'between 0 and 1, got 2'),
     ('missing', dict(labels=((0, 1), (0, 0))), 'got none of class 1'),

@@ -96,12 +96,57 @@ def test_opened_again_it_goes_on_where_it_was(tmp_path):
 
 
 def test_folder_of_another_configuration_is_refused(tmp_path):
-  report.Results(tmp_path, {'flags': {'a': 1}}, CELLS)
-  with pytest.raises(ValueError, match='flags'):
+  first = report.Results(tmp_path, {'flags': {'a': 1}}, CELLS)
+  first.add(CELLS[0], _rows(CELLS[0]))
+  with pytest.raises(ValueError, match='a was 1, is 2'):
     report.Results(tmp_path, {'flags': {'a': 2}}, CELLS)
   assert json.loads((tmp_path / 'config.json').read_text()) == {
     'flags': {'a': 1}
   }
+
+
+def test_differences_are_said_of_the_flag_and_what_is_about_the_run_ignored(
+  tmp_path,
+):
+  config = {'flags': {'a': 1, 'b': 2}, 'run': {'out_dir': 'x'}}
+  report.Results(tmp_path, config, CELLS).add(CELLS[0], _rows(CELLS[0]))
+  report.Results(tmp_path, {**config, 'run': {}}, CELLS)
+  with pytest.raises(ValueError, match='another run: b was 2, is 3'):
+    report.Results(tmp_path, {'flags': {'a': 1, 'b': 3}}, CELLS)
+
+
+def test_a_run_without_a_finished_cell_leaves_nothing(tmp_path):
+  report.Results(tmp_path / 'out', {'a': 1}, CELLS)
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  ('name', 'text'),
+  [
+    ('results.csv', 'mine'),
+    ('config.json', '[]'),
+    ('results.jsonl', '{"a": 1}'),
+    ('results.jsonl', '{"half'),
+  ],
+)
+def test_files_of_somebody_else_are_not_touched(tmp_path, name, text):
+  if name == 'results.jsonl':
+    report.Results(tmp_path, {'a': 1}, CELLS).add(CELLS[0], _rows(CELLS[0]))
+  (tmp_path / name).write_text(text)
+  with pytest.raises(ValueError, match='files that no run finished'):
+    report.Results(tmp_path, {'a': 1}, CELLS)
+  assert (tmp_path / name).read_text() == text
+
+
+def test_overwriting_waits_for_the_first_results(tmp_path):
+  report.Results(tmp_path, {'a': 1}, CELLS).add(CELLS[0], _rows(CELLS[0]))
+  (tmp_path / 'records').mkdir()
+  (tmp_path / 'notes.txt').write_text('mine')
+  results = report.Results(tmp_path, {'a': 2}, CELLS, overwrite=True)
+  assert CELLS[0] not in results
+  assert json.loads((tmp_path / 'config.json').read_text()) == {'a': 1}
+  results.begin()
+  assert [path.name for path in tmp_path.iterdir()] == ['notes.txt']
 
 
 def test_pivot_puts_attacks_beside_each_other():

@@ -163,6 +163,42 @@ class SplitGradsTest(parameterized.TestCase):
     # The label party's own update is what it was.
     _assert_trees_close(defended.grads[1], plain.grads[1])
 
+  def test_every_draw_of_a_step_has_its_own_key(self):
+    layers = (*_with_state()[0][:4], nn.Dense(NUM_CLASSES))
+    model = split.SplitModel(layers, (3,))
+    inputs, labels = jnp.ones((4, 5)), jnp.arange(4) % NUM_CLASSES
+    params, state = model.init(jax.random.key(0), inputs)
+    keys = {}
+    spy_fn = lambda place: (
+      lambda key, x, *rest: (
+        keys.update({place: jax.random.key_data(key).tolist()}),
+        x,
+      )[1]
+    )
+
+    def server_fn(key, loss_fn, params, smashed, labels):
+      keys['server'] = jax.random.key_data(key).tolist()
+      return jax.grad(loss_fn)(params, smashed, labels)
+
+    key = jax.random.key(5)
+    split.split_grads(
+      key,
+      params,
+      state,
+      inputs,
+      labels,
+      model=model,
+      protection=split.Protection(
+        labels=spy_fn('labels'),
+        smashed=spy_fn('smashed'),
+        cut_grads=spy_fn('cut_grads'),
+        server_grads=server_fn,
+      ),
+    )
+    dropout = jax.random.key_data(jax.random.split(key, 5)[0]).tolist()
+    found = {tuple(k) for k in (*keys.values(), dropout)}
+    assert len(found) == 5
+
   def test_labels_are_protected_before_the_loss(self):
     model, *arrays = _problem('mlp', (3,))
     params, state, inputs, labels = arrays

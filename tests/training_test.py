@@ -224,6 +224,40 @@ class TrainTest(parameterized.TestCase):
         one = jax.tree.map(lambda x, s=s, r=r: x[s, r], actual)
         _assert_trees_close(one, run(key, rate))
 
+  def test_epochs_differ_in_order_and_are_shuffled(self):
+    inputs, labels = _data()
+    key = jax.random.key(0)
+    train_state = training.init(training.init_key(key), inputs, **KWARGS)
+    orders = [
+      np.asarray(
+        training.train_epoch(
+          training.epoch_key(key, epoch),
+          train_state,
+          inputs,
+          labels,
+          batch_size=11,
+          **KWARGS,
+        )[1].positions
+      )
+      for epoch in range(2)
+    ]
+    assert not np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], np.arange(22))
+
+  def test_no_key_of_a_run_is_used_twice(self):
+    key = jax.random.key(0)
+    keys = [training.init_key(key)]
+    keys += [training.epoch_key(key, epoch) for epoch in range(5)]
+    data = {tuple(jax.random.key_data(k).tolist()) for k in keys}
+    assert len(data) == 6
+
+  def test_number_of_epochs_is_checked(self):
+    inputs, labels = _data()
+    with self.assertRaisesRegex(ValueError, 'num_epochs must be at least 1'):
+      training.train(
+        jax.random.key(0), inputs, labels, num_epochs=0, batch_size=4, **KWARGS
+      )
+
   def test_learns(self):
     inputs, _ = _data(200)
     labels = jnp.argmax(inputs[:, :3], axis=1)
@@ -238,6 +272,29 @@ class TrainTest(parameterized.TestCase):
 
 
 class EvaluateTest(parameterized.TestCase):
+  def test_batch_statistics_and_dropout_are_in_evaluation_mode(self):
+    layers = (
+      nn.Dense(4, use_bias=False),
+      nn.BatchNorm(use_scale=False, use_bias=False),
+      nn.Dropout(0.5),
+      nn.Dense(3),
+    )
+    kwargs = dict(
+      model=split.SplitModel(layers, (3,)), optimizers=[optax.sgd(0.1)] * 2
+    )
+    inputs, labels = _data()
+    state = training.init(jax.random.key(0), inputs, **kwargs)
+    state, _ = training.train_epoch(
+      jax.random.key(1), state, inputs, labels, batch_size=11, **kwargs
+    )
+    smashed = training.evaluate(state, inputs, model=kwargs['model']).smashed
+    stats = state.state[0][1]['batch_stats']
+    hidden = inputs @ state.params[0][0]['kernel']
+    expected = (hidden - stats['mean'][None]) / np.sqrt(stats['var'] + 1e-5)[
+      None
+    ]
+    np.testing.assert_allclose(smashed, expected, rtol=1e-4, atol=1e-5)
+
   @parameterized.parameters(1, 7, 22, 1000)
   def test_equals_one_pass_whatever_the_batch(self, batch_size):
     inputs, _ = _data()

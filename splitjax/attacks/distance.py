@@ -29,7 +29,8 @@ def nearest_labels(
   [7, 3]
 
   Args:
-    vectors: cut gradients or smashed data to label, `[N, D]`.
+    vectors: cut gradients or smashed data to label, `[N, D]`; they are not
+      rescaled, so their norms should lie between 1e-30 and 1e30.
     aux_vectors: the same of the auxiliary samples, `[A, D]`.
     aux_labels: their labels, integers, `[A]`.
     metric: 'cosine' or 'euclidean'.

@@ -79,8 +79,8 @@ def lloyd(
   tol: float | jax.Array,
 ) -> KMeansResult:
   """`kmeans` without its checks, to be called under a jit of the caller's."""
-  init_centroids = similarity.to_accumulator(init_centroids)
-  dtype = init_centroids.dtype
+  dtype = jnp.result_type(points, init_centroids, jnp.float32)
+  init_centroids = init_centroids.astype(dtype)
   origin = jnp.mean(points, axis=0, dtype=dtype)
   spread = jnp.mean((points.astype(dtype) - origin[None]) ** 2)
   run = functools.partial(_iterate, max_iters=max_iters)
@@ -105,7 +105,7 @@ def _iterate(points, init_centroids, origin, least_move, *, max_iters, sums_fn):
   dtype = init_centroids.dtype
   assign = lambda centroids: jnp.argmax(
     similarity.closeness(points, centroids, origin), axis=1
-  )
+  ).astype(jnp.int32)
 
   def cond_fn(carry):
     _, _, num_iters, converged = carry

@@ -20,8 +20,8 @@ def unit_normalize(vectors: jax.Array) -> jax.Array:
   [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
 
   Args:
-    vectors: `[N, D]`, of any finite scale: norms neither overflow nor
-      underflow.
+    vectors: `[N, D]`, finite; norms neither overflow nor underflow. Numbers
+      below the smallest normal one (1e-38 in float32) may count as zero.
 
   Returns:
     `[N, D]` in the type of `vectors`; computed in float32 or wider.
@@ -31,8 +31,10 @@ def unit_normalize(vectors: jax.Array) -> jax.Array:
   """
   _validate.matrices(vectors=vectors)
   wide = to_accumulator(vectors)
-  largest = jnp.max(jnp.abs(wide), axis=1, keepdims=True)  # [N, 1]
-  wide = wide / jnp.where(largest > 0, largest, 1)
+  # A power of two rounds nothing; in two halves neither leaves the range.
+  _, exponents = jnp.frexp(jnp.max(jnp.abs(wide), axis=1, keepdims=True))
+  half = exponents // 2
+  wide = jnp.ldexp(jnp.ldexp(wide, -half), half - exponents)
   norms = jnp.sqrt(jnp.sum(wide**2, axis=1, keepdims=True))
   return (wide / jnp.where(norms > 0, norms, 1)).astype(vectors.dtype)
 
@@ -88,5 +90,6 @@ def closeness(
     `[N, K]`; the larger, the closer.
   """
   shifted = targets - origin[None]
-  offsets = shifted @ origin + jnp.sum(shifted**2, axis=1) / 2
+  along = jnp.dot(shifted, origin, precision=jax.lax.Precision.HIGHEST)
+  offsets = along + jnp.sum(shifted**2, axis=1) / 2
   return inner_products(points, shifted) - offsets[None]

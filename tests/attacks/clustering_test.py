@@ -9,6 +9,7 @@ from scipy import optimize
 from sklearn import cluster
 
 from splitjax import attacks
+from splitjax.attacks import lloyd
 
 PAPER = dict(init='kmeans++', matching='hungarian', num_restarts=10)
 MODES = [dict(), dict(matching='hungarian'), PAPER]
@@ -171,8 +172,15 @@ class ClusterLabelsTest(parameterized.TestCase):
         num_restarts=num_restarts,
       ).inertia
     )
-    normalized = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    theirs = cluster.KMeans(7, n_init=10, random_state=0).fit(normalized)
+    units = attacks.unit_normalize(vectors)
+    starts = [
+      lloyd.spread_centroids(draws, units)
+      for draws in lloyd.start_draws(jax.random.key(0), 7, (10,))
+    ]
+    alone = [attacks.kmeans(units, start).inertia for start in starts]
+    assert np.argmin(alone) > 0
+    np.testing.assert_allclose(inertia(10), min(alone), rtol=1e-6)
+    theirs = cluster.KMeans(7, n_init=10, random_state=0).fit(units)
     assert inertia(10) <= theirs.inertia_ * 1.01
 
   def test_all_zero_vectors_go_together_without_nan(self):
@@ -205,6 +213,17 @@ class ClusterLabelsTest(parameterized.TestCase):
       num_classes=4,
     ).labels
     np.testing.assert_array_equal(labels, truth)
+    # Far from zero, a start at zero would be none of the vectors' nearest.
+    far = vectors + 50
+    result = attacks.cluster_labels(
+      jax.random.key(0),
+      far,
+      far[:1],
+      np.array([0]),
+      num_classes=2,
+      metric='euclidean',
+    )
+    assert len(set(np.asarray(result.labels))) == 2
 
   def test_one_sample_one_class(self):
     result = attacks.cluster_labels(

@@ -126,6 +126,16 @@ class KMeansTest(parameterized.TestCase):
     np.testing.assert_array_equal(found[0].num_iters, found[1].num_iters)
     np.testing.assert_allclose(found[0].inertia, found[1].inertia, rtol=1e-6)
 
+  def test_float64_is_kept_where_it_is_enabled(self):
+    points = _blobs().astype(np.float64)
+    with jax.enable_x64(True):
+      actual = attacks.kmeans(points, points[:4].astype(np.float32))
+      attacks.kmeans(jnp.float32(points), jnp.float32(points[:4]))
+    expected = _sklearn(points, points[:4].astype(np.float32), tol=1e-4)
+    assert actual.centroids.dtype == np.float64
+    np.testing.assert_array_equal(actual.assignments, expected.labels_)
+    np.testing.assert_allclose(actual.inertia, expected.inertia_, rtol=1e-9)
+
   def test_empty_cluster_keeps_its_centroid(self):
     points = jnp.array([[0.0, 0.0], [1.0, 0.0], [10.0, 0.0]])
     init = jnp.array([[0.5, 0.0], [10.0, 0.0], [500.0, 500.0]])
@@ -227,6 +237,22 @@ class KMeansPlusPlusTest(parameterized.TestCase):
       [cost(c) for c in theirs]
     )
     assert 0.9 < ratio < 1.1
+
+  def test_draws_by_squared_distance(self):
+    # A crowd at -1 and 1, and one point so far that it is the better of the
+    # two candidates whenever it is drawn.
+    crowd, far = 900, 60.0
+    points = np.zeros((crowd + 1, 1), np.float32)
+    points[:crowd, 0] = np.random.default_rng(0).choice([-1, 1], crowd)
+    points[crowd, 0] = far
+    keys = jax.random.split(jax.random.key(0), 2000)
+    centroids = jax.vmap(
+      lambda key: attacks.kmeans_plus_plus(key, points, num_clusters=2)
+    )(keys)
+    found = np.mean((np.asarray(centroids) == far).any(axis=(1, 2)))
+    # From the first, at -1 or 1, half of the crowd is 2 away.
+    share = far**2 / (far**2 + crowd / 2 * 4)
+    np.testing.assert_allclose(found, 1 - (1 - share) ** 2, atol=0.04)
 
   def test_first_centroid_is_uniform(self):
     points = jnp.arange(4.0)[:, None]

@@ -29,7 +29,7 @@ class UnitNormalizeTest(parameterized.TestCase):
       actual = attacks.unit_normalize(jnp.array([[0.0, 0.0], [0.0, 2.0]]))
     np.testing.assert_array_equal(actual, [[0, 0], [0, 1]])
 
-  @parameterized.parameters(1e-30, 1e-20, 1.0, 1e20, 1e30)
+  @parameterized.parameters(1e-37, 1e-20, 1.0, 1e20, 6e37)
   def test_no_norm_overflows_or_underflows(self, scale):
     actual = attacks.unit_normalize(jnp.array([[3.0, 4.0]]) * scale)
     np.testing.assert_allclose(actual, [[0.6, 0.8]], rtol=1e-6)

@@ -7,7 +7,10 @@ import subprocess
 import sys
 
 from absl.testing import parameterized
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import common
@@ -15,6 +18,7 @@ from experiments import label_inference
 from experiments import problems
 from splitjax import recording
 from splitjax import report
+from splitjax import training
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = dict(
@@ -59,6 +63,10 @@ class CheckTest(parameterized.TestCase):
     (dict(model='resnet'), '--model=resnet: expected one of mlp, conv_net'),
     (dict(optimizer='sgdd'), '--optimizer=sgdd: expected one of sgd, '),
     (dict(attacks=('norm',)), '--attacks=norm: expected one of distance, clu'),
+    (
+      dict(attacks=('distance', 'distance')),
+      '--attacks=distance,distance: expected each name once',
+    ),
     (dict(attacks=()), '--attacks=: expected one of distance'),
     (dict(cut=0), '--cut=0: expected a layer inside mlp, 1 to 9'),
     (dict(cut=10), '--cut=10: expected a layer inside mlp, 1 to 9'),
@@ -176,8 +184,58 @@ def test_records_are_saved_with_what_they_are(whole):
   assert grads.metadata['phase'] == 'training'
   assert grads.metadata['seed_index'] == 1
   assert grads.metadata['dataset'] == 'digits'
+  assert grads.metadata['flags']['seed'] == 0
   np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
   assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
+
+
+def test_records_are_of_the_model_and_the_seed_they_name(whole):
+  """Recomputes what the second seed recorded, with the library alone."""
+  problem, results = whole
+  dataset, model = problem.dataset, problem.model
+  inputs = jnp.asarray(dataset.train_inputs)
+  labels = jnp.asarray(dataset.train_labels)
+  key_train, _ = jax.random.split(jax.random.key(0))
+  key = jax.random.split(key_train, 2)[1]
+  state, log, _ = jax.jit(
+    lambda key: training.train(
+      key,
+      inputs,
+      labels,
+      num_epochs=2,
+      batch_size=100,
+      model=model,
+      optimizers=[optax.sgd(0.05)] * 2,
+      record_fn=lambda exchanges: exchanges[0].cut_grads,
+    )
+  )(key)
+  load = lambda kind: recording.load_record(
+    results.path / 'records' / f'{kind}-seed1'
+  )
+  grads = load('training-cut_grads')
+  np.testing.assert_array_equal(grads.sample_ids, log.positions)
+  np.testing.assert_allclose(grads.vectors, log.recorded, rtol=1e-3, atol=1e-6)
+  smashed = training.evaluate(
+    state, jnp.asarray(dataset.test_inputs), model=model
+  ).smashed
+  np.testing.assert_allclose(
+    load('inference-smashed').vectors, smashed, rtol=1e-3, atol=1e-4
+  )
+
+
+def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
+  _, results = whole
+  figures = _figures(results)
+  value = lambda found, name: found[report.Cell('inference', name, 'distance')][
+    'values'
+  ]
+  assert value(figures, 'smashed') != value(figures, 'untrained_smashed')
+  config = problems.Config(
+    center_smashed=True, **{**SMALL, 'attacks': ('distance',)}
+  )
+  _, centred = _run(tmp_path, config)
+  for name in ('smashed', 'untrained_smashed'):
+    assert value(_figures(centred), name) != value(figures, name)
 
 
 def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
@@ -185,6 +243,15 @@ def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
   with pytest.raises(
     common.FlagError, match='--learning_rate=1000000.0: expected one that conv'
   ):
+    _run(tmp_path / 'out', config)
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_divergence_in_the_last_step_is_said_too(tmp_path):
+  config = problems.Config(
+    learning_rate=1e38, **{**SMALL, 'epochs': 1, 'batch_size': 1437}
+  )
+  with pytest.raises(common.FlagError, match='--learning_rate=1e.38: expected'):
     _run(tmp_path, config)
 
 
@@ -192,7 +259,6 @@ def test_other_optimizers_and_attacks_run(tmp_path):
   config = problems.Config(
     optimizer='adam',
     learning_rate=1e-2,
-    center_smashed=True,
     **{**SMALL, 'attacks': ('clustering_hungarian',)},
   )
   _, results = _run(tmp_path, config)
