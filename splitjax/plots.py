@@ -41,7 +41,13 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
     color = COLORS[column % len(COLORS)]
     axes.bar(x, mean, 0.92 * width, color=color, label=attack)
     for position, value in zip(x, mean, strict=True):
-      axes.annotate(f'{value:.1f}', (position, 2), ha='center', color='white')
+      axes.annotate(
+        f'{value:.1f}',
+        (position, 2),
+        ha='center',
+        color='white',
+        fontsize=min(10, 30 * width),
+      )
     axes.errorbar(x, mean, errors, fmt='none', ecolor='black', capsize=3)
     for name, (marker, label) in _BASELINES.items():
       found = [cells[report.Cell(p, name, attack)] for p, _, _ in groups]

@@ -17,6 +17,13 @@ def test_python_examples_run(index):
   exec(compile(examples[index], f'README example {index}', 'exec'), {})
 
 
+def test_what_is_linked_exists():
+  root = pathlib.Path(__file__).parents[1]
+  links = [x for x in re.findall(r'\]\((.*?)\)', README) if '://' not in x]
+  assert 'docs/digits.png' in links
+  assert all((root / link).exists() for link in links)
+
+
 def test_commands_name_flags_that_exist():
   commands = re.findall(r'^python -m experiments.*$', README, re.MULTILINE)
   assert commands
