@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import math
 import pathlib
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -167,7 +168,7 @@ def _observed(index, first, passes, ids, metadata):
 
 
 def save(observed: Sequence[Observed], folder: pathlib.Path) -> None:
-  """Writes the records of every seed; those that are there are left alone.
+  """Writes the records of every seed, in place of any of the same name.
 
   Args:
     observed: one for each seed.
@@ -180,5 +181,5 @@ def save(observed: Sequence[Observed], folder: pathlib.Path) -> None:
     }
     for name, record in records.items():
       path = folder / f'{name}-seed{index}'
-      if not path.exists():
-        recording.save_record(path, record)
+      shutil.rmtree(path, ignore_errors=True)
+      recording.save_record(path, record)

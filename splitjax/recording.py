@@ -127,7 +127,7 @@ def load_record(path: str | os.PathLike) -> Record:
 
 
 class Auxiliary(struct.PyTreeNode):
-  """The labelled samples that the threat model grants, for several draws.
+  """The labelled samples that the threat model grants.
 
   Attributes:
     ids: sample ids, sorted by class, `[R, A]`.
@@ -181,7 +181,7 @@ def sample_auxiliary(
       f'num_per_class must be at most the size of the smallest class, got '
       f'{num_per_class} and {sizes.min()} samples of class {sizes.argmin()}.'
     )
-  # A random key a draw and sample; the first of each class in key order.
+  # By a random number a draw and sample; the first of each class count.
   rng = np.random.default_rng(seed)
   order = np.argsort(rng.random((num_draws, len(labels))), axis=1)
   order = np.take_along_axis(
@@ -280,14 +280,7 @@ def make_view(
 
 
 def scored_mask(view: View) -> np.ndarray:
-  """Which rows count: all but a draw's own auxiliary samples.
-
-  Args:
-    view: a view without leading axes.
-
-  Returns:
-    Booleans `[R, N]`.
-  """
+  """Which rows count, `[R, N]`: all but a draw's own auxiliary samples."""
   rows, found = _rows_of(view.aux_ids, view.sample_ids)
   scored = np.ones((len(view.aux_ids), len(view.sample_ids)), dtype=bool)
   scored[np.nonzero(found)[0], rows[found]] = False

@@ -31,10 +31,11 @@ def unit_normalize(vectors: jax.Array) -> jax.Array:
   """
   _validate.matrices(vectors=vectors)
   wide = to_accumulator(vectors)
-  # A power of two rounds nothing; in two halves neither leaves the range.
   _, exponents = jnp.frexp(jnp.max(jnp.abs(wide), axis=1, keepdims=True))
+  # A power of two rounds nothing; in two halves neither leaves the range.
   half = exponents // 2
-  wide = jnp.ldexp(jnp.ldexp(wide, -half), half - exponents)
+  one = jnp.ones((), wide.dtype)
+  wide = wide * jnp.ldexp(one, -half) * jnp.ldexp(one, half - exponents)
   norms = jnp.sqrt(jnp.sum(wide**2, axis=1, keepdims=True))
   return (wide / jnp.where(norms > 0, norms, 1)).astype(vectors.dtype)
 
