@@ -39,7 +39,7 @@ def test_all_trials_equal_a_loop():
     _attack, key, evaluation.stack_views(views)
   )
   assert labels.shape == (2, 3, 12)
-  assert 0 < seconds < 1
+  assert seconds > 0
   for seed, (seed_key, view) in enumerate(
     zip(jax.random.split(key, 2), views, strict=True)
   ):
@@ -50,6 +50,14 @@ def test_all_trials_equal_a_loop():
         aux_labels=view.aux_labels[draw],
       )
       np.testing.assert_array_equal(labels[seed, draw], _attack(seed_key, one))
+
+
+def test_seconds_are_of_one_trial(monkeypatch):
+  clock = iter([10.0, 16.0])
+  monkeypatch.setattr(evaluation.time, 'perf_counter', lambda: next(clock))
+  view = evaluation.stack_views([_view(0), _view(1)])
+  predictions = evaluation.predict(_attack, jax.random.key(0), view)
+  assert predictions.seconds == 1.0  # Two seeds, three draws.
 
 
 def test_an_attack_is_traced_once_for_views_of_one_shape():

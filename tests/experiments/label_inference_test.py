@@ -16,6 +16,7 @@ import pytest
 from experiments import common
 from experiments import label_inference
 from experiments import problems
+from experiments import targets
 from splitjax import recording
 from splitjax import report
 from splitjax import training
@@ -236,6 +237,21 @@ def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
   _, centred = _run(tmp_path, config)
   for name in ('smashed', 'untrained_smashed'):
     assert value(_figures(centred), name) != value(figures, name)
+
+
+def test_zero_share_counts_rows_that_are_all_zero(whole):
+  problem, results = whole
+  vectors = np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 0.0]]])
+  view = recording.View(vectors, None, None, None, None, 10)
+  cell = report.Cell('training', 'cut_grads', 'none')
+  (row,) = label_inference.measure(
+    jax.random.key(0),
+    problem,
+    cell,
+    [],
+    {cell[:2]: targets.Target(view, None, None)},
+  )
+  assert (row['measure'], row['mean']) == ('zero_share', 0.25)
 
 
 def test_divergence_is_said_to_be_the_learning_rates(tmp_path):
