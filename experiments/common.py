@@ -262,9 +262,7 @@ def _one_line_errors():
     where = error.filename or f'--out_dir={OUT_DIR.value}'
     _quit(f'{where}: {error.strerror or error}', 1)
   except KeyboardInterrupt:
-    _quit(
-      'interrupted; the same command goes on with what is not done yet', 130
-    )
+    _quit('interrupted; attacks that were finished are kept', 130)
 
 
 def _quit(text, status):

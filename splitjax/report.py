@@ -137,10 +137,12 @@ class Results:
       return
     try:
       saved = json.loads((self.path / 'config.json').read_text())
-      rows = [
-        json.loads(line)
-        for line in (self.path / 'results.jsonl').read_text().splitlines()
-      ]
+      if not isinstance(saved, dict):
+        raise TypeError('config.json must hold an object')
+      # A run killed while it wrote its first cell leaves config.json alone.
+      path = self.path / 'results.jsonl'
+      text = path.read_text() if path.exists() else ''
+      rows = [json.loads(line) for line in text.splitlines()]
       cells_of_rows = [cell_of(row) for row in rows]
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
       raise ValueError('it holds files that no run finished') from error

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from splitjax import files
 from splitjax import page
 from splitjax import plots
 from splitjax import report
@@ -118,6 +119,28 @@ def test_differences_are_said_of_the_flag_and_what_is_about_the_run_ignored(
 def test_a_run_without_a_finished_cell_leaves_nothing(tmp_path):
   report.Results(tmp_path / 'out', {'a': 1}, CELLS)
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('num_files', [1, 2])
+def test_run_killed_while_writing_its_first_cell_is_resumed(
+  tmp_path, monkeypatch, num_files
+):
+  replacing, written = files.replacing, []
+
+  def killed(path):
+    if len(written) == num_files:
+      raise KeyboardInterrupt
+    written.append(path)
+    return replacing(path)
+
+  monkeypatch.setattr(report.files, 'replacing', killed)
+  with pytest.raises(KeyboardInterrupt):
+    report.Results(tmp_path, {'a': 1}, CELLS).add(CELLS[0], _rows(CELLS[0]))
+  monkeypatch.setattr(report.files, 'replacing', replacing)
+  results = report.Results(tmp_path, {'a': 1}, CELLS)
+  assert (CELLS[0] in results) == (num_files == 2)
+  results.add(CELLS[1], _rows(CELLS[1]))
+  assert len(report.Results(tmp_path, {'a': 1}, CELLS).rows()) == num_files
 
 
 @pytest.mark.parametrize(
