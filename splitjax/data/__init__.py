@@ -1,13 +1,27 @@
-"""Data sets as arrays: embedded ones, or a `Dataset` of your own."""
+"""Data sets as arrays: embedded, of tensorflow-datasets, or from your files."""
 
+from splitjax.data.augmentation import crop_and_flip as crop_and_flip
 from splitjax.data.dataset import Dataset as Dataset
 from splitjax.data.dataset import split_and_standardize as split_and_standardize
+from splitjax.data.dataset import stratified_split as stratified_split
+from splitjax.data.dataset import stratified_subset as stratified_subset
 from splitjax.data.embedded import load_breast_cancer as load_breast_cancer
 from splitjax.data.embedded import load_digits as load_digits
+from splitjax.data.tables import load_csv as load_csv
+from splitjax.data.text import hash_tokens as hash_tokens
+from splitjax.data.tfds_sets import load_tfds as load_tfds
+from splitjax.data.vectors import raw_vectors as raw_vectors
 
 __all__ = [
   'Dataset',
+  'crop_and_flip',
+  'hash_tokens',
   'load_breast_cancer',
+  'load_csv',
   'load_digits',
+  'load_tfds',
+  'raw_vectors',
   'split_and_standardize',
+  'stratified_split',
+  'stratified_subset',
 ]

@@ -1,9 +1,9 @@
 """What a data set is to the rest of splitjax, whatever it was read from."""
 
 import dataclasses
+import math
 
 import numpy as np
-from sklearn import model_selection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +17,12 @@ class Dataset:
     test_inputs: `[M, ...]`.
     test_labels: `[M]`.
     class_names: `C` names.
+    category_sizes: of a table: how many values each of the last
+      `len(category_sizes)` columns can take. They hold category ids as whole
+      numbers; the columns before them are standardised numbers.
+    vocabulary_size: of texts: the inputs are token ids below it, int32
+      `[N, L]`, and 0 pads.
+    notes: what was done to the data, a line each, for the user.
   """
 
   name: str
@@ -25,6 +31,9 @@ class Dataset:
   test_inputs: np.ndarray
   test_labels: np.ndarray
   class_names: tuple[str, ...]
+  category_sizes: tuple[int, ...] = ()
+  vocabulary_size: int | None = None
+  notes: tuple[str, ...] = ()
 
   @property
   def num_classes(self) -> int:
@@ -45,6 +54,95 @@ class Dataset:
   def labels_by_id(self) -> np.ndarray:
     """True labels, so that `labels_by_id[sample_ids]` is the truth."""
     return np.concatenate([self.train_labels, self.test_labels])
+
+
+def stratified_split(
+  labels: np.ndarray, *, seed: int, test_ratio: float = 0.2
+) -> tuple[np.ndarray, np.ndarray]:
+  """Splits samples at random, keeping the shares of the classes.
+
+  Args:
+    labels: `[N]`.
+    seed: of the split.
+    test_ratio: share of the samples that are held out.
+
+  Returns:
+    The rows of the training part and of the test part.
+
+  Raises:
+    ValueError: if a class has a single sample, or there are too few samples to
+      give each part one of each class.
+  """
+  from sklearn import model_selection  # Seconds to import, so not above.
+
+  values, counts = np.unique(labels, return_counts=True)
+  if counts.min() < 2:
+    raise ValueError(
+      'labels must have 2 samples of each class to be split in a training and '
+      f'a test part, got 1 of class {values[counts.argmin()]}.'
+    )
+  num_test = math.ceil(test_ratio * len(labels))
+  if min(num_test, len(labels) - num_test) < len(values):
+    raise ValueError(
+      f'labels must be enough for a test part with all {len(values)} classes, '
+      f'got {len(labels)} samples.'
+    )
+  train, test = model_selection.train_test_split(
+    np.arange(len(labels)),
+    test_size=test_ratio,
+    stratify=labels,
+    random_state=seed,
+  )
+  return train, test
+
+
+def stratified_subset(
+  labels: np.ndarray, num: int, *, seed: int, argument: str = 'num'
+) -> np.ndarray:
+  """Draws samples without replacement, keeping the shares of the classes.
+
+  Each class gets its share rounded down, the largest remainders one more, and
+  no class is left without a sample.
+
+  Args:
+    labels: `[N]`.
+    num: how many samples to draw.
+    seed: of the draw.
+    argument: what `num` is called, for the message.
+
+  Returns:
+    Rows in ascending order, `[num]`.
+
+  Raises:
+    ValueError: if there are fewer samples, or more classes.
+  """
+  labels = np.asarray(labels)
+  values, classes, counts = np.unique(
+    labels, return_inverse=True, return_counts=True
+  )
+  if not len(values) <= num <= len(labels):
+    raise ValueError(
+      f'{argument} must lie between {len(values)} (the classes) and '
+      f'{len(labels)} (the samples), got {num}.'
+    )
+  sizes = _allot(counts, num)
+  order = np.random.default_rng(seed).permutation(len(labels))
+  order = order[np.argsort(classes[order], kind='stable')]
+  starts = np.cumsum(counts) - counts
+  rank = np.arange(len(labels)) - np.repeat(starts, counts)
+  return np.sort(order[rank < np.repeat(sizes, counts)])
+
+
+def _allot(counts: np.ndarray, num: int) -> np.ndarray:
+  """How many of `num` each class gets: by largest remainder, at least one."""
+  sizes, remainders = np.divmod(counts * num, counts.sum())
+  remainders[sizes == 0] = -1  # Their one is more than their share.
+  sizes = np.maximum(sizes, 1)
+  missing = max(num - sizes.sum(), 0)
+  sizes[np.argsort(-remainders, kind='stable')[:missing]] += 1
+  while sizes.sum() > num:  # What the smallest got, the largest give.
+    sizes[sizes.argmax()] -= 1
+  return sizes
 
 
 def split_and_standardize(
@@ -73,12 +171,7 @@ def split_and_standardize(
   Returns:
     The data set, with float32 inputs.
   """
-  train, test = model_selection.train_test_split(
-    np.arange(len(labels)),
-    test_size=test_ratio,
-    stratify=labels,
-    random_state=seed,
-  )
+  train, test = stratified_split(labels, seed=seed, test_ratio=test_ratio)
   axes = tuple(range(inputs.ndim - 1))
   mean = inputs[train].mean(axes)
   std = inputs[train].std(axes)

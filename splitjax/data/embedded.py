@@ -1,7 +1,5 @@
 """Real data sets that come with scikit-learn: nothing to download."""
 
-from sklearn import datasets
-
 from splitjax.data import dataset
 
 
@@ -14,6 +12,8 @@ def load_digits(*, seed: int) -> dataset.Dataset:
   Returns:
     Inputs `[N, 8, 8, 1]`.
   """
+  from sklearn import datasets  # Seconds to import, so not above.
+
   bunch = datasets.load_digits()
   return dataset.split_and_standardize(
     'digits',
@@ -33,6 +33,8 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
   Returns:
     Inputs `[N, 30]`.
   """
+  from sklearn import datasets  # Seconds to import, so not above.
+
   bunch = datasets.load_breast_cancer()
   return dataset.split_and_standardize(
     'breast_cancer',

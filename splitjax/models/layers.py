@@ -1,10 +1,22 @@
-"""Layers without parameters, and the convolution, that the models share."""
+"""Layers that the models share."""
 
 import functools
+from typing import Any
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from splitjax.models.convolution import Conv as Conv
+
+NORMS = ('batch', 'group')
+
+# As PyTorch draws them, so that the paper's networks start as its own did.
+Linear = functools.partial(
+  nn.Dense,
+  kernel_init=nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform'),
+)
 
 
 def flatten(x: jax.Array) -> jax.Array:
@@ -12,73 +24,110 @@ def flatten(x: jax.Array) -> jax.Array:
   return x.reshape(len(x), -1)
 
 
-def max_pool(x: jax.Array) -> jax.Array:
-  """The maxima of 2x2 windows, `[B, H, W, C] -> [B, H // 2, W // 2, C]`."""
-  return nn.max_pool(x, (2, 2), strides=(2, 2))
+def max_pool(
+  x: jax.Array, *, window: int = 2, stride: int = 2, padding: int = 0
+) -> jax.Array:
+  """Maxima of square windows, `[B, H, W, C] -> [B, H', W', C]`.
 
-
-def conv_by_product(inputs, kernel, strides, padding, **kwargs):
-  """`jax.lax.conv_general_dilated` as one matrix product, where it can be.
-
-  On a CPU, XLA runs a convolution inside a loop, or one that is vmapped over
-  kernels, many times slower than the matrix product that it equals. Takes what
-  `nn.Conv` hands over; only stride 1 and 'SAME' padding with an odd kernel are
-  rewritten, the rest goes to `jax.lax` as it is.
+  A maximum of slices: on a CPU its gradient takes a fraction of the time of
+  XLA's windowed one. Where several values of a window are largest, they share
+  its gradient.
 
   Args:
-    inputs: `[B, H, W, C]`.
-    kernel: `[h, w, C, F]`.
-    strides: of the window.
-    padding: 'SAME', or anything that `jax.lax` takes.
-    **kwargs: dilations, groups and precision.
+    x: the images.
+    window: its width and height.
+    stride: from one window to the next.
+    padding: rows and columns of minus infinity on every side.
 
   Returns:
-    `[B, H, W, F]`.
+    The maxima; windows that would reach over the edge are left out.
   """
-  dilations = (*kwargs.get('lhs_dilation', ()), *kwargs.get('rhs_dilation', ()))
-  height, width = kernel.shape[:2]
-  rewritten = (
-    kernel.ndim == 4
-    and padding == 'SAME'
-    and set(strides) == {1}
-    and set(dilations) <= {1}
-    and kwargs.get('feature_group_count', 1) == 1
-    and height % 2 == width % 2 == 1
-  )
-  native = functools.partial(
-    jax.lax.conv_general_dilated,
-    window_strides=strides,
-    padding=padding,
-    **kwargs,
-  )
-  if not rewritten:
-    return native(inputs, kernel)
-  product = functools.partial(
-    _shifted_product, precision=kwargs.get('precision')
-  )
-  return jax.lax.platform_dependent(inputs, kernel, cpu=product, default=native)
-
-
-def _shifted_product(inputs, kernel, precision):
-  height, width, channels, features = kernel.shape
-  rows, columns = inputs.shape[1:3]
-  padded = jnp.pad(
-    inputs,
-    ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)),
-  )
-  windows = jnp.concatenate(
-    [
-      padded[:, i : i + rows, j : j + columns]
-      for i in range(height)
-      for j in range(width)
-    ],
-    axis=-1,
-  )  # [B, H, W, h * w * C]
-  return jnp.dot(
-    windows,
-    kernel.reshape(height * width * channels, features),
-    precision=precision,
+  pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+  x = jnp.pad(x, pads, constant_values=-jnp.inf) if padding else x
+  rows, columns = ((n - window) // stride + 1 for n in x.shape[1:3])
+  slices = [
+    x[:, i : i + rows * stride : stride, j : j + columns * stride : stride]
+    for i in range(window)
+    for j in range(window)
+  ]
+  return functools.reduce(
+    jnp.maximum, [part[:, :rows, :columns] for part in slices]
   )
 
 
-Conv = functools.partial(nn.Conv, conv_general_dilated=conv_by_product)
+def global_max_pool(x: jax.Array) -> jax.Array:
+  """The maximum of each channel, `[B, H, W, C] -> [B, 1, 1, C]`."""
+  return jnp.max(x, axis=(1, 2), keepdims=True)
+
+
+def average_pool_to(x: jax.Array, size: int) -> jax.Array:
+  """Means of `size` x `size` windows that cover an image of any size.
+
+  Window `i` of `n` positions reaches from `floor(i n / size)` to
+  `ceil((i + 1) n / size)`, as in PyTorch's adaptive pooling.
+
+  Args:
+    x: `[B, H, W, C]`.
+    size: of the result.
+
+  Returns:
+    `[B, size, size, C]`.
+  """
+
+  def averages(length):
+    matrix = np.zeros((size, length))
+    for i in range(size):
+      first, last = i * length // size, -(-(i + 1) * length // size)
+      matrix[i, first:last] = 1 / (last - first)
+    return jnp.asarray(matrix, x.dtype)
+
+  rows, columns = (averages(length) for length in x.shape[1:3])
+  return jnp.einsum('ih,bhwc,jw->bijc', rows, x, columns)
+
+
+def norm(kind: str, dtype: Any) -> nn.Module:
+  """A normalisation by name.
+
+  Args:
+    kind: one of `NORMS`: 'batch' for BatchNorm with running averages of decay
+      0.9, or 'group' for GroupNorm with 32 groups, in which samples do not see
+      each other.
+    dtype: of the computation.
+
+  Returns:
+    The layer.
+
+  Raises:
+    ValueError: if the name is unknown.
+  """
+  if kind not in NORMS:
+    raise ValueError(f'norm must be one of {NORMS}, got {kind!r}.')
+  if kind == 'group':
+    return nn.GroupNorm(num_groups=32, epsilon=1e-5, dtype=dtype)
+  return nn.BatchNorm(momentum=0.9, epsilon=1e-5, dtype=dtype)
+
+
+class Beside(nn.Module):
+  """A layer for all but the last columns, which pass by unchanged.
+
+  Attributes:
+    layer: what the first columns go through.
+    width: how many columns pass by.
+  """
+
+  layer: Any
+  width: int
+
+  @property
+  def features(self) -> str:
+    """What it does, for descriptions of a model."""
+    inner = getattr(self.layer, 'features', None)
+    name = getattr(self.layer, '__name__', type(self.layer).__name__)
+    return name if inner is None else f'{name} {inner}'
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """`[B, D + width] -> [B, D' + width]`."""
+    through = x.shape[-1] - self.width
+    out = self.layer(x[:, :through])
+    return jnp.concatenate([out, x[:, through:].astype(out.dtype)], axis=-1)

@@ -1,6 +1,7 @@
 """A multilayer perceptron with the paper's head of three linear layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from flax import linen as nn
 
@@ -9,7 +10,10 @@ from splitjax.models import layers
 
 
 def mlp(
-  num_classes: int, *, hidden_sizes: Sequence[int] = (64, 64, 64)
+  num_classes: int,
+  *,
+  hidden_sizes: Sequence[int] = (64, 64, 64),
+  dtype: Any = None,
 ) -> tuple[layering.Layer, ...]:
   """The layers of the perceptron.
 
@@ -21,10 +25,12 @@ def mlp(
   Args:
     num_classes: width of the logits.
     hidden_sizes: widths of the hidden layers; the head is as wide as the last.
+    dtype: of the computation; that of the inputs by default.
 
   Returns:
     The layers, for `[B, ...]` of any shape.
   """
-  hidden = [x for size in hidden_sizes for x in (nn.Dense(size), nn.relu)]
-  head = [nn.Dense(size) for size in (*hidden_sizes[-1:] * 2, num_classes)]
+  dense = lambda size: nn.Dense(size, dtype=dtype)
+  hidden = [x for size in hidden_sizes for x in (dense(size), nn.relu)]
+  head = [dense(size) for size in (*hidden_sizes[-1:] * 2, num_classes)]
   return (layers.flatten, *hidden, *head)

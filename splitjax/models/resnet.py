@@ -1,0 +1,104 @@
+"""ResNet18 with the paper's head."""
+
+from typing import Any
+
+from flax import linen as nn
+import jax
+
+from splitjax import layering
+from splitjax.models import layers
+
+_INIT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+
+
+class ResidualBlock(nn.Module):
+  """Two 3x3 convolutions and what goes around them.
+
+  Attributes:
+    features: channels.
+    stride: of the first convolution.
+    norm: 'batch' or 'group'.
+    dtype: of the computation.
+  """
+
+  features: int
+  stride: int
+  norm: str
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+    """`[B, H, W, C] -> [B, H / stride, W / stride, features]`."""
+
+    def normalized(x, width, stride):
+      x = _conv(self.features, width, stride, self.dtype)(x)
+      layer = layers.norm(self.norm, self.dtype)
+      if self.norm == 'batch':
+        return layer(x, use_running_average=not train)
+      return layer(x)
+
+    out = nn.relu(normalized(x, 3, self.stride))
+    out = normalized(out, 3, 1)
+    if x.shape != out.shape:
+      x = normalized(x, 1, self.stride)
+    return nn.relu(out + x)
+
+
+def _conv(features, width, stride, dtype):
+  return layers.Conv(
+    features,
+    (width, width),
+    strides=stride,
+    padding=width // 2,
+    use_bias=False,
+    kernel_init=_INIT,
+    dtype=dtype,
+  )
+
+
+def stem_pool(x: jax.Array) -> jax.Array:
+  """3x3 max pooling with stride 2, `[B, H, W, C] -> [B, H / 2, W / 2, C]`."""
+  return layers.max_pool(x, window=3, stride=2, padding=1)
+
+
+def pool_to_2x2(x: jax.Array) -> jax.Array:
+  """Averages of the four quarters, `[B, H, W, C] -> [B, 2, 2, C]`."""
+  return layers.average_pool_to(x, 2)
+
+
+def resnet18(
+  num_classes: int, *, norm: str = 'batch', dtype: Any = None
+) -> tuple[layering.Layer, ...]:
+  """The 17 layers, for images `[B, H, W, C]`; a residual block is one.
+
+  The network of He et al. (https://arxiv.org/abs/1512.03385), and the head of
+  Liu et al. (TIFS 2024): pooled to 2x2, flattened to 2,048, and three linear
+  layers without activation. Cuts, and in brackets how the paper's code counts
+  them: stem 4 (4), stages 6 (14), 8 (26), 10 (38) and 12 (50, the main one),
+  pooled and flattened 14 (54).
+
+  Args:
+    num_classes: width of the logits.
+    norm: 'batch' or 'group'.
+    dtype: of the computation; that of the inputs by default.
+
+  Returns:
+    The layers.
+  """
+  blocks = [
+    ResidualBlock(channels, stride, norm, dtype)
+    for channels, first_stride in ((64, 1), (128, 2), (256, 2), (512, 2))
+    for stride in (first_stride, 1)
+  ]
+  return (
+    _conv(64, 7, 2, dtype),
+    layers.norm(norm, dtype),
+    nn.relu,
+    stem_pool,
+    *blocks,
+    pool_to_2x2,
+    layers.flatten,
+    layers.Linear(2048, dtype=dtype),
+    layers.Linear(2048, dtype=dtype),
+    layers.Linear(num_classes, dtype=dtype),
+  )

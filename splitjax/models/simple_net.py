@@ -1,0 +1,65 @@
+"""SimpleNet, the main network of the paper."""
+
+from typing import Any
+
+from flax import linen as nn
+
+from splitjax import layering
+from splitjax.models import layers
+
+# Channels of the convolutions between one pooling and the next.
+_GROUPS = ((64, 128, 128, 128), (128, 128, 256), (256, 256), (512,))
+
+
+def simple_net(
+  num_classes: int, *, norm: str = 'batch', dtype: Any = None
+) -> tuple[layering.Layer, ...]:
+  """The 55 layers, for images `[B, H, W, C]` of at least 16x16.
+
+  The convolutions of Hasanpour et al. (https://arxiv.org/abs/1608.06037) with
+  the head of Liu et al. (TIFS 2024, https://arxiv.org/abs/2203.05222): three
+  linear layers without activation. Their cuts 4, 10, 14, 18, 24, 29, 33, 37,
+  42, 46, 50 and 54 are ours; 50, after the global max pooling, is the main one.
+
+  Args:
+    num_classes: width of the logits.
+    norm: 'batch' or 'group'.
+    dtype: of the computation; that of the inputs by default.
+
+  Returns:
+    The layers.
+  """
+
+  def convolution(channels, width):
+    return (
+      layers.Conv(
+        channels,
+        (width, width),
+        kernel_init=nn.initializers.xavier_uniform(),
+        dtype=dtype,
+      ),
+      layers.norm(norm, dtype),
+      nn.relu,
+    )
+
+  def pooled():
+    return layers.max_pool, nn.Dropout(0.1)
+
+  features = []
+  for group in _GROUPS:
+    for channels in group:
+      features += convolution(channels, 3)
+    features += pooled()
+  return (
+    *features,
+    *convolution(2048, 1),
+    *convolution(256, 1),
+    *pooled(),
+    *convolution(256, 3),
+    layers.global_max_pool,
+    nn.Dropout(0.1),
+    layers.flatten,
+    layers.Linear(256, dtype=dtype),
+    layers.Linear(256, dtype=dtype),
+    layers.Linear(num_classes, dtype=dtype),
+  )

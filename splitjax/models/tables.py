@@ -1,0 +1,36 @@
+"""What the networks for tables share: embeddings of category ids."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class CategoryEmbeddings(nn.Module):
+  """Looks up the categories of a table, which are its last columns.
+
+  Attributes:
+    category_sizes: how many values each of these columns can take.
+    features: width of a category's vector.
+    dtype: of the vectors.
+  """
+
+  category_sizes: Sequence[int]
+  features: int
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`[B, F + C] -> [B, F], [B, C, features]`."""
+    num_categories = len(self.category_sizes)
+    numbers = x[:, : x.shape[1] - num_categories]
+    if not num_categories:
+      return numbers, jnp.zeros((len(x), 0, self.features), x.dtype)
+    # One table for all columns, each with rows of its own.
+    starts = np.cumsum((0, *self.category_sizes[:-1]))
+    ids = x[:, numbers.shape[1] :].astype(jnp.int32) + starts[None]
+    table = nn.Embed(sum(self.category_sizes), self.features, dtype=self.dtype)
+    return numbers, table(ids)

@@ -1,0 +1,104 @@
+"""Wide and deep: a linear model beside a perceptron, for tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+
+from splitjax import layering
+from splitjax.models import layers
+from splitjax.models import tables
+
+
+class WideAndDeepInputs(nn.Module):
+  """The deep part's inputs, and beside them what the wide part answers.
+
+  Attributes:
+    category_sizes: how many values each of the last columns can take.
+    embedding_size: width of a category's vector.
+    num_classes: width of the wide part's logits.
+    dtype: of the computation.
+  """
+
+  category_sizes: Sequence[int]
+  embedding_size: int
+  num_classes: int
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """`[B, F + C] -> [B, F + C * embedding_size + num_classes]`."""
+    sizes = self.category_sizes
+    numbers, vectors = tables.CategoryEmbeddings(
+      sizes, self.embedding_size, self.dtype
+    )(x)
+    _, weights = tables.CategoryEmbeddings(sizes, self.num_classes, self.dtype)(
+      x
+    )
+    wide = nn.Dense(self.num_classes, dtype=self.dtype)(numbers)
+    wide += jnp.sum(weights, axis=1)
+    parts = (numbers, layers.flatten(vectors), wide)
+    return jnp.concatenate([part.astype(wide.dtype) for part in parts], axis=1)
+
+
+class AddWide(nn.Module):
+  """The deep part's logits plus the wide part's, which are the last columns.
+
+  Attributes:
+    features: width of the logits.
+    dtype: of the computation.
+  """
+
+  features: int
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """`[B, D + features] -> [B, features]`."""
+    deep, wide = x[:, : -self.features], x[:, -self.features :]
+    return nn.Dense(self.features, dtype=self.dtype)(deep) + wide
+
+
+def wide_deep(
+  num_classes: int,
+  *,
+  category_sizes: Sequence[int] = (),
+  embedding_size: int = 16,
+  hidden_sizes: Sequence[int] = (64, 64),
+  dtype: Any = None,
+) -> tuple[layering.Layer, ...]:
+  """The layers, for tables `[B, F + C]` of numbers and category ids.
+
+  The model of Cheng et al. (https://arxiv.org/abs/1606.07792) with a linear
+  head of three. Its wide part is linear in the inputs, so it belongs to the
+  client, and its logits travel beside the deep part's activations at every cut:
+  their gradient is `softmax - onehot`, which says the label outright. The cut
+  before the head is at `1 + 2 * len(hidden_sizes)`.
+
+  Args:
+    num_classes: width of the logits.
+    category_sizes: how many values each of the last columns can take.
+    embedding_size: width of a category's vector.
+    hidden_sizes: widths of the deep part; the head is as wide as the last.
+    dtype: of the computation.
+
+  Returns:
+    The layers.
+  """
+  beside = lambda layer: layers.Beside(layer, num_classes)
+  hidden = [
+    beside(layer)
+    for size in hidden_sizes
+    for layer in (nn.Dense(size, dtype=dtype), nn.relu)
+  ]
+  head = [beside(nn.Dense(hidden_sizes[-1], dtype=dtype)) for _ in range(2)]
+  return (
+    WideAndDeepInputs(
+      tuple(category_sizes), embedding_size, num_classes, dtype
+    ),
+    *hidden,
+    *head,
+    AddWide(num_classes, dtype),
+  )

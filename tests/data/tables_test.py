@@ -1,0 +1,285 @@
+import zlib
+
+import numpy as np
+import pytest
+
+from splitjax import data
+from splitjax.data import columns as columns_lib
+
+NUM_ROWS = 40
+
+
+def _rows(seed=0):
+  """Number, text, code and class of each row."""
+  rng = np.random.default_rng(seed)
+  return [
+    [f'{rng.normal(5, 3):.3f}', rng.choice(['red', 'blue']), str(i % 3), label]
+    for i, label in zip(range(NUM_ROWS), ['yes', 'no'] * 20, strict=True)
+  ]
+
+
+def _write(folder, rows, name='pets.csv', header='size,colour,code,tame'):
+  path = folder / name
+  lines = ([header] if header else []) + [','.join(row) for row in rows]
+  path.write_text('\n'.join(lines) + '\n')
+  return path
+
+
+def _load(path, **kwargs):
+  kwargs = dict(label_column='tame', seed=0) | kwargs
+  return data.load_csv(path, **kwargs)
+
+
+def test_numbers_come_first_and_categories_are_hashed_by_name(tmp_path):
+  rows = _rows()
+  path = _write(tmp_path, rows)
+  dataset = _load(path, categorical_columns=['code'], test_path=path)
+  assert dataset.name == 'pets'
+  assert dataset.class_names == ('no', 'yes')
+  assert dataset.category_sizes == (256, 256)
+  assert dataset.train_inputs.dtype == np.float32
+  assert dataset.train_labels.dtype == np.int32
+  sizes = np.array([float(row[0]) for row in rows])
+  expected = np.array(
+    [
+      [
+        (float(size) - sizes.mean()) / sizes.std(),
+        1 + zlib.crc32(f'colour\0{colour}'.encode()) % 255,
+        1 + zlib.crc32(f'code\0{code}'.encode()) % 255,
+      ]
+      for size, colour, code, _ in rows
+    ]
+  )
+  np.testing.assert_allclose(dataset.train_inputs, expected, rtol=1e-5)
+  np.testing.assert_array_equal(dataset.train_labels, [1, 0] * 20)
+  np.testing.assert_array_equal(dataset.test_inputs, dataset.train_inputs)
+  assert dataset.notes == ()
+
+
+def test_split_is_stratified_and_seeded(tmp_path):
+  path = _write(tmp_path, _rows())
+  first, again, other = (_load(path, seed=seed) for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first.test_inputs, again.test_inputs)
+  assert not np.array_equal(first.test_inputs, other.test_inputs)
+  np.testing.assert_array_equal(np.bincount(first.train_labels), [16, 16])
+  np.testing.assert_array_equal(np.bincount(first.test_labels), [4, 4])
+
+
+def test_subsets_are_drawn_before_anything_is_computed(tmp_path):
+  path = _write(tmp_path, _rows())
+  dataset = _load(path, num_train=10, num_test=4, test_path=path)
+  np.testing.assert_array_equal(np.bincount(dataset.train_labels), [5, 5])
+  np.testing.assert_array_equal(np.bincount(dataset.test_labels), [2, 2])
+  numbers = dataset.train_inputs[:, :2]
+  np.testing.assert_allclose(numbers.mean(0), 0, atol=1e-6)
+  np.testing.assert_allclose(numbers.std(0), 1, atol=1e-6)
+  with pytest.raises(ValueError, match='num_train must lie'):
+    _load(path, num_train=1)
+  with pytest.raises(ValueError, match='num_test must lie'):
+    _load(path, num_test=9)
+
+
+def test_statistics_come_from_the_training_part(tmp_path):
+  path = _write(tmp_path, _rows())
+  shifted = [[str(1000 + float(row[0])), *row[1:]] for row in _rows()]
+  other = _write(tmp_path, shifted, 'test.csv')
+  plain = _load(path, test_path=path)
+  moved = _load(path, test_path=other)
+  np.testing.assert_array_equal(plain.train_inputs, moved.train_inputs)
+  assert moved.test_inputs[:, 0].min() > 100
+
+
+def test_missing_numbers_are_the_training_median_and_missing_texts_id_0(
+  tmp_path,
+):
+  rows = _rows()
+  rows[0][0], rows[1][0] = '?', ''
+  rows[2][1] = ' NA '
+  path = _write(tmp_path, rows)
+  test = [['', '', '1', 'no'], ['7', 'red', '2', 'yes']]
+  test_path = _write(tmp_path, test, 'test.csv')
+  dataset = _load(path, test_path=test_path)
+  sizes = np.array([float(row[0]) for row in rows[2:]])
+  filled = np.concatenate([np.full(2, np.median(sizes)), sizes])
+  scaled = (filled - filled.mean()) / filled.std()
+  np.testing.assert_allclose(dataset.train_inputs[:, 0], scaled, rtol=1e-5)
+  np.testing.assert_allclose(dataset.test_inputs[0, 0], scaled[0], rtol=1e-5)
+  assert dataset.train_inputs[2, -1] == 0
+  assert dataset.test_inputs[0, -1] == 0
+  assert (np.delete(dataset.train_inputs[:, -1], 2) > 0).all()
+  assert len(dataset.notes) == 1
+  assert dataset.notes[0].startswith('5 missing values in size, colour: ')
+
+
+def test_column_without_any_number_is_zero(tmp_path):
+  rows = [['', *row[1:]] for row in _rows()]
+  dataset = _load(_write(tmp_path, rows))
+  np.testing.assert_array_equal(dataset.train_inputs[:, 0], 0)
+
+
+def test_constant_column_is_only_centred(tmp_path):
+  rows = [['0.1', *row[1:]] for row in _rows()]
+  path = _write(tmp_path, rows)
+  test = _write(tmp_path, [['2.1', *row[1:]] for row in _rows()], 'test.csv')
+  dataset = _load(path, test_path=test)
+  np.testing.assert_allclose(dataset.train_inputs[:, 0], 0, atol=1e-7)
+  np.testing.assert_allclose(dataset.test_inputs[:, 0], 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize('value', ['inf', '-Infinity', '1e300'])
+def test_number_beyond_float32_is_refused(tmp_path, value):
+  rows = _rows()
+  rows[5][0] = value
+  with pytest.raises(ValueError, match="column 'size' must be finite"):
+    _load(_write(tmp_path, rows))
+
+
+def test_rows_without_a_label_are_dropped_and_counted(tmp_path):
+  rows = _rows()
+  for i in range(4):
+    rows[i][-1] = '?'
+  dataset = _load(_write(tmp_path, rows))
+  assert len(dataset.labels_by_id) == NUM_ROWS - 4
+  assert dataset.notes[0].startswith('4 rows of ')
+  assert dataset.notes[0].endswith('pets.csv dropped: no tame')
+  rows = [[*row[:-1], '?'] for row in rows]
+  with pytest.raises(ValueError, match="label_column 'tame' must have labels"):
+    _load(_write(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+  'labels,class_names',
+  [
+    (['10', '9', '-1', '9'], ('-1', '9', '10')),
+    (['1.0', '0', '1', '0.0'], ('0', '1')),
+    (['0.5', '1', '0.5', '1'], ('0.5', '1')),
+    (['True', ' False', 'True', 'False '], ('False', 'True')),
+    (['b', '10', '9', 'b'], ('10', '9', 'b')),
+    (['1', 'nan.', 'inf', '1'], ('1', 'inf', 'nan.')),
+  ],
+)
+def test_classes_are_sorted_by_number_if_they_are_numbers(
+  tmp_path, labels, class_names
+):
+  rows = [[str(i % 7), 'x', '0', labels[i % 4]] for i in range(NUM_ROWS)]
+  dataset = _load(_write(tmp_path, rows), test_path=_write(tmp_path, rows))
+  assert dataset.class_names == class_names
+  names = {label.strip() for label in labels}
+  assert len(names) >= len(class_names)
+  found = [class_names[label] for label in dataset.train_labels[:4]]
+  for name, label in zip(found, labels, strict=True):
+    assert name == label.strip() or float(name) == float(label)
+
+
+@pytest.mark.parametrize('label_column', ['tame', 3, -1, '3', '-1'])
+def test_columns_are_found_by_name_or_position(tmp_path, label_column):
+  path = _write(tmp_path, _rows())
+  dataset = _load(path, label_column=label_column, drop_columns=['0', -2])
+  assert dataset.class_names == ('no', 'yes')
+  assert dataset.train_inputs.shape[1] == 1
+
+
+def test_file_without_header_is_addressed_by_position(tmp_path):
+  path = _write(tmp_path, _rows(), header='')
+  with_header = _load(_write(tmp_path, _rows(), 'named.csv'))
+  dataset = _load(path, label_column=-1)
+  np.testing.assert_array_equal(
+    dataset.train_inputs[:, :2], with_header.train_inputs[:, :2]
+  )
+
+
+def test_texts_are_hashed_and_other_columns_left_out(tmp_path):
+  texts = ['A fine day', 'bad , bad weather', 'so fine !', 'rain']
+  rows = [[texts[i % 4], str(i), ['good', 'bad'][i % 2]] for i in range(20)]
+  path = tmp_path / 'days.tsv'
+  path.write_text('\n'.join('\t'.join(row) for row in rows))
+  dataset = data.load_csv(
+    path,
+    label_column=2,
+    text_column=0,
+    seed=0,
+    test_path=path,
+    vocabulary_size=100,
+    max_tokens=3,
+  )
+  assert dataset.vocabulary_size == 100
+  assert dataset.category_sizes == ()
+  expected = data.hash_tokens(texts, vocabulary_size=100, max_tokens=3)
+  np.testing.assert_array_equal(dataset.train_inputs, np.tile(expected, (5, 1)))
+  assert dataset.notes[0].startswith('10 of 40 texts were cut to max_tokens=3')
+  train, test = data.raw_vectors(dataset)
+  np.testing.assert_array_equal(train, test)
+
+
+def test_test_file_may_order_its_columns_otherwise(tmp_path):
+  path = _write(tmp_path, _rows())
+  turned = _write(
+    tmp_path,
+    [row[::-1] for row in _rows()],
+    'test.csv',
+    header='tame,code,colour,size',
+  )
+  dataset = _load(path, test_path=turned)
+  np.testing.assert_array_equal(dataset.test_inputs, dataset.train_inputs)
+
+
+def _refused(match, path, **kwargs):
+  with pytest.raises(ValueError, match=match) as info:
+    _load(path, **kwargs)
+  assert '\n' not in str(info.value)
+
+
+def test_unknown_columns_are_refused_with_the_closest_first(tmp_path):
+  path = _write(tmp_path, _rows())
+  closest = "must be a column or its position, of 'tame', 'size', 'colour'"
+  _refused(f'label_column {closest}.*got .tam.', path, label_column='tam')
+  _refused('label_column must be a column', path, label_column=4)
+  _refused('text_column must be a column', path, text_column='txt')
+  _refused("drop_columns .*of 'colour'", path, drop_columns=['color'])
+  _refused("categorical_columns .*of 'code'", path, categorical_columns=['cod'])
+
+
+def test_contradicting_columns_are_refused(tmp_path):
+  path = _write(tmp_path, _rows())
+  _refused('drop_columns must not be the label', path, drop_columns=['tame'])
+  _refused('text_column must not be the label', path, text_column=-1)
+  _refused(
+    'categorical_columns must not be', path, categorical_columns=['tame']
+  )
+  _refused(
+    'drop_columns must not be the text',
+    path,
+    text_column='colour',
+    drop_columns=['colour'],
+  )
+  _refused('leave no input', path, drop_columns=['size', 'colour', 'code'])
+  _refused('num_buckets must .* got 1', path, num_buckets=1)
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path):
+  rows = _rows()
+  path = _write(tmp_path, rows)
+  _refused("label_column 'size' looks like numbers", path, label_column='size')
+  path = _write(tmp_path, [[*row[:-1], 'yes'] for row in rows])
+  _refused("label_column 'tame' must have 2 classes.*yes", path)
+  rows[0][-1] = 'perhaps'
+  path = _write(tmp_path, rows)
+  _refused("label_column 'tame' has too few rows.*1 of 'perhaps'", path)
+
+
+def test_many_classes_are_refused():
+  values = np.array([str(i // 2) for i in range(2400)], dtype=object)
+  with pytest.raises(ValueError, match='1,200 distinct values in 2,400 rows'):
+    columns_lib.find_classes('x', values)
+
+
+def test_test_file_that_does_not_fit_is_refused(tmp_path):
+  path = _write(tmp_path, _rows())
+  rows = _rows()
+  rows[0][-1] = 'perhaps'
+  unknown = _write(tmp_path, rows, 'test.csv')
+  _refused("test_path must have labels.*'perhaps'", path, test_path=unknown)
+  other = _write(tmp_path, _rows(), 'other.csv', header='size,hue,code,tame')
+  _refused('test_path must have the columns of path', path, test_path=other)
+  with pytest.raises(FileNotFoundError, match='nothing.csv'):
+    _load(path, test_path=tmp_path / 'nothing.csv')
