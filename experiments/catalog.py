@@ -7,6 +7,7 @@ import optax
 
 from splitjax import attacks
 from splitjax import data
+from splitjax import evaluation
 from splitjax import layering
 from splitjax import models
 
@@ -16,41 +17,101 @@ class Architecture:
   """A model by name.
 
   Attributes:
-    make_fn: `num_classes -> layers`.
+    make_fn: `(num_classes, **options) -> layers`.
     main_cut: where it is cut by default.
-    input_rank: axes of one input; any, if None.
+    kinds: of data that it takes, see `kind_of`.
+    sizes: attributes of the data set that are options of `make_fn`.
+    normalized: whether it has normalisation layers, of a kind to choose.
+    cuts: that a sweep visits by default; all, if there are none.
   """
 
-  make_fn: Callable[[int], tuple[layering.Layer, ...]]
+  make_fn: Callable[..., tuple[layering.Layer, ...]]
   main_cut: int
-  input_rank: int | None = None
+  kinds: tuple[str, ...]
+  sizes: tuple[str, ...] = ()
+  normalized: bool = False
+  cuts: tuple[int, ...] = ()
+
+
+def kind_of(dataset: data.Dataset) -> str:
+  """What the inputs of a data set are: 'image', 'numbers', 'table', 'text'."""
+  if dataset.vocabulary_size is not None:
+    return 'text'
+  if dataset.category_sizes:
+    return 'table'
+  return 'image' if dataset.train_inputs.ndim == 4 else 'numbers'
 
 
 DATASETS = {
   'digits': data.load_digits,
   'breast_cancer': data.load_breast_cancer,
 }
+_TABULAR = dict(kinds=('table', 'numbers'), sizes=('category_sizes',))
 MODELS = {
-  'mlp': Architecture(models.mlp, main_cut=7),
-  'conv_net': Architecture(models.conv_net, main_cut=8, input_rank=3),
+  'mlp': Architecture(models.mlp, 7, ('image', 'numbers')),
+  'conv_net': Architecture(models.conv_net, 8, ('image',)),
+  'simple_net': Architecture(
+    models.simple_net,
+    50,
+    ('image',),
+    normalized=True,
+    cuts=(4, 10, 14, 18, 24, 29, 33, 37, 42, 46, 50, 54),
+  ),
+  'resnet18': Architecture(
+    models.resnet18,
+    12,
+    ('image',),
+    normalized=True,
+    cuts=(4, 6, 8, 10, 12, 14),
+  ),
+  'vgg16': Architecture(
+    models.vgg16,
+    46,
+    ('image',),
+    normalized=True,
+    cuts=(7, 14, 24, 34, 44, 46, 49, 52),
+  ),
+  'text_cnn': Architecture(
+    models.text_cnn, 5, ('text',), sizes=('vocabulary_size',)
+  ),
+  'wide_deep': Architecture(models.wide_deep, 5, **_TABULAR),
+  'dlrm': Architecture(models.dlrm, 6, **_TABULAR),
 }
+
+
+def _answer(view, labels, score_fn):
+  """Labels, and between two classes how much more likely the second is."""
+  if view.num_classes != 2:
+    return evaluation.Answer(labels)
+  scores = score_fn()
+  return evaluation.Answer(labels, scores[:, 1] - scores[:, 0])
 
 
 def distance(key, view):
   """The label of the nearest auxiliary vector."""
   del key
-  return attacks.nearest_labels(view.vectors, view.aux_vectors, view.aux_labels)
+  args = view.vectors, view.aux_vectors, view.aux_labels
+  return _answer(
+    view,
+    attacks.nearest_labels(*args),
+    lambda: attacks.nearest_scores(*args, num_classes=view.num_classes),
+  )
 
 
 def _clustering(key, view, **kwargs):
-  return attacks.cluster_labels(
+  clusters = attacks.cluster_labels(
     key,
     view.vectors,
     view.aux_vectors,
     view.aux_labels,
     num_classes=view.num_classes,
     **kwargs,
-  ).labels
+  )
+  return _answer(
+    view,
+    clusters.labels,
+    lambda: attacks.cluster_scores(view.vectors, clusters),
+  )
 
 
 def clustering(key, view):

@@ -1,12 +1,16 @@
-"""Flags that the binaries share, and how they report a mistake."""
+"""What the binaries share: where results go, and how mistakes are told."""
 
 from collections.abc import Callable, Collection, Sequence
 import contextlib
 import dataclasses
+import hashlib
 from importlib import metadata
+import json
+import math
 import os
 import pathlib
 import platform
+import re
 import sys
 import tempfile
 from typing import Any
@@ -17,71 +21,11 @@ from absl import logging
 import jax
 import tqdm
 
-from experiments import catalog
 import splitjax
 from splitjax import page
 from splitjax import plots
 from splitjax import report
 
-DATASET = flags.DEFINE_string(
-  'dataset', 'digits', f'One of: {", ".join(catalog.DATASETS)}.'
-)
-MODEL = flags.DEFINE_string(
-  'model', 'mlp', f'One of: {", ".join(catalog.MODELS)}.'
-)
-CUT = flags.DEFINE_integer(
-  'cut',
-  None,
-  'How many layers the client holds; by default all but the three linear '
-  'layers of the head.',
-)
-EPOCHS = flags.DEFINE_integer(
-  'epochs',
-  60,
-  'Passes over the training data; gradients are recorded in the first.',
-  lower_bound=1,
-)
-BATCH_SIZE = flags.DEFINE_integer(
-  'batch_size', 32, 'Samples of a training step.', lower_bound=1
-)
-LEARNING_RATE = flags.DEFINE_float(
-  'learning_rate', 0.05, 'Learning rate of both parties.'
-)
-OPTIMIZER = flags.DEFINE_string(
-  'optimizer', 'sgd', f'One of: {", ".join(catalog.OPTIMIZERS)}.'
-)
-ATTACKS = flags.DEFINE_list(
-  'attacks',
-  ['distance', 'clustering', 'clustering_paper'],
-  f'Any of: {", ".join(catalog.ATTACKS)}.',
-)
-CENTER_SMASHED = flags.DEFINE_boolean(
-  'center_smashed',
-  False,
-  'Whether the attacker subtracts the mean smashed data of the training set.',
-)
-NUM_AUX = flags.DEFINE_integer(
-  'num_aux',
-  1,
-  'Samples of each class whose labels the attacker knows.',
-  lower_bound=1,
-)
-NUM_AUX_DRAWS = flags.DEFINE_integer(
-  'num_aux_draws',
-  10,
-  'How often these samples are drawn, for each seed.',
-  lower_bound=1,
-)
-NUM_SEEDS = flags.DEFINE_integer(
-  'num_seeds', 5, 'How many models are trained.', lower_bound=1
-)
-SEED = flags.DEFINE_integer(
-  'seed',
-  0,
-  'Seed of everything that is drawn.',
-  lower_bound=0,
-  upper_bound=2**32 - 1,
-)
 OUT_DIR = flags.DEFINE_string(
   'out_dir',
   None,
@@ -117,6 +61,12 @@ def check_range(name: str, value: int, low: int, high: int, what: str) -> None:
     raise FlagError(name, value, f'{what}, {low} to {high}')
 
 
+def check_positive(name: str, value: float) -> None:
+  """Raises `FlagError` if a number is not positive and finite."""
+  if not (math.isfinite(value) and value > 0):
+    raise FlagError(name, value, 'a positive number')
+
+
 def environment() -> dict[str, Any]:
   """What the results depend on beside the flags."""
   packages = (
@@ -125,8 +75,11 @@ def environment() -> dict[str, Any]:
     'jaxlib',
     'numpy',
     'optax',
+    'pandas',
+    'pillow',
     'scikit-learn',
     'scipy',
+    'tensorflow-datasets',
   )
   return {
     'versions': {
@@ -169,34 +122,56 @@ def check_writable(out_dir: pathlib.Path) -> None:
 
 
 def open_results(
-  out_dir: pathlib.Path,
-  config: dict[str, Any],
-  cells: Sequence[report.Cell],
-) -> report.Results:
+  binary: str, config: Any, cells: Sequence[report.Cell]
+) -> tuple[pathlib.Path, report.Results]:
   """Opens the folder of results that the flags name.
 
   Args:
-    out_dir: the folder.
-    config: what is run, and how.
+    binary: what is run.
+    config: a dataclass of flags, with a field `dataset`.
     cells: all that is measured.
 
   Returns:
-    The results, with the cells that an earlier run finished.
+    The folder, and the results with the cells that an earlier run finished.
 
   Raises:
     FlagError: if the folder cannot be used.
   """
+  out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(binary, config))
   check_writable(out_dir)
+  run = {
+    'out_dir': str(out_dir),
+    'overwrite': OVERWRITE.value,
+    'save_records': SAVE_RECORDS.value,
+  }
   try:
-    return report.Results(out_dir, config, cells, overwrite=OVERWRITE.value)
+    results = report.Results(
+      out_dir,
+      {'binary': binary, **identity(config), 'run': run},
+      cells,
+      overwrite=OVERWRITE.value,
+    )
   except ValueError as error:
     expected = f'a new folder, or --overwrite: {error}'
     raise FlagError('out_dir', out_dir, expected) from error
+  return out_dir, results
 
 
-def show(summary: page.Summary, out_dir: pathlib.Path) -> None:
+def _default_out_dir(binary, config):
+  """A folder that the same configuration finds again."""
+  text = json.dumps(dataclasses.asdict(config), sort_keys=True)
+  digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+  name = re.sub(r'[^A-Za-z0-9_.]+', '-', config.dataset.rpartition('/')[2])
+  return pathlib.Path('results') / f'{binary}-{name}-{digest}'
+
+
+def show(
+  summary: page.Summary,
+  out_dir: pathlib.Path,
+  plot_fn: Callable[[page.Summary, pathlib.Path], None] = plots.leakage,
+) -> None:
   """Prints a summary, and writes its plot and page beside the results."""
-  plots.leakage(summary, out_dir / 'leakage.png')
+  plot_fn(summary, out_dir / 'leakage.png')
   page.write(summary, out_dir)
   print(page.to_text(summary))
   print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))

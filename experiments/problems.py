@@ -1,30 +1,42 @@
 """What a binary is asked to measure: a configuration, looked up and checked."""
 
+from collections.abc import Sequence
 import dataclasses
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import catalog
 from experiments import common
+from experiments import pipeline
+from experiments import sets
+from experiments import shapes
 from splitjax import data
+from splitjax import layering
+from splitjax import recording
 from splitjax import report
 from splitjax import split
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(sets.DataConfig):
   """What the results depend on; the fields are the flags of these names."""
 
-  dataset: str = 'digits'
   model: str = 'mlp'
-  cut: int | None = None  # The architecture's main cut.
+  norm: str | None = None  # 'batch', where there is a normalisation.
+  dtype: str = 'float32'
+  cuts: tuple[int, ...] = ()  # The architecture's main cut.
   epochs: int = 60
   batch_size: int = 32
   learning_rate: float = 0.05
   optimizer: str = 'sgd'
+  augment: bool = False
+  intermediates: tuple[str, ...] = ('cut_grads', 'smashed')
   attacks: tuple[str, ...] = ('distance', 'clustering', 'clustering_paper')
   center_smashed: bool = False
+  project_to: int = 4096
   num_aux: int = 1
   num_aux_draws: int = 10
   num_seeds: int = 5
@@ -41,19 +53,38 @@ class Problem:
 
   @property
   def setting(self) -> report.Setting:
-    """The columns that all rows share."""
+    """The setting of what depends on no single cut."""
     return report.Setting(
-      self.dataset.name,
-      self.config.model,
-      '-'.join(str(cut) for cut in self.model.cuts),
+      dataset=self.dataset.name,
+      model=self.config.model,
+      cut='-'.join(str(cut) for cut in self.model.cuts),
+      epochs=self.config.epochs,
+      batch_size=self.config.batch_size,
+      learning_rate=self.config.learning_rate,
+      num_aux=self.config.num_aux,
     )
 
+  def recipe(self, **changes) -> pipeline.Recipe:
+    """How to train, with some fields changed."""
+    recipe = pipeline.Recipe(
+      optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
+      num_epochs=self.config.epochs,
+      batch_size=self.config.batch_size,
+      keep_smashed='smashed' in self.config.intermediates,
+      width=self.config.project_to,
+      augment_fn=data.crop_and_flip if self.config.augment else None,
+    )
+    return dataclasses.replace(recipe, **changes)
 
-def check(config: Config) -> Problem:
+
+def check(
+  config: Config, *, cuts: Sequence[int] | str | None = None
+) -> Problem:
   """Looks up what a configuration names, before any long work starts.
 
   Args:
     config: to be checked.
+    cuts: instead of the configuration's one or two; 'all' for every one.
 
   Returns:
     The problem.
@@ -61,39 +92,25 @@ def check(config: Config) -> Problem:
   Raises:
     common.FlagError: naming the flag, its value and what was expected.
   """
-  common.check_name('dataset', config.dataset, catalog.DATASETS)
   common.check_name('model', config.model, catalog.MODELS)
   common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
-  for name in config.attacks or ('',):
-    common.check_name('attacks', name, catalog.ATTACKS)
-  if len(set(config.attacks)) < len(config.attacks):
-    raise common.FlagError(
-      'attacks', ','.join(config.attacks), 'each name once'
-    )
-  if not (math.isfinite(config.learning_rate) and config.learning_rate > 0):
-    raise common.FlagError(
-      'learning_rate', config.learning_rate, 'a positive number'
-    )
-  dataset = catalog.DATASETS[config.dataset](seed=config.seed)
-  architecture = catalog.MODELS[config.model]
-  rank = dataset.train_inputs.ndim - 1
-  if architecture.input_rank not in (None, rank):
-    fitting = [
-      name
-      for name, other in catalog.MODELS.items()
-      if other.input_rank in (None, rank)
-    ]
-    raise common.FlagError(
-      'model',
-      config.model,
-      f'a model for inputs of shape {dataset.train_inputs.shape[1:]}: '
-      + ', '.join(fitting),
-    )
-  layers = architecture.make_fn(dataset.num_classes)
-  cut = architecture.main_cut if config.cut is None else config.cut
-  common.check_range(
-    'cut', cut, 1, len(layers) - 1, f'a layer inside {config.model}'
-  )
+  common.check_name('dtype', config.dtype, ('float32', 'bfloat16'))
+  _check_names('attacks', config.attacks, catalog.ATTACKS)
+  _check_names('intermediates', config.intermediates, recording.INTERMEDIATES)
+  common.check_positive('learning_rate', config.learning_rate)
+  dataset = sets.load(config, config.seed)
+  layers = _make_layers(config, dataset)
+  if cuts == 'all':
+    cuts = range(1, len(layers))
+  elif cuts is None:
+    cuts = config.cuts or (catalog.MODELS[config.model].main_cut,)
+    if len(cuts) > 2:
+      raise common.FlagError('cuts', _join(cuts), 'one cut, or two')
+  _check_cuts(cuts, layers, config.model)
+  model = split.SplitModel(layers, cuts)
+  _check_shapes(config, dataset, model)
+  if config.augment and dataset.train_inputs.ndim != 4:
+    raise common.FlagError('augment', True, 'a data set of images')
   common.check_range(
     'batch_size',
     config.batch_size,
@@ -101,13 +118,133 @@ def check(config: Config) -> Problem:
     len(dataset.train_labels),
     'at most the training samples',
   )
+  check_num_aux(config.num_aux, dataset)
+  return Problem(dataclasses.replace(config, cuts=tuple(cuts)), dataset, model)
+
+
+def observe(
+  problem: Problem,
+  recipe: pipeline.Recipe,
+  key: jax.Array,
+  progress: common.Progress,
+  *,
+  learning_rates: Sequence[float] | None = None,
+) -> list[list[pipeline.Observed]]:
+  """Trains, and keeps what crosses the cuts.
+
+  Args:
+    problem: what to train.
+    recipe: how.
+    key: of all draws.
+    progress: told of every epoch.
+    learning_rates: the configuration's own by default.
+
+  Returns:
+    What was observed, by learning rate and seed.
+
+  Raises:
+    common.FlagError: if a training diverges.
+  """
+  config = problem.config
+  rates = learning_rates or (config.learning_rate,)
+  progress.start(
+    f'training {config.num_seeds * len(rates)} models for {config.epochs} '
+    f'epochs, batch {recipe.batch_size}'
+  )
+  try:
+    return pipeline.observe(
+      problem.dataset,
+      problem.model,
+      recipe,
+      key=key,
+      num_seeds=config.num_seeds,
+      learning_rates=rates,
+      metadata=common.identity(config),
+      epoch_fn=lambda epoch, loss: progress.advance(
+        f'epoch {epoch + 1}, loss {loss:.3f}'
+      ),
+    )
+  except FloatingPointError as error:
+    raise common.FlagError(
+      'learning_rate',
+      ','.join(f'{rate:g}' for rate in rates),
+      f'one that converges: {error}',
+    ) from error
+
+
+def check_num_aux(
+  num_aux: int, dataset: data.Dataset, flag: str = 'num_aux'
+) -> None:
+  """Raises `FlagError` if a class has too few samples for the attacker."""
   smallest = int(np.bincount(dataset.train_labels).min())
   common.check_range(
-    'num_aux',
-    config.num_aux,
+    flag,
+    num_aux,
     1,
     smallest - 1,
     'fewer than the training samples of the smallest class',
   )
-  config = dataclasses.replace(config, cut=cut)
-  return Problem(config, dataset, split.SplitModel(layers, (cut,)))
+
+
+def _check_names(flag: str, names: Sequence[str], accepted) -> None:
+  for name in names or ('',):
+    common.check_name(flag, name, accepted)
+  if len(set(names)) < len(names):
+    raise common.FlagError(flag, ','.join(names), 'each name once')
+
+
+def _make_layers(
+  config: Config, dataset: data.Dataset
+) -> tuple[layering.Layer, ...]:
+  """The layers of the model that a configuration names."""
+  architecture = catalog.MODELS[config.model]
+  kind = catalog.kind_of(dataset)
+  if kind not in architecture.kinds:
+    fitting = [n for n, one in catalog.MODELS.items() if kind in one.kinds]
+    raise common.FlagError(
+      'model', config.model, f'a model for {kind}: {", ".join(fitting)}'
+    )
+  options = {name: getattr(dataset, name) for name in architecture.sizes}
+  if architecture.normalized:
+    options['norm'] = config.norm or 'batch'
+    common.check_name('norm', options['norm'], ('batch', 'group'))
+  elif config.norm is not None:
+    raise common.FlagError(
+      'norm', config.norm, f'no such flag with --model={config.model}'
+    )
+  if config.dtype != 'float32':
+    options['dtype'] = jnp.dtype(config.dtype)
+  return architecture.make_fn(dataset.num_classes, **options)
+
+
+def _check_cuts(cuts, layers, model):
+  for cut in cuts:
+    common.check_range(
+      'cuts', cut, 1, len(layers) - 1, f'a layer inside {model}'
+    )
+  if list(cuts) != sorted(set(cuts)):
+    raise common.FlagError('cuts', _join(cuts), 'cuts in ascending order')
+
+
+def _join(numbers):
+  return ','.join(str(number) for number in numbers)
+
+
+def _check_shapes(config, dataset, model):
+  """Raises `FlagError` if the inputs do not fit through the model."""
+  shape = dataset.train_inputs.shape[1:]
+  expected = f'a model for inputs of shape {shape}'
+  try:
+    found = shapes.layer_shapes(model, dataset.train_inputs[:1])
+  except (TypeError, ValueError, ZeroDivisionError) as error:
+    raise common.FlagError(
+      'model', config.model, f'{expected}: {error}'
+    ) from error
+  for index, one in enumerate(found):
+    if not math.prod(one):
+      raise common.FlagError(
+        'model',
+        config.model,
+        f'{expected}: layer {index + 1} leaves nothing of them (--image_size '
+        'enlarges images)',
+      )

@@ -1,6 +1,6 @@
-"""What a person reads of the results of `label_inference`."""
+"""What a person reads of results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from experiments import problems
 from splitjax import page
@@ -14,56 +14,135 @@ TITLES = {
 }
 
 
-def summarise(
-  problem: problems.Problem,
-  rows: Sequence[report.Row],
-  read: Mapping[str, Sequence[str]],
-) -> page.Summary:
-  """What a person reads of the results.
+def measure_of(problem: problems.Problem) -> str:
+  """Which measure the tables and plots show."""
+  return 'accuracy' if problem.dataset.num_classes > 2 else 'macro_f1'
+
+
+def lines_of(rows: Sequence[report.Row]) -> list[page.Line]:
+  """A line for all that was read, in the order of the results.
 
   Args:
-    problem: what was measured.
-    rows: all rows of it.
-    read: what was read, by phase.
+    rows: all rows.
 
   Returns:
-    Title, facts and tables.
+    The lines, with the cut where the attacker sees several.
   """
-  config, model = problem.config, problem.model
-  measure = 'accuracy' if problem.dataset.num_classes > 2 else 'macro_f1'
-  figures = {
-    report.cell_of(row): row for row in rows if row['measure'] == measure
-  }
-  of = lambda phase, name: figures[report.Cell(phase, 'none', name)]
-  level = lambda name: f'{100 * of("training", name)["mean"]:.1f}'
-  zero = [
-    f'{100 * row["mean"]:.2g}% of {row["intermediate"]} ({row["phase"]})'
-    for row in rows
-    if row['measure'] == 'zero_share' and row['mean'] > 0
-  ]
+  lines = {}
+  for row in rows:
+    cell = report.cell_of(row)
+    if cell.intermediate != 'none':
+      _, _, cut = cell.setting.cut.partition('@')
+      title = TITLES[cell.intermediate] + (f', cut {cut}' if cut else '')
+      lines[cell[:3]] = page.Line(*cell[:3], title)
+  return list(lines.values())
+
+
+def facts_of(
+  problem: problems.Problem,
+  rows: Sequence[report.Row],
+  whole: report.Setting,
+) -> list[str]:
+  """What was run and how, in sentences."""
+  config, dataset = problem.config, problem.dataset
+  measure = measure_of(problem)
+  normalized = f' ({config.norm}norm)' if config.norm else ''
   facts = [
-    f'Network: {model.describe()}.',
+    f'Data: {dataset.name}, {len(dataset.train_labels):,} training and '
+    f'{len(dataset.test_labels):,} test samples of {dataset.num_classes} '
+    'classes.',
+    *dataset.notes,
+    f'Network: {problem.model.describe()}{normalized}.',
     f'Training: {config.epochs} epochs of {config.optimizer}, learning rate '
-    f'{config.learning_rate:g}, batch {config.batch_size}.',
+    f'{config.learning_rate:g}, batch {config.batch_size}'
+    + (', crop and flip.' if config.augment else '.'),
     f'Labels known to the attacker: {config.num_aux} of each class; '
     f'{config.num_seeds} seeds x {config.num_aux_draws} draws of them = '
     f'{config.num_seeds * config.num_aux_draws} trials.',
     f'Figures: {measure.replace("_", " ")} in %, mean [95% interval].',
-    f'The model itself: {report.figure(of("training", "model"))} on the '
-    f'training set, {report.figure(of("inference", "model"))} on the test set. '
-    f'Majority class: {level("majority")}. Chance: {level("chance")}.',
+  ]
+  figures = {
+    report.cell_of(row): row for row in rows if row['measure'] == measure
+  }
+  of = lambda phase, name: figures.get(report.Cell(whole, phase, 'none', name))
+  if of('training', 'model'):
+    level = lambda name: f'{100 * of("training", name)["mean"]:.1f}'
+    facts.append(
+      f'The model itself: {page.figure(of("training", "model"))} on the '
+      f'training set, {page.figure(of("inference", "model"))} on the test set. '
+      f'Majority class: {level("majority")}. Chance: {level("chance")}.'
+    )
+  zero = [
+    f'{100 * row["mean"]:.2g}% of {row["intermediate"]} ({row["phase"]}, cut '
+    f'{row["cut"]})'
+    for row in rows
+    if row['measure'] == 'zero_share' and row['mean'] > 0
   ]
   if zero:
     facts.append('All-zero vectors: ' + ', '.join(zero) + '.')
+  return facts
+
+
+def summarise(
+  problem: problems.Problem, rows: Sequence[report.Row]
+) -> page.Summary:
+  """What a person reads of the results of `label_inference`.
+
+  Args:
+    problem: what was measured.
+    rows: all rows of it.
+
+  Returns:
+    Title, facts and tables.
+  """
   return page.Summary(
     title=f'{problem.dataset.name}: labels read at the cut of a split model',
-    facts=facts,
+    facts=facts_of(problem, rows, problem.setting),
     rows=rows,
-    lines=[
-      (phase, intermediate, TITLES[intermediate])
-      for phase, intermediates in read.items()
-      for intermediate in intermediates
-    ],
-    attacks=config.attacks,
-    measure=measure,
+    whole=problem.setting,
+    lines=lines_of(rows),
+    attacks=problem.config.attacks,
+    measure=measure_of(problem),
+  )
+
+
+def summarise_sweeps(
+  problem: problems.Problem,
+  rows: Sequence[report.Row],
+  whole: report.Setting,
+  sweeps: Sequence[page.Sweep],
+  title: str,
+) -> page.Summary:
+  """What a person reads of the results of a sweep.
+
+  Args:
+    problem: what was measured.
+    rows: all rows of it.
+    whole: the setting of what no factor changes.
+    sweeps: what was varied.
+    title: one line.
+
+  Returns:
+    Title, facts and tables.
+  """
+  lines = []
+  known = {line[:3]: line for line in lines_of(rows)}
+  for place in dict.fromkeys(key[1:] for key in known):
+    if (whole, *place) in known:
+      lines.append(known[whole, *place])
+    for sweep in sweeps:
+      found = [
+        page.Line(x, *place, f'{TITLES[place[1]]}; {sweep.factor} {label}')
+        for x, label in zip(sweep.settings, sweep.labels, strict=True)
+        if (x, *place) in known
+      ]
+      lines += found if len(found) > 1 else []
+  return page.Summary(
+    title=f'{problem.dataset.name}: {title}',
+    facts=facts_of(problem, rows, whole),
+    rows=rows,
+    whole=whole,
+    lines=lines,
+    attacks=problem.config.attacks,
+    measure=measure_of(problem),
   )

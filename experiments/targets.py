@@ -1,63 +1,33 @@
 """What is attacked: views for the attacker, truth for the metrics."""
 
 from collections.abc import Sequence
+import functools
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from experiments import pipeline
+from experiments import problems
 from splitjax import data
 from splitjax import evaluation
-from splitjax import metrics
 from splitjax import recording
 
 
-def raw_inputs(dataset: data.Dataset) -> dict[str, recording.Record]:
-  """The inputs themselves as if they were smashed data: a baseline.
+class Source(NamedTuple):
+  """Where the figures of a setting come from.
 
-  Args:
-    dataset: whose inputs.
-
-  Returns:
-    A record for each phase.
+  Attributes:
+    observed: what crossed the cuts, one for each seed.
+    auxiliary: the auxiliary samples of each seed.
+    cut: which of the model's cuts, from 0.
+    epoch: whose cut gradients, from 1.
   """
-  rows = {
-    'training': (dataset.train_inputs, dataset.train_ids),
-    'inference': (dataset.test_inputs, dataset.test_ids),
-  }
-  return {
-    phase: recording.Record(
-      intermediate='smashed',
-      vectors=inputs,
-      sample_ids=ids,
-      steps=np.zeros(len(ids), dtype=np.int32),
-      metadata={'dataset': dataset.name, 'phase': phase},
-    )
-    for phase, (inputs, ids) in rows.items()
-  }
 
-
-def draw_auxiliary(
-  dataset: data.Dataset,
-  *,
-  seed: int,
-  num_seeds: int,
-  num_per_class: int,
-  num_draws: int,
-) -> list[recording.Auxiliary]:
-  """Auxiliary samples from the training set, one set of draws for each seed."""
-  return [
-    recording.sample_auxiliary(
-      (seed, index),
-      dataset.train_ids,
-      dataset.train_labels,
-      num_classes=dataset.num_classes,
-      num_per_class=num_per_class,
-      num_draws=num_draws,
-    )
-    for index in range(num_seeds)
-  ]
+  observed: Sequence[pipeline.Observed]
+  auxiliary: Sequence[recording.Auxiliary]
+  cut: int = 0
+  epoch: int = 1
 
 
 class Target(NamedTuple):
@@ -74,76 +44,106 @@ class Target(NamedTuple):
   scored: np.ndarray
 
 
-def make_targets(
+@functools.lru_cache(maxsize=1)
+def raw_inputs(dataset: data.Dataset) -> dict[str, recording.Record]:
+  """The inputs themselves as if they were smashed data: a baseline.
+
+  Args:
+    dataset: whose inputs.
+
+  Returns:
+    A record for each phase.
+  """
+  ids = (dataset.train_ids, dataset.test_ids)
+  return {
+    phase: recording.Record(
+      intermediate='smashed',
+      vectors=vectors,
+      sample_ids=sample_ids,
+      steps=np.zeros(len(sample_ids), dtype=np.int32),
+      metadata={'dataset': dataset.name, 'phase': phase},
+    )
+    for phase, vectors, sample_ids in zip(
+      pipeline.PHASES, data.raw_vectors(dataset), ids, strict=True
+    )
+  }
+
+
+def draw_auxiliary(
+  problem: problems.Problem, num_per_class: int | None = None
+) -> list[recording.Auxiliary]:
+  """Auxiliary samples from the training set, one set of draws for each seed.
+
+  Args:
+    problem: whose.
+    num_per_class: the configuration's own by default.
+
+  Returns:
+    One for each seed.
+  """
+  config, dataset = problem.config, problem.dataset
+  return [
+    recording.sample_auxiliary(
+      (config.seed, index),
+      dataset.train_ids,
+      dataset.train_labels,
+      num_classes=dataset.num_classes,
+      num_per_class=num_per_class or config.num_aux,
+      num_draws=config.num_aux_draws,
+    )
+    for index in range(config.num_seeds)
+  ]
+
+
+def make_target(
   dataset: data.Dataset,
-  observed: Sequence[pipeline.Observed],
-  auxiliary: Sequence[recording.Auxiliary],
+  source: Source,
+  phase: str,
+  intermediate: str,
   *,
   center_smashed: bool = False,
-) -> dict[tuple[str, str], Target]:
-  """All that can be attacked of what was observed, and the two baselines.
+) -> Target:
+  """What an attacker reads in one place.
 
   Args:
     dataset: what was trained on.
-    observed: one for each seed.
-    auxiliary: the auxiliary samples of each seed.
-    center_smashed: whether the attacker centres smashed data.
+    source: what was observed, and what the attacker knows.
+    phase: 'training' or 'inference'.
+    intermediate: 'cut_grads' (training only), 'smashed', 'untrained_smashed' or
+      'raw_inputs'. Raw inputs do not depend on the seed of the model: there,
+      all draws count as of one seed.
+    center_smashed: whether the attacker centres all but gradients.
 
   Returns:
-    Targets by phase and intermediate: 'cut_grads' (training only), 'smashed',
-    'untrained_smashed', 'raw_inputs'. Raw inputs do not depend on the seed of
-    the model: there, all draws count as of one seed.
+    The target.
   """
-
-  def target(records, aux_records, auxiliary, center):
-    views = [
-      recording.make_view(
-        record,
-        aux,
-        num_classes=dataset.num_classes,
-        aux_record=aux_record,
-        center=center,
-      )
-      for record, aux, aux_record in zip(
-        records, auxiliary, aux_records, strict=True
-      )
-    ]
-    view = evaluation.stack_views(views)
-    return Target(
-      view=view,
-      truth=dataset.labels_by_id[view.sample_ids][:, None],
-      scored=np.stack([recording.scored_mask(one) for one in views]),
+  observed, auxiliary, cut, epoch = source
+  if intermediate == 'cut_grads':
+    records = aux_records = [one.cut_grads[epoch][cut] for one in observed]
+  elif intermediate == 'raw_inputs':
+    raw = raw_inputs(dataset)
+    records, aux_records = [raw[phase]], [raw['training']]
+    auxiliary = [jax.tree.map(lambda *x: np.concatenate(x), *auxiliary)]
+  else:
+    records, aux_records = (
+      [getattr(one, intermediate)[which][cut] for one in observed]
+      for which in (phase, 'training')
     )
-
-  grads = [one.cut_grads for one in observed]
-  raw = raw_inputs(dataset)
-  together = [jax.tree.map(lambda *draws: np.concatenate(draws), *auxiliary)]
-  result = {('training', 'cut_grads'): target(grads, grads, auxiliary, False)}
-  for phase in pipeline.PHASES:
-    for name in ('smashed', 'untrained_smashed'):
-      records, aux_records = (
-        [getattr(one, name)[which] for one in observed]
-        for which in (phase, 'training')
-      )
-      result[phase, name] = target(
-        records, aux_records, auxiliary, center_smashed
-      )
-    result[phase, 'raw_inputs'] = target(
-      [raw[phase]], [raw['training']], together, center_smashed
-    )
-  return result
-
-
-def utility(
-  dataset: data.Dataset, observed: Sequence[pipeline.Observed], phase: str
-) -> np.ndarray:
-  """The trained models' own confusion matrices, `[S, 1, C, C]`."""
-  matrices = [
-    metrics.confusion_matrices(
-      one.predictions[phase],
-      dataset.labels_by_id[one.smashed[phase].sample_ids],
+  views = [
+    recording.make_view(
+      record,
+      aux,
       num_classes=dataset.num_classes,
+      aux_record=aux_record,
+      center=center_smashed and intermediate != 'cut_grads',
     )
-    for one in observed
+    for record, aux, aux_record in zip(
+      records, auxiliary, aux_records, strict=True
+    )
   ]
-  return np.stack(matrices)[:, None]
+  view = evaluation.stack_views(views)
+  return Target(
+    view=view,
+    truth=dataset.labels_by_id[view.sample_ids][:, None],
+    scored=np.stack([recording.scored_mask(one) for one in views]),
+  )

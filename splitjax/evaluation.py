@@ -14,19 +14,35 @@ import numpy as np
 
 from splitjax import recording
 
-AttackFn = Callable[[jax.Array, recording.View], jax.Array]
+
+class Answer(NamedTuple):
+  """What an attack answers.
+
+  Attributes:
+    labels: `[N]`.
+    scores: of two classes, how much more likely the second is, `[N]`; None of
+      more, or from an attack without scores.
+  """
+
+  labels: jax.Array
+  scores: jax.Array | None = None
+
+
+AttackFn = Callable[[jax.Array, recording.View], Answer]
 
 
 class Predictions(NamedTuple):
-  """What an attack answered.
+  """What an attack answered in all trials.
 
   Attributes:
     labels: `[S, R, N]`.
+    scores: `[S, R, N]`, or None.
     seconds: run time of one trial, compilation apart: that of all trials,
       which run as one program, divided by their number.
   """
 
   labels: np.ndarray
+  scores: np.ndarray | None
   seconds: float
 
 
@@ -48,7 +64,7 @@ def predict(
   """Runs an attack once for every seed and auxiliary draw of a view.
 
   Args:
-    attack_fn: `(key, view) -> labels [N]` of one trial, a pure function. It is
+    attack_fn: `(key, view) -> Answer` of one trial, a pure function. It is
       compiled once for each shape of view. The draws of a seed share its key.
     key: the random key.
     view: with a leading axis of seeds, from `stack_views`.
@@ -58,21 +74,27 @@ def predict(
   """
   keys = jax.random.split(key, len(view.vectors))
   view = jax.device_put(view)
-  program = _all_trials(attack_fn).lower(keys, view).compile()
+  leaves, structure = jax.tree.flatten((keys, view))
+  shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
+  program = _compile(attack_fn, structure, shapes)
   jax.block_until_ready((keys, view))
   start = time.perf_counter()
-  labels = jax.block_until_ready(program(keys, view))
+  answer = jax.block_until_ready(program(keys, view))
   seconds = time.perf_counter() - start
-  num_trials = labels.shape[0] * labels.shape[1]
-  return Predictions(np.asarray(labels), seconds / num_trials)
+  num_trials = answer.labels.shape[0] * answer.labels.shape[1]
+  answer = jax.device_get(answer)
+  return Predictions(answer.labels, answer.scores, seconds / num_trials)
 
 
 @functools.lru_cache(maxsize=64)
-def _all_trials(attack_fn):
+def _compile(attack_fn, structure, shapes):
+  """All trials as one program, for arrays of these shapes."""
+
   def one_seed(key, view):
     draw_axes = view.replace(
       vectors=None, sample_ids=None, aux_vectors=0, aux_labels=0, aux_ids=0
     )
     return jax.vmap(attack_fn, in_axes=(None, draw_axes))(key, view)
 
-  return jax.jit(jax.vmap(one_seed))
+  args = jax.tree.unflatten(structure, shapes)
+  return jax.jit(jax.vmap(one_seed)).lower(*args).compile()

@@ -1,12 +1,13 @@
 """Predictions and truth to numbers, with chance levels and intervals.
 
 The only place that sees both. Runs once, on the host, in NumPy and float64.
-All figures are read off confusion matrices `[..., C, C]` (rows: truth, columns:
-prediction), whose leading axes are trials.
+All figures but the AUC are read off confusion matrices `[..., C, C]` (rows:
+truth, columns: prediction), whose leading axes are trials.
 """
 
 import numpy as np
 from scipy import optimize
+from scipy import stats
 
 
 def confusion_matrices(
@@ -119,10 +120,47 @@ def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
   return np.reshape(best, confusion.shape[:-2]) / confusion.sum((-2, -1))
 
 
+def f1(confusion: np.ndarray) -> np.ndarray:
+  """F1 of class 1 against class 0, 0 if class 1 is never right, `[...]`."""
+  hits = confusion[..., 1, 1]
+  sizes = confusion[..., 1, :].sum(-1) + confusion[..., :, 1].sum(-1)
+  return 2 * hits / np.where(sizes > 0, sizes, 1)
+
+
+def auc(
+  scores: np.ndarray, truth: np.ndarray, scored: np.ndarray | None = None
+) -> np.ndarray:
+  """How often a sample of class 1 scores above one of class 0, ties half.
+
+  Args:
+    scores: finite; the larger, the more likely class 1, `[..., N]`.
+    truth: classes 0 and 1, of a shape that broadcasts with `scores`.
+    scored: which rows count, likewise; all by default.
+
+  Returns:
+    `[...]`; NaN for a trial in which a class does not occur.
+  """
+  scores = np.asarray(scores, dtype=np.float64)
+  scored = np.broadcast_to(True if scored is None else scored, scores.shape)
+  positive = np.broadcast_to(truth, scores.shape) == 1
+  # What does not count stands behind all that does, and moves no rank of it.
+  ranks = stats.rankdata(np.where(scored, scores, np.inf), axis=-1)
+  positive, negative = positive & scored, ~positive & scored
+  num_positive = positive.sum(-1)
+  above = (ranks * positive).sum(-1) - num_positive * (num_positive + 1) / 2
+  pairs = num_positive * negative.sum(-1)
+  return np.where(pairs > 0, above / np.maximum(pairs, 1), np.nan)
+
+
 def measure_all(confusion: np.ndarray) -> dict[str, np.ndarray]:
-  """Every measure by its name, each `[...]`."""
-  fns = (accuracy, balanced_accuracy, macro_f1, ari, oracle_accuracy)
-  return {fn.__name__: fn(confusion) for fn in fns}
+  """Every measure by its name, each `[...]`; F1 of two classes only."""
+  fns = [accuracy, balanced_accuracy, macro_f1, ari, oracle_accuracy]
+  return {fn.__name__: fn(confusion) for fn in fns + _of_two(confusion)}
+
+
+def _of_two(confusion):
+  """The measures that two classes have and more have not."""
+  return [f1] if confusion.shape[-1] == 2 else []
 
 
 def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
@@ -137,8 +175,8 @@ def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
   """
   sizes = confusion.sum(-1, keepdims=True)
   expected = np.broadcast_to(sizes / confusion.shape[-1], confusion.shape)
-  fns = (accuracy, balanced_accuracy, macro_f1)
-  return {fn.__name__: fn(expected) for fn in fns}
+  fns = [accuracy, balanced_accuracy, macro_f1]
+  return {fn.__name__: fn(expected) for fn in fns + _of_two(confusion)}
 
 
 def majority_confusion(confusion: np.ndarray) -> np.ndarray:

@@ -7,8 +7,33 @@ import pathlib
 import string
 from typing import NamedTuple
 
+import tabulate
+
 from splitjax import files
 from splitjax import report
+
+
+class Line(NamedTuple):
+  """A line of a table: what was read, when, and what to call it."""
+
+  setting: report.Setting
+  phase: str
+  intermediate: str
+  title: str
+
+
+class Sweep(NamedTuple):
+  """Settings that differ in one thing.
+
+  Attributes:
+    factor: what differs.
+    settings: in the order to show them.
+    labels: what to call each.
+  """
+
+  factor: str
+  settings: Sequence[report.Setting]
+  labels: Sequence[str]
 
 
 class Summary(NamedTuple):
@@ -18,7 +43,9 @@ class Summary(NamedTuple):
     title: one line.
     facts: what was run and how, sentences.
     rows: the results.
-    lines: lines of the table: (phase, intermediate, what to call it).
+    whole: the setting of what depends on no single cut: the model itself, the
+      levels of chance, and raw inputs.
+    lines: lines of the table.
     attacks: columns of the table.
     measure: what the table shows.
   """
@@ -26,7 +53,8 @@ class Summary(NamedTuple):
   title: str
   facts: Sequence[str]
   rows: Sequence[report.Row]
-  lines: Sequence[tuple[str, str, str]]
+  whole: report.Setting
+  lines: Sequence[Line]
   attacks: Sequence[str]
   measure: str
 
@@ -66,9 +94,56 @@ $tables
 """)
 
 
+def figure(row: report.Row) -> str:
+  """A row's mean and interval in percent, as the tables show them."""
+  mean = f'{100 * row["mean"]:.1f}'
+  if row['ci_low'] is None:
+    return mean
+  return f'{mean} [{100 * row["ci_low"]:.1f}, {100 * row["ci_high"]:.1f}]'
+
+
+def pivot(
+  rows: Sequence[report.Row],
+  lines: Sequence[Line],
+  attacks: Sequence[str],
+  *,
+  measure: str,
+  style: str = 'simple',
+) -> str:
+  """A table of attacks by what they read.
+
+  Args:
+    rows: from `report.cell_rows`.
+    lines: what was read.
+    attacks: one a column.
+    measure: which measure to show, in percent.
+    style: of `tabulate`: 'simple', 'github', 'html'.
+
+  Returns:
+    The table.
+  """
+  figures = {
+    report.cell_of(row): figure(row)
+    for row in rows
+    if row['measure'] == measure
+  }
+  body = [
+    [line.phase, line.title]
+    + [figures.get(report.Cell(*line[:3], name), '') for name in attacks]
+    for line in lines
+  ]
+  return tabulate.tabulate(
+    body,
+    headers=['phase', 'what is read', *attacks],
+    tablefmt=style,
+    disable_numparse=True,
+    colalign=['left', 'left', *['right'] * len(attacks)],
+  )
+
+
 def to_text(summary: Summary) -> str:
   """The summary for a terminal."""
-  table = report.pivot(
+  table = pivot(
     summary.rows, summary.lines, summary.attacks, measure=summary.measure
   )
   return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
@@ -86,7 +161,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
   )
   tables = [
     f'<h2>{html.escape(measure.replace("_", " "))}, %</h2>\n'
-    + report.pivot(
+    + pivot(
       summary.rows,
       summary.lines,
       summary.attacks,

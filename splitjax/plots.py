@@ -1,5 +1,6 @@
 """Plots of results, with intervals and with what is no leakage."""
 
+from collections.abc import Sequence
 import pathlib
 
 from matplotlib import figure
@@ -29,13 +30,13 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
     for row in summary.rows
     if row['measure'] == summary.measure
   }
-  groups = [line for line in summary.lines if line[1] not in _BASELINES]
+  groups = [line for line in summary.lines if line[2] not in _BASELINES]
   canvas = figure.Figure(figsize=(8, 4.4), dpi=150, layout='constrained')
   axes = canvas.subplots()
   width = 0.8 / len(summary.attacks)
   left = np.arange(len(groups)) - 0.4
   for column, attack in enumerate(summary.attacks):
-    found = [cells[report.Cell(p, i, attack)] for p, i, _ in groups]
+    found = [cells[report.Cell(*line[:3], attack)] for line in groups]
     x = left + (column + 0.5) * width
     mean, errors = _intervals(found)
     color = COLORS[column % len(COLORS)]
@@ -50,19 +51,21 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
       )
     axes.errorbar(x, mean, errors, fmt='none', ecolor='black', capsize=3)
     for name, (marker, label) in _BASELINES.items():
-      found = [cells[report.Cell(p, name, attack)] for p, _, _ in groups]
+      baseline = [_baseline(summary.whole, line, name) for line in groups]
+      rows = [cells.get(report.Cell(*place, attack)) for place in baseline]
+      known = [index for index, row in enumerate(rows) if row is not None]
       axes.scatter(
-        x,
-        _intervals(found)[0],
+        x[known],
+        [100 * rows[index]['mean'] for index in known],
         s=400 * width,
         c='black',
         marker=marker,
         zorder=3,
-        label=label if column == 0 else None,
+        label=label if column == 0 and known else None,
       )
-  for index, (phase, _, _) in enumerate(groups):
+  for index, line in enumerate(groups):
     for name, style in (('model', '-'), ('chance', ':')):
-      row = cells[report.Cell(phase, 'none', name)]
+      row = cells[report.Cell(summary.whole, line.phase, 'none', name)]
       axes.hlines(
         100 * row['mean'],
         index - 0.46,
@@ -72,7 +75,7 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
         label=None if index else {'model': 'the model itself'}.get(name, name),
       )
   axes.set_xticks(
-    range(len(groups)), [f'{phase}\n{title}' for phase, _, title in groups]
+    range(len(groups)), [f'{line.phase}\n{line.title}' for line in groups]
   )
   axes.set_ylim(0, 105)
   axes.set_ylabel(f'{summary.measure.replace("_", " ")} of the labels read, %')
@@ -88,6 +91,100 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
   )
   with files.replacing(path) as scratch:
     canvas.savefig(scratch, format='png', metadata={'Software': None})
+
+
+def sweep(
+  summary: page.Summary, sweeps: Sequence[page.Sweep], path: pathlib.Path
+) -> None:
+  """Draws how what is read depends on what was varied.
+
+  One row of panels for each factor, one column for each place; bars are the
+  intervals.
+
+  Args:
+    summary: its rows, attacks and measure are drawn.
+    sweeps: what was varied.
+    path: the PNG file to write.
+  """
+  cells = {
+    report.cell_of(row): row
+    for row in summary.rows
+    if row['measure'] == summary.measure
+  }
+  places = list(
+    dict.fromkeys(
+      (line.phase, line.intermediate)
+      for line in summary.lines
+      if line.intermediate not in _BASELINES
+    )
+  )
+  canvas = figure.Figure(
+    figsize=(2 + 3.2 * len(places), 0.6 + 2.8 * len(sweeps)),
+    dpi=150,
+    layout='constrained',
+  )
+  grid = canvas.subplots(len(sweeps), len(places), sharey=True, squeeze=False)
+  for one, row in zip(sweeps, grid, strict=True):
+    for place, axes in zip(places, row, strict=True):
+      _panel(axes, cells, summary, one, place)
+    row[0].set_ylabel(f'{summary.measure.replace("_", " ")}, %')
+  handles = {}
+  for axes in grid.flat:
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+      handles.setdefault(label, handle)
+  canvas.legend(
+    handles.values(), handles, loc='outside right upper', frameon=False
+  )
+  canvas.suptitle(summary.title)
+  with files.replacing(path) as scratch:
+    canvas.savefig(scratch, format='png', metadata={'Software': None})
+
+
+def _panel(axes, cells, summary, one, place):
+  """What is read in one place, by the values of one factor."""
+  phase, intermediate = place
+  measured = {cell[:3] for cell in cells}
+  if sum((x, *place) in measured for x in one.settings) < len(one.settings):
+    axes.axis('off')
+    return
+
+  def curve(intermediate, attack, **style):
+    rows = [
+      cells.get(report.Cell(setting, phase, intermediate, attack))
+      for setting in one.settings
+    ]
+    if sum(row is not None for row in rows) < 2:  # The factor changes nothing.
+      row = cells.get(report.Cell(summary.whole, phase, intermediate, attack))
+      rows = [row] * len(rows)
+    known = [index for index, row in enumerate(rows) if row is not None]
+    if known:
+      mean, errors = _intervals([rows[index] for index in known])
+      axes.errorbar(known, mean, errors, **style)
+
+  for index, attack in enumerate(summary.attacks):
+    style = {'color': COLORS[index % len(COLORS)], 'capsize': 2}
+    curve(intermediate, attack, label=attack, marker='o', ms=4, **style)
+    for name, line in (('untrained_smashed', '--'), ('raw_inputs', ':')):
+      if intermediate == 'smashed':
+        curve(name, attack, linestyle=line, linewidth=1, alpha=0.7, **style)
+  if intermediate == 'smashed':
+    for line, label in (('--', 'untrained client'), (':', 'raw inputs')):
+      axes.plot(
+        [], [], color='black', linestyle=line, label=f'no leak: {label}'
+      )
+    curve('none', 'model', color='gray', label='the model itself')
+  curve('none', 'chance', color='gray', linestyle='-.', label='chance')
+  axes.set_xticks(range(len(one.labels)), one.labels)
+  axes.set_xlabel(one.factor)
+  axes.set_ylim(0, 103)
+  axes.set_title(f'{intermediate.replace("_", " ")}, {phase}', fontsize=10)
+  axes.spines[['top', 'right']].set_visible(False)
+
+
+def _baseline(whole, line, name):
+  """Where a baseline of a line stands: raw inputs depend on no cut."""
+  setting = whole if name == 'raw_inputs' else line.setting
+  return setting, line.phase, name
 
 
 def _intervals(rows):

@@ -1,4 +1,4 @@
-"""Results: long-form rows, the files that hold them, and a table to read."""
+"""Results: long-form rows, and the files that hold them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import csv
@@ -11,7 +11,6 @@ import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
-import tabulate
 
 from splitjax import files
 from splitjax import metrics
@@ -32,22 +31,47 @@ COLUMNS = (
   'trials',
   'num_scored',
   'seconds',
+  'epochs',
+  'batch_size',
+  'learning_rate',
+  'recorded_epoch',
+  'num_aux',
 )
 
 
 class Setting(NamedTuple):
-  """What was attacked: the columns that a cell's rows share."""
+  """What was attacked, and under which hyperparameters.
+
+  Attributes:
+    dataset: its name.
+    model: its name.
+    cut: the cut; 'A-B@A' for cut A of a model that is cut at A and B; 'any' for
+      what does not depend on it.
+    defense: its name.
+    strength: of the defense.
+    epochs: passes over the training set.
+    batch_size: samples of a step.
+    learning_rate: of the training.
+    recorded_epoch: the pass whose cut gradients were recorded, from 1.
+    num_aux: samples of each class whose labels the attacker knows.
+  """
 
   dataset: str
   model: str
   cut: str
   defense: str = 'none'
   strength: float = 0.0
+  epochs: int = 1
+  batch_size: int = 1
+  learning_rate: float = 0.0
+  recorded_epoch: int = 1
+  num_aux: int = 1
 
 
 class Cell(NamedTuple):
   """One attack on one intermediate in one phase: the unit of resuming."""
 
+  setting: Setting
   phase: str
   intermediate: str
   attack: str
@@ -59,7 +83,6 @@ RESULT_FILES = ('config.json', 'results.jsonl', 'results.csv')
 
 
 def cell_rows(
-  setting: Setting,
   cell: Cell,
   measures: Mapping[str, np.ndarray],
   *,
@@ -69,8 +92,7 @@ def cell_rows(
   """One row for each measure of a cell.
 
   Args:
-    setting: what was attacked.
-    cell: how.
+    cell: what was attacked, and how.
     measures: figures by name, one a trial, `[S, R]` (seeds, draws).
     num_scored: samples scored in a trial.
     seconds: run time of one trial, None where nothing was timed.
@@ -84,8 +106,10 @@ def cell_rows(
     low, high = metrics.bootstrap_interval(values)
     rows.append(
       {
-        **setting._asdict(),
-        **cell._asdict(),
+        **cell.setting._asdict(),
+        'phase': cell.phase,
+        'intermediate': cell.intermediate,
+        'attack': cell.attack,
         'measure': measure,
         'mean': float(np.mean(values)),
         'ci_low': None if math.isnan(low) else low,
@@ -197,7 +221,8 @@ class Results:
 
 def cell_of(row: Row) -> Cell:
   """The cell that a row belongs to."""
-  return Cell(*(row[name] for name in Cell._fields))
+  setting = Setting(*(row[name] for name in Setting._fields))
+  return Cell(setting, row['phase'], row['intermediate'], row['attack'])
 
 
 def _difference(old, new, name='it'):
@@ -228,48 +253,3 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _csv_value(value):
   return f'{value:.6g}' if isinstance(value, float) else value
-
-
-def figure(row: Row) -> str:
-  """A row's mean and interval in percent, as the tables show them."""
-  mean = f'{100 * row["mean"]:.1f}'
-  if row['ci_low'] is None:
-    return mean
-  return f'{mean} [{100 * row["ci_low"]:.1f}, {100 * row["ci_high"]:.1f}]'
-
-
-def pivot(
-  rows: Sequence[Row],
-  lines: Sequence[tuple[str, str, str]],
-  attacks: Sequence[str],
-  *,
-  measure: str,
-  style: str = 'simple',
-) -> str:
-  """A table of attacks by what they read.
-
-  Args:
-    rows: from `cell_rows`.
-    lines: (phase, intermediate, what to call it), one a line.
-    attacks: one a column.
-    measure: which measure to show, in percent.
-    style: of `tabulate`: 'simple', 'github', 'html'.
-
-  Returns:
-    The table.
-  """
-  figures = {
-    cell_of(row): figure(row) for row in rows if row['measure'] == measure
-  }
-  body = [
-    [phase, title]
-    + [figures.get(Cell(phase, intermediate, name), '') for name in attacks]
-    for phase, intermediate, title in lines
-  ]
-  return tabulate.tabulate(
-    body,
-    headers=['phase', 'what is read', *attacks],
-    tablefmt=style,
-    disable_numparse=True,
-    colalign=['left', 'left', *['right'] * len(attacks)],
-  )

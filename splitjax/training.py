@@ -15,6 +15,7 @@ import optax
 from splitjax import split
 
 PyTree = Any
+AugmentFn = Callable[[jax.Array, jax.Array], jax.Array]
 RecordFn = Callable[[tuple[split.Exchange, ...]], PyTree]
 
 
@@ -123,6 +124,7 @@ def train_epoch(
   *,
   batch_size: int,
   record_fn: RecordFn | None = None,
+  augment_fn: AugmentFn | None = None,
   **step_kwargs,
 ) -> tuple[TrainState, EpochLog]:
   """One pass over the data in a random order.
@@ -138,6 +140,7 @@ def train_epoch(
     batch_size: samples a step, at most `N`.
     record_fn: what to keep of a step's exchanges (one for each cut); leaves
       `[B, ...]`. Nothing is kept by default.
+    augment_fn: `(key, inputs) -> inputs`, random changes of each batch.
     **step_kwargs: the keyword arguments of `train_step`.
 
   Returns:
@@ -157,10 +160,14 @@ def train_epoch(
 
   def step(train_state, step_input):
     index, batch = step_input
+    key_step, batch_inputs = jax.random.fold_in(key_steps, index), inputs[batch]
+    if augment_fn is not None:
+      key_step, key_augment = jax.random.split(key_step)
+      batch_inputs = augment_fn(key_augment, batch_inputs)
     train_state, result = train_step(
-      jax.random.fold_in(key_steps, index),
+      key_step,
       train_state,
-      inputs[batch],
+      batch_inputs,
       labels[batch],
       **step_kwargs,
     )
@@ -253,45 +260,3 @@ def train(
   )
   losses = jnp.concatenate([log.losses[None], later])
   return train_state, log, losses
-
-
-class Pass(NamedTuple):
-  """What a model in evaluation mode makes of inputs.
-
-  Attributes:
-    smashed: the output of the first part, `[N, ...]`.
-    predictions: the most likely classes, `[N]`.
-  """
-
-  smashed: jax.Array
-  predictions: jax.Array
-
-
-def evaluate(
-  train_state: TrainState,
-  inputs: jax.Array,
-  *,
-  model: split.SplitModel,
-  batch_size: int = 1024,
-) -> Pass:
-  """Sends inputs through a model without training it, undefended.
-
-  Args:
-    train_state: the model's parameters and state.
-    inputs: `[N, ...]`.
-    model: the split model.
-    batch_size: samples at a time.
-
-  Returns:
-    What crosses the first cut, and the predictions.
-  """
-  params, state = train_state.params, train_state.state
-
-  def one_fn(x):
-    smashed, _ = model.apply_part(0, params[0], state[0], x[None])
-    logits = smashed
-    for part in range(1, len(params)):
-      logits, _ = model.apply_part(part, params[part], state[part], logits)
-    return Pass(smashed[0], jnp.argmax(logits[0]))
-
-  return jax.lax.map(one_fn, inputs, batch_size=min(batch_size, len(inputs)))

@@ -29,13 +29,14 @@ def _attack(key, view):
   labels = attacks.nearest_labels(
     view.vectors, view.aux_vectors, view.aux_labels
   )
-  return (labels + guess) % view.num_classes
+  labels = (labels + guess) % view.num_classes
+  return evaluation.Answer(labels, view.vectors[:, 0] + labels)
 
 
 def test_all_trials_equal_a_loop():
   views = [_view(seed) for seed in range(2)]
   key = jax.random.key(0)
-  labels, seconds = evaluation.predict(
+  labels, scores, seconds = evaluation.predict(
     _attack, key, evaluation.stack_views(views)
   )
   assert labels.shape == (2, 3, 12)
@@ -49,7 +50,9 @@ def test_all_trials_equal_a_loop():
         aux_vectors=view.aux_vectors[draw],
         aux_labels=view.aux_labels[draw],
       )
-      np.testing.assert_array_equal(labels[seed, draw], _attack(seed_key, one))
+      answer = _attack(seed_key, one)
+      np.testing.assert_array_equal(labels[seed, draw], answer.labels)
+      np.testing.assert_array_equal(scores[seed, draw], answer.scores)
 
 
 def test_seconds_are_of_one_trial(monkeypatch):
@@ -71,3 +74,14 @@ def test_an_attack_is_traced_once_for_views_of_one_shape():
     view = evaluation.stack_views([_view(seed)])
     evaluation.predict(counting, jax.random.key(seed), view)
   assert len(traced) == 1
+  wide = _view(0, num_draws=5)
+  evaluation.predict(
+    counting, jax.random.key(0), evaluation.stack_views([wide])
+  )
+  assert len(traced) == 2
+
+
+def test_scores_may_be_missing():
+  without = lambda key, view: evaluation.Answer(_attack(key, view).labels)
+  view = evaluation.stack_views([_view(0)])
+  assert evaluation.predict(without, jax.random.key(0), view).scores is None

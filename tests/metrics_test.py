@@ -40,6 +40,8 @@ class MeasuresTest(parameterized.TestCase):
         'ari': reference.adjusted_rand_score(t, p),
         'oracle_accuracy': matrix[best].sum() / len(t),
       }
+      if num_classes == 2:
+        expected['f1'] = reference.f1_score(t, p, zero_division=0)
       assert set(expected) == set(measures)
       for name, value in expected.items():
         np.testing.assert_allclose(
@@ -163,3 +165,27 @@ class BootstrapTest(parameterized.TestCase):
   def test_shape_is_checked(self):
     with pytest.raises(ValueError, match='values must have shape'):
       metrics.bootstrap_interval(np.ones(3))
+
+
+class AucTest(parameterized.TestCase):
+  @hypothesis.given(st.integers(0, 1000), st.booleans())
+  def test_equals_scikit_learn(self, seed, ties):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 2, 40)
+    truth[:2] = 0, 1
+    scores = rng.normal(size=(2, 3, 40)) + truth * rng.random()
+    scores = np.round(scores) if ties else scores
+    scored = rng.random((2, 3, 40)) < 0.8
+    scored[..., :2] = True
+    actual = metrics.auc(scores, truth, scored)
+    for trial in np.ndindex(2, 3):
+      keep = scored[trial]
+      expected = reference.roc_auc_score(truth[keep], scores[trial][keep])
+      np.testing.assert_allclose(actual[trial], expected)
+
+  def test_one_class_has_none(self):
+    scores = np.array([[0.1, 0.2], [0.3, 0.1]])
+    assert np.isnan(metrics.auc(scores, np.array([1, 1]))).all()
+
+  def test_equal_scores_are_a_coin(self):
+    assert metrics.auc(np.zeros(5), np.array([0, 1, 1, 0, 0])) == 0.5

@@ -1,6 +1,8 @@
 import csv
 import json
+import struct
 
+from matplotlib import image
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from splitjax import report
 
 SETTING = report.Setting('digits', 'mlp', '3')
 CELLS = [
-  report.Cell(phase, intermediate, attack)
+  report.Cell(SETTING, phase, intermediate, attack)
   for phase in ('training', 'inference')
   for intermediate, attack in (
     ('none', 'model'),
@@ -29,7 +31,7 @@ CELLS = [
 def _rows(cell, value=0.5, seconds=0.25):
   values = np.array([[value, value + 0.1], [value, value + 0.3]])
   return report.cell_rows(
-    SETTING, cell, {'accuracy': values}, num_scored=7, seconds=seconds
+    cell, {'accuracy': values}, num_scored=7, seconds=seconds
   )
 
 
@@ -38,8 +40,9 @@ def _summary(rows):
     title='a <title>',
     facts=['one & two'],
     rows=rows,
+    whole=SETTING,
     lines=[
-      (phase, name, f'reads {name}')
+      page.Line(SETTING, phase, name, f'reads {name}')
       for phase in ('training', 'inference')
       for name in ('smashed', 'untrained_smashed', 'raw_inputs')
     ],
@@ -59,11 +62,11 @@ def test_row_has_every_column_and_every_trial():
 
 def test_single_trial_has_an_empty_interval():
   (row,) = report.cell_rows(
-    SETTING, CELLS[2], {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
+    CELLS[2], {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
   )
   line = report.to_csv([row]).splitlines()[1]
-  assert line.endswith(',distance,ari,1,,,1,7,')
-  assert report.figure(row) == '100.0'
+  assert line.endswith(',distance,ari,1,,,1,7,,1,1,0,1,1')
+  assert page.figure(row) == '100.0'
   json.loads(json.dumps(row, allow_nan=False))
 
 
@@ -174,7 +177,7 @@ def test_overwriting_waits_for_the_first_results(tmp_path):
 
 def test_pivot_puts_attacks_beside_each_other():
   rows = [row for cell in CELLS for row in _rows(cell)]
-  text = report.pivot(
+  text = page.pivot(
     rows, _summary(rows).lines, ['distance', 'clustering'], measure='accuracy'
   )
   lines = text.splitlines()
@@ -182,7 +185,7 @@ def test_pivot_puts_attacks_beside_each_other():
     'phase', 'what', 'is', 'read', 'distance', 'clustering'
   ]  # fmt: skip
   assert len(lines) == 2 + 6
-  assert lines[2].count(report.figure(rows[0])) == 2
+  assert lines[2].count(page.figure(rows[0])) == 2
 
 
 def test_page_is_self_contained_and_escaped(tmp_path):
@@ -208,3 +211,33 @@ def test_plot_does_not_depend_on_the_run(tmp_path):
   images = [(tmp_path / name).read_bytes() for name in ('a.png', 'b.png')]
   assert images[0] == images[1]
   assert images[0].startswith(b'\x89PNG')
+
+
+def test_sweep_is_drawn_in_one_panel_a_place(tmp_path):
+  settings = [SETTING._replace(cut=str(cut)) for cut in (3, 5)]
+  rows = [
+    row
+    for cell in CELLS
+    for setting in (SETTING, *settings)
+    for row in _rows(cell._replace(setting=setting))
+  ]
+  summary = _summary(rows)
+  sweep = page.Sweep('cut', settings, ['3', '5'])
+  images = []
+  for name, sweeps in (('one.png', [sweep]), ('two.png', [sweep, sweep])):
+    plots.sweep(summary, sweeps, tmp_path / name)
+    images.append((tmp_path / name).read_bytes())
+  sizes = [struct.unpack('>II', found[16:24]) for found in images]
+  assert sizes[0][0] == sizes[1][0]
+  assert sizes[0][1] < sizes[1][1]
+
+
+def test_panel_of_what_a_factor_does_not_change_is_left_out(tmp_path):
+  settings = [SETTING, SETTING._replace(recorded_epoch=2)]
+  rows = [row for cell in CELLS for row in _rows(cell)]
+  path = tmp_path / 'sweep.png'
+  sweep = page.Sweep('recorded epoch', settings, ['1', '2'])
+  plots.sweep(_summary(rows), [sweep], path)
+  pixels = image.imread(path)[..., :3]
+  drawn = (np.abs(pixels - np.array([0.0, 0.447, 0.698])) < 0.05).all(-1)
+  assert not drawn[:, : pixels.shape[1] // 2].any()  # No curve in COLORS[0].

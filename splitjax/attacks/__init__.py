@@ -2,7 +2,9 @@
 
 from splitjax.attacks.clustering import ClusterResult as ClusterResult
 from splitjax.attacks.clustering import cluster_labels as cluster_labels
+from splitjax.attacks.clustering import cluster_scores as cluster_scores
 from splitjax.attacks.distance import nearest_labels as nearest_labels
+from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.lloyd import kmeans as kmeans
 from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
@@ -12,8 +14,10 @@ __all__ = [
   'ClusterResult',
   'KMeansResult',
   'cluster_labels',
+  'cluster_scores',
   'kmeans',
   'kmeans_plus_plus',
   'nearest_labels',
+  'nearest_scores',
   'unit_normalize',
 ]

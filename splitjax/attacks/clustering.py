@@ -24,12 +24,15 @@ class ClusterResult(NamedTuple):
     cluster_labels: the class that each cluster is taken for, a permutation of
       all classes, `[K]`.
     inertia: the sum of squared distances to the centroids, a scalar.
+    centroids: of the clusters, after the vectors were scaled if they were,
+      `[K, D]`.
   """
 
   labels: jax.Array
   assignments: jax.Array
   cluster_labels: jax.Array
   inertia: jax.Array
+  centroids: jax.Array
 
 
 @functools.partial(
@@ -132,7 +135,34 @@ def cluster_labels(
     assignments=clusters.assignments,
     cluster_labels=names,
     inertia=clusters.inertia,
+    centroids=clusters.centroids,
   )
+
+
+@functools.partial(jax.jit, static_argnames='metric')
+def cluster_scores(
+  vectors: jax.Array, clusters: ClusterResult, *, metric: str = 'cosine'
+) -> jax.Array:
+  """Scores each class by how near its centroid is.
+
+  Args:
+    vectors: what was clustered, `[N, D]`.
+    clusters: from `cluster_labels`.
+    metric: the same as there.
+
+  Returns:
+    Half of what the squared distance to a fixed point exceeds that to the
+    class's centroid, `[N, K]`: the larger, the nearer.
+
+  Raises:
+    ValueError: at trace time, if a shape, type or name is not as above.
+  """
+  _validate.matrices(vectors=vectors, centroids=clusters.centroids)
+  _validate.choice('metric', metric, similarity.METRICS)
+  if metric == 'cosine':
+    vectors = similarity.unit_normalize(vectors)
+  centroids = clusters.centroids[jnp.argsort(clusters.cluster_labels)]
+  return similarity.closeness(vectors, centroids, jnp.mean(centroids, axis=0))
 
 
 def _class_means(aux_vectors, aux_labels, num_classes, vectors):

@@ -44,12 +44,53 @@ def nearest_labels(
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
+  scores = _scores(vectors, aux_vectors, metric)
+  return aux_labels[jnp.argmax(scores, axis=1)]
+
+
+@functools.partial(jax.jit, static_argnames=('num_classes', 'metric'))
+def nearest_scores(
+  vectors: jax.Array,
+  aux_vectors: jax.Array,
+  aux_labels: jax.Array,
+  *,
+  num_classes: int,
+  metric: str = 'cosine',
+) -> jax.Array:
+  """Scores each class by its auxiliary vector that is nearest to a vector.
+
+  What `nearest_labels` takes the largest of.
+
+  Args:
+    vectors: as in `nearest_labels`, `[N, D]`.
+    aux_vectors: likewise, `[A, D]`.
+    aux_labels: in `[0, C)`, `[A]`.
+    num_classes: `C`.
+    metric: 'cosine' or 'euclidean'.
+
+  Returns:
+    Cosines, or what ranks as minus the distance, `[N, C]` in float32 or wider;
+    minus infinity for a class without auxiliary vectors.
+
+  Raises:
+    ValueError: at trace time, if a shape, type or name is not as above.
+  """
+  _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.labels_of('aux_labels', aux_labels, aux_vectors)
+  _validate.choice('metric', metric, similarity.METRICS)
+  _validate.count('num_classes', num_classes)
+  if metric == 'cosine':
+    vectors = similarity.unit_normalize(vectors)
+  scores = _scores(vectors, aux_vectors, metric)
+  return jax.ops.segment_max(scores.T, aux_labels, num_classes).T
+
+
+def _scores(vectors, aux_vectors, metric):
+  """How near each vector is to each auxiliary one, `[N, A]`."""
   targets = similarity.to_accumulator(aux_vectors)
   if metric == 'cosine':
     # The length of a vector does not change which cosine is the largest.
-    scores = similarity.inner_products(
+    return similarity.inner_products(
       vectors, similarity.unit_normalize(targets)
     )
-  else:
-    scores = similarity.closeness(vectors, targets, jnp.mean(targets, axis=0))
-  return aux_labels[jnp.argmax(scores, axis=1)]
+  return similarity.closeness(vectors, targets, jnp.mean(targets, axis=0))

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
   """Arrays of a classification set.
 

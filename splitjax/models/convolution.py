@@ -173,7 +173,12 @@ def _products(geometry, inputs, grads):
   """
   (height, width), strides = geometry.window, geometry.strides
   num_rows, num_columns = grads.shape[1:3]
-  inputs = jnp.pad(inputs, ((0, 0), *geometry.padding, (0, 0)))
+  # Unlike `jnp.pad`, it takes negative padding, which crops.
+  inputs = jax.lax.pad(
+    inputs,
+    jnp.zeros((), inputs.dtype),
+    ((0, 0, 0), *((*pair, 0) for pair in geometry.padding), (0, 0, 0)),
+  )
   last = (num_columns - 1) * strides[1] + 1
   gathered = jnp.concatenate(
     [inputs[:, :, j : j + last : strides[1]] for j in range(width)], axis=-1
@@ -198,7 +203,7 @@ def _products(geometry, inputs, grads):
       shifted.T,
       gathered,
       precision=geometry.precision,
-      preferred_element_type=jnp.float32,
+      preferred_element_type=jnp.promote_types(inputs.dtype, jnp.float32),
     )  # [F, w C]
     return summed.T.reshape(width, -1, grads.shape[-1])
 

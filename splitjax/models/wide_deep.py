@@ -37,7 +37,11 @@ class WideAndDeepInputs(nn.Module):
     _, weights = tables.CategoryEmbeddings(sizes, self.num_classes, self.dtype)(
       x
     )
-    wide = nn.Dense(self.num_classes, dtype=self.dtype)(numbers)
+    # Of no columns, the usual initialisation would divide by zero.
+    init = nn.initializers.lecun_normal() if numbers.size else nn.zeros_init()
+    wide = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=init)(
+      numbers
+    )
     wide += jnp.sum(weights, axis=1)
     parts = (numbers, layers.flatten(vectors), wide)
     return jnp.concatenate([part.astype(wide.dtype) for part in parts], axis=1)

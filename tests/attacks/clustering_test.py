@@ -1,3 +1,5 @@
+import functools
+
 from absl.testing import parameterized
 import hypothesis
 from hypothesis import strategies as st
@@ -274,3 +276,39 @@ class HungarianTest(parameterized.TestCase):
       assert sorted(np.asarray(c)) == list(range(size))
       best = cost[optimize.linear_sum_assignment(cost)].sum()
       assert cost[r, c].sum() == best
+
+
+class ClusterScoresTest(parameterized.TestCase):
+  @parameterized.product(
+    metric=['cosine', 'euclidean'], matching=['seed', 'hungarian']
+  )
+  def test_largest_is_the_label(self, metric, matching):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 30)
+    centres = 3 * rng.normal(size=(4, 6))
+    vectors = centres[labels] + 0.3 * rng.normal(size=(120, 6))
+    vectors = vectors.astype(np.float32)
+    known = np.arange(4) * 30
+    clusters = attacks.cluster_labels(
+      jax.random.key(0),
+      vectors,
+      vectors[known],
+      labels[known],
+      num_classes=4,
+      metric=metric,
+      matching=matching,
+    )
+    scores = jax.jit(functools.partial(attacks.cluster_scores, metric=metric))(
+      vectors, clusters
+    )
+    assert scores.shape == (120, 4)
+    np.testing.assert_array_equal(np.argmax(scores, axis=1), clusters.labels)
+    unit = vectors
+    if metric == 'cosine':
+      unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    centroids = np.asarray(clusters.centroids)
+    distance = ((unit[:, None] - centroids[None]) ** 2).sum(-1)
+    by_class = distance[:, np.argsort(clusters.cluster_labels)]
+    np.testing.assert_allclose(
+      scores[:, :1] - scores, (by_class - by_class[:, :1]) / 2, atol=1e-3
+    )

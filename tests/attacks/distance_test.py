@@ -136,3 +136,32 @@ class NearestLabelsTest(parameterized.TestCase):
     )
     with self.assertRaisesRegex(ValueError, message):
       jax.eval_shape(lambda: attacks.nearest_labels(**{**kwargs, **change}))
+
+
+class NearestScoresTest(parameterized.TestCase):
+  @parameterized.product(
+    metric=['cosine', 'euclidean'], dtype=['float32', 'bfloat16']
+  )
+  def test_largest_is_the_nearest_label(self, metric, dtype):
+    vectors, aux_vectors, aux_labels = _draw(0, 60, 12, 16)
+    vectors = jnp.asarray(vectors, dtype)
+    aux_vectors = jnp.asarray(aux_vectors, dtype)
+    score_fn = lambda x: attacks.nearest_scores(
+      x, aux_vectors, aux_labels, num_classes=6, metric=metric
+    )
+    scores = jax.jit(score_fn)(vectors)
+    labels = attacks.nearest_labels(
+      vectors, aux_vectors, aux_labels, metric=metric
+    )
+    assert scores.shape == (60, 6)
+    np.testing.assert_array_equal(jnp.argmax(scores, axis=1), labels)
+    assert np.isneginf(scores[:, 5]).all()  # A class without any.
+    stacked = jax.vmap(score_fn)(jnp.stack([vectors, vectors[::-1]]))
+    np.testing.assert_allclose(stacked[1], scores[::-1], rtol=1e-2, atol=1e-3)
+
+  def test_cosine_is_the_cosine(self):
+    vectors = jnp.array([[3.0, 4.0], [0.0, 0.0]])
+    scores = attacks.nearest_scores(
+      vectors, 7 * jnp.eye(2), jnp.arange(2), num_classes=2
+    )
+    np.testing.assert_allclose(scores, [[0.6, 0.8], [0.0, 0.0]], rtol=1e-6)

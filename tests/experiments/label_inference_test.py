@@ -15,6 +15,7 @@ import pytest
 
 from experiments import common
 from experiments import label_inference
+from experiments import measuring
 from experiments import problems
 from experiments import targets
 from splitjax import recording
@@ -33,7 +34,7 @@ SMALL = dict(
 
 def _run(out_dir, config, **kwargs):
   problem = problems.check(config)
-  cells = label_inference.cells_of(config)
+  cells = label_inference.cells_of(problem)
   results = report.Results(out_dir, {'seed': config.seed}, cells)
   with common.Progress(config.epochs + len(cells)) as progress:
     label_inference.run(problem, results, progress, **kwargs)
@@ -61,7 +62,32 @@ def _command(*args, cwd=ROOT):
 class CheckTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(dataset='mnits'), '--dataset=mnits: expected one of digits, breast'),
+    (dict(dataset='tfdb:x'), '--dataset=tfdb:x: expected tfds:NAME or csv:PA'),
+    (dict(label_column='a'), '--label_column=a: expected no such flag with'),
+    (dict(dataset='csv:x.csv'), '--label_column=: expected the column of'),
+    (dict(num_train=9), '--dataset=digits: .*num_train must lie between 10'),
+    (
+      dict(dataset='breast_cancer', image_size=9),
+      '--dataset=breast_cancer: .*image_size is for images, got 9',
+    ),
     (dict(model='resnet'), '--model=resnet: expected one of mlp, conv_net'),
+    (dict(norm='group'), '--norm=group: expected no such flag with --model'),
+    (
+      dict(dtype='float16'),
+      '--dtype=float16: expected one of float32, bfloat16',
+    ),
+    (
+      dict(model='simple_net'),
+      r'--model=simple_net: expected .* shape \(8, 8, 1\): .* leaves nothing',
+    ),
+    (
+      dict(dataset='breast_cancer', augment=True),
+      '--augment=True: expected a data set of images',
+    ),
+    (
+      dict(intermediates=('grads',)),
+      '--intermediates=grads: expected one of smashed, cut_grads',
+    ),
     (dict(optimizer='sgdd'), '--optimizer=sgdd: expected one of sgd, '),
     (dict(attacks=('norm',)), '--attacks=norm: expected one of distance, clu'),
     (
@@ -69,8 +95,10 @@ class CheckTest(parameterized.TestCase):
       '--attacks=distance,distance: expected each name once',
     ),
     (dict(attacks=()), '--attacks=: expected one of distance'),
-    (dict(cut=0), '--cut=0: expected a layer inside mlp, 1 to 9'),
-    (dict(cut=10), '--cut=10: expected a layer inside mlp, 1 to 9'),
+    (dict(cuts=(0,)), '--cuts=0: expected a layer inside mlp, 1 to 9'),
+    (dict(cuts=(10,)), '--cuts=10: expected a layer inside mlp, 1 to 9'),
+    (dict(cuts=(5, 3)), '--cuts=5,3: expected cuts in ascending order'),
+    (dict(cuts=(1, 2, 3)), '--cuts=1,2,3: expected one cut, or two'),
     (dict(batch_size=1438), '--batch_size=1438: expected .* 1 to 1437'),
     (dict(num_aux=0), '--num_aux=0: expected .* smallest class, 1 to 138'),
     (dict(num_aux=139), '--num_aux=139: expected .* smallest class, 1 to 138'),
@@ -81,7 +109,7 @@ class CheckTest(parameterized.TestCase):
     ),
     (
       dict(dataset='breast_cancer', model='conv_net'),
-      r'--model=conv_net: expected a model for inputs of shape \(30,\): mlp',
+      '--model=conv_net: expected a model for numbers: mlp, wide_deep, dlrm',
     ),
   )
   def test_bad_flag_is_named_with_what_was_expected(self, change, message):
@@ -91,7 +119,7 @@ class CheckTest(parameterized.TestCase):
 
   def test_default_cut_is_before_the_head(self):
     problem = problems.check(problems.Config())
-    assert problem.config.cut == 7
+    assert problem.config.cuts == (7,)
     assert problems.check(problem.config).config == problem.config
 
 
@@ -107,7 +135,7 @@ def _check_all_cells(problem, results):
   assert results.complete
   rows = results.rows()
   assert {report.cell_of(row) for row in rows} == set(
-    label_inference.cells_of(problem.config)
+    label_inference.cells_of(problem)
   )
   assert all(0 <= r['mean'] <= 1 for r in rows if r['measure'] != 'ari')
   dataset = problem.dataset
@@ -122,7 +150,9 @@ def _check_all_cells(problem, results):
         'inference': len(dataset.test_labels),
       }[cell.phase]
       assert row['num_scored'] == num_scored
-  chance = figures[report.Cell('training', 'none', 'chance')]['mean']
+  chance = figures[report.Cell(problem.setting, 'training', 'none', 'chance')][
+    'mean'
+  ]
   np.testing.assert_allclose(chance, 1 / dataset.num_classes)
 
 
@@ -164,7 +194,7 @@ def test_killed_run_resumes_to_the_same_results(whole, tmp_path):
   lines = path.read_text().splitlines(keepends=True)
   path.write_text(''.join(x for x in lines if '"raw_inputs"' not in x))
   resumed = report.Results(
-    tmp_path, {'seed': 0}, label_inference.cells_of(problem.config)
+    tmp_path, {'seed': 0}, label_inference.cells_of(problem)
   )
   assert not resumed.complete
   with common.Progress(1) as progress:
@@ -178,13 +208,17 @@ def test_records_are_saved_with_what_they_are(whole):
   problem, results = whole
   records_dir = results.path / 'records'
   names = sorted(path.name for path in records_dir.iterdir())
-  kinds = ('training-cut_grads', 'training-smashed', 'inference-smashed')
-  assert names == sorted(f'{kind}-seed{i}' for kind in kinds for i in range(2))
-  grads = recording.load_record(records_dir / 'training-cut_grads-seed1')
+  kinds = ('cut_grads-epoch1', 'training-smashed', 'inference-smashed')
+  assert names == sorted(
+    f'{kind}-cut7-run{i}' for kind in kinds for i in range(2)
+  )
+  grads = recording.load_record(records_dir / 'cut_grads-epoch1-cut7-run1')
   assert grads.vectors.shape == (1437, 64)
   assert grads.metadata['phase'] == 'training'
-  assert grads.metadata['seed_index'] == 1
-  assert grads.metadata['dataset'] == 'digits'
+  assert grads.metadata['run'] == 1
+  assert grads.metadata['cut'] == 7
+  assert grads.metadata['epoch'] == 1
+  assert grads.metadata['flags']['dataset'] == 'digits'
   assert grads.metadata['flags']['seed'] == 0
   np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
   assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
@@ -197,6 +231,7 @@ def test_records_are_of_the_model_and_the_seed_they_name(whole):
   inputs = jnp.asarray(dataset.train_inputs)
   labels = jnp.asarray(dataset.train_labels)
   key_train, _ = jax.random.split(jax.random.key(0))
+  key_train, _ = jax.random.split(key_train)
   key = jax.random.split(key_train, 2)[1]
   state, log, _ = jax.jit(
     lambda key: training.train(
@@ -211,25 +246,25 @@ def test_records_are_of_the_model_and_the_seed_they_name(whole):
     )
   )(key)
   load = lambda kind: recording.load_record(
-    results.path / 'records' / f'{kind}-seed1'
+    results.path / 'records' / f'{kind}-cut7-run1'
   )
-  grads = load('training-cut_grads')
+  grads = load('cut_grads-epoch1')
   np.testing.assert_array_equal(grads.sample_ids, log.positions)
   np.testing.assert_allclose(grads.vectors, log.recorded, rtol=1e-3, atol=1e-6)
-  smashed = training.evaluate(
-    state, jnp.asarray(dataset.test_inputs), model=model
-  ).smashed
+  smashed, _ = model.apply_part(
+    0, state.params[0], state.state[0], jnp.asarray(dataset.test_inputs)
+  )
   np.testing.assert_allclose(
     load('inference-smashed').vectors, smashed, rtol=1e-3, atol=1e-4
   )
 
 
 def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
-  _, results = whole
+  problem, results = whole
   figures = _figures(results)
-  value = lambda found, name: found[report.Cell('inference', name, 'distance')][
-    'values'
-  ]
+  value = lambda found, name: found[
+    report.Cell(problem.setting, 'inference', name, 'distance')
+  ]['values']
   assert value(figures, 'smashed') != value(figures, 'untrained_smashed')
   config = problems.Config(
     center_smashed=True, **{**SMALL, 'attacks': ('distance',)}
@@ -239,18 +274,24 @@ def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
     assert value(_figures(centred), name) != value(figures, name)
 
 
-def test_zero_share_counts_rows_that_are_all_zero(whole):
-  problem, results = whole
+def test_zero_share_counts_rows_that_are_all_zero(whole, monkeypatch, tmp_path):
+  problem, _ = whole
   vectors = np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 0.0]]])
   view = recording.View(vectors, None, None, None, None, 10)
-  cell = report.Cell('training', 'cut_grads', 'none')
-  (row,) = label_inference.measure(
-    jax.random.key(0),
-    problem,
-    cell,
-    [],
-    {cell[:2]: targets.Target(view, None, None)},
-  )
+  target = targets.Target(view, None, None)
+  monkeypatch.setattr(targets, 'make_target', lambda *args, **kwargs: target)
+  cell = report.Cell(problem.setting, 'training', 'cut_grads', 'none')
+  results = report.Results(tmp_path, {}, [cell])
+  with common.Progress(1) as progress:
+    measuring.run(
+      jax.random.key(0),
+      problem,
+      [cell],
+      {problem.setting: None},
+      results,
+      progress,
+    )
+  (row,) = results.rows()
   assert (row['measure'], row['mean']) == ('zero_share', 0.25)
 
 
@@ -277,17 +318,79 @@ def test_other_optimizers_and_attacks_run(tmp_path):
     learning_rate=1e-2,
     **{**SMALL, 'attacks': ('clustering_hungarian',)},
   )
-  _, results = _run(tmp_path, config)
-  model = report.Cell('inference', 'none', 'model')
+  problem, results = _run(tmp_path, config)
+  model = report.Cell(problem.setting, 'inference', 'none', 'model')
   assert _figures(results)[model]['mean'] > 0.3
 
 
 def test_convolutional_network_cut_before_it_is_flattened(tmp_path):
   config = problems.Config(
-    model='conv_net', cut=3, **{**SMALL, 'attacks': ('distance',)}
+    model='conv_net', cuts=(3,), **{**SMALL, 'attacks': ('distance',)}
   )
   _, results = _run(tmp_path, config)
   assert results.complete
+
+
+def test_server_between_two_cuts_sees_both(tmp_path):
+  config = problems.Config(cuts=(3, 7), **{**SMALL, 'attacks': ('distance',)})
+  problem, results = _run(tmp_path, config)
+  assert results.complete
+  figures = _figures(results)
+  assert problem.setting.cut == '3-7'
+  for cut in (3, 7):
+    setting = problem.setting._replace(cut=f'3-7@{cut}')
+    place = (setting, 'training', 'cut_grads', 'distance')
+    # The last part sends a gradient, and the server passes its own on.
+    assert figures[report.Cell(*place)]['mean'] > 0.5
+    assert report.Cell(setting, 'inference', 'smashed', 'distance') in figures
+  assert report.Cell(problem.setting, 'training', 'none', 'model') in figures
+
+
+def test_parts_train_as_one_network_whatever_the_cuts(whole, tmp_path):
+  """Undefended, the cuts change neither the training nor what crosses them."""
+  problem, results = whole
+  config = problems.Config(cuts=(3, 7), **{**SMALL, 'attacks': ('distance',)})
+  _run(tmp_path, config, records_dir=tmp_path / 'records')
+  for name in ('cut_grads-epoch1-cut7-run1', 'inference-smashed-cut7-run0'):
+    one, other = (
+      recording.load_record(folder / 'records' / name).vectors
+      for folder in (results.path, tmp_path)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_wide_cuts_are_recorded_through_one_projection(tmp_path):
+  config = problems.Config(project_to=16, **{**SMALL, 'attacks': ('distance',)})
+  _run(tmp_path, config, records_dir=tmp_path / 'records')
+  load = lambda name: recording.load_record(tmp_path / 'records' / name).vectors
+  assert load('cut_grads-epoch1-cut7-run0').shape == (1437, 16)
+  assert load('inference-smashed-cut7-run1').shape == (360, 16)
+
+
+def test_only_what_is_asked_for_is_recorded(tmp_path):
+  config = problems.Config(
+    intermediates=('cut_grads',), **{**SMALL, 'attacks': ('distance',)}
+  )
+  _, results = _run(tmp_path, config, records_dir=tmp_path / 'records')
+  assert {row['intermediate'] for row in results.rows()} == {
+    'none', 'cut_grads', 'raw_inputs'
+  }  # fmt: skip
+  names = {path.name.split('-')[0] for path in (tmp_path / 'records').iterdir()}
+  assert names == {'cut_grads'}
+
+
+def test_augmented_bfloat16_training_runs(tmp_path):
+  config = problems.Config(
+    model='conv_net',
+    augment=True,
+    dtype='bfloat16',
+    num_train=200,
+    num_test=50,
+    **{**SMALL, 'attacks': ('distance',)},
+  )
+  problem, results = _run(tmp_path, config)
+  assert results.complete
+  assert len(problem.dataset.train_labels) == 200
 
 
 class CommandTest(parameterized.TestCase):
@@ -308,7 +411,7 @@ class CommandTest(parameterized.TestCase):
 
   def test_help_lists_the_flags(self):
     done = _command('--help')
-    for name in ('dataset', 'cut', 'num_aux_draws', 'out_dir', 'attacks'):
+    for name in ('dataset', 'cuts', 'num_aux_draws', 'out_dir', 'attacks'):
       assert f'--{name}' in done.stdout or f'--[no]{name}' in done.stdout
 
 
@@ -345,9 +448,9 @@ def test_other_flags_do_not_touch_finished_results(tmp_path):
 
 @pytest.mark.slow
 def test_default_flags_show_what_the_readme_says(tmp_path):
-  _, results = _run(tmp_path, problems.Config())
+  problem, results = _run(tmp_path, problems.Config())
   figures = {cell: row['mean'] for cell, row in _figures(results).items()}
-  read = lambda *cell: figures[report.Cell(*cell)]
+  read = lambda *cell: figures[report.Cell(problem.setting, *cell)]
   assert read('training', 'cut_grads', 'clustering') >= 0.99
   assert read('training', 'cut_grads', 'distance') >= 0.95
   for phase in ('training', 'inference'):
@@ -359,6 +462,6 @@ def test_default_flags_show_what_the_readme_says(tmp_path):
 @pytest.mark.slow
 def test_binary_labels_are_read_from_gradients(tmp_path):
   config = problems.Config(dataset='breast_cancer')
-  _, results = _run(tmp_path, config)
-  cell = report.Cell('training', 'cut_grads', 'clustering')
+  problem, results = _run(tmp_path, config)
+  cell = report.Cell(problem.setting, 'training', 'cut_grads', 'clustering')
   assert _figures(results, 'macro_f1')[cell]['mean'] >= 0.95

@@ -1,0 +1,155 @@
+"""Tests of the binaries that vary something: cut_sweep and ablation."""
+
+from unittest import mock
+
+from absl.testing import parameterized
+import numpy as np
+import pytest
+
+from experiments import ablation
+from experiments import common
+from experiments import cut_sweep
+from experiments import label_inference
+from experiments import options
+from experiments import problems
+from experiments import summary
+from splitjax import page
+from splitjax import plots
+from splitjax import report
+
+SMALL = dict(
+  epochs=3,
+  num_seeds=2,
+  num_aux_draws=2,
+  batch_size=100,
+  attacks=('distance',),
+)
+
+
+def _run(binary, problem, out_dir):
+  cells = binary.cells_of(problem)
+  results = report.Results(out_dir, {}, cells)
+  with common.Progress(1) as progress:
+    binary.run(problem, results, progress)
+  assert results.complete
+  return results
+
+
+def _figures(results, measure='accuracy'):
+  return {
+    report.cell_of(row): row['values']
+    for row in results.rows()
+    if row['measure'] == measure
+  }
+
+
+@pytest.fixture(scope='module')
+def by_cut(tmp_path_factory):
+  problem = cut_sweep.check(problems.Config(cuts=(3, 7), **SMALL))
+  return problem, _run(cut_sweep, problem, tmp_path_factory.mktemp('cuts'))
+
+
+@pytest.fixture(scope='module')
+def varied(tmp_path_factory):
+  config = ablation.Config(
+    vary_batch_size=(100, 400),
+    vary_recorded_epoch=(1, 3),
+    vary_num_aux=(1, 4),
+    vary_learning_rate=(0.05, 0.2),
+    **SMALL,
+  )
+  problem = ablation.check(config)
+  return problem, _run(ablation, problem, tmp_path_factory.mktemp('ablation'))
+
+
+def test_sweep_takes_every_cut_by_default():
+  assert cut_sweep.check(problems.Config()).model.cuts == tuple(range(1, 10))
+
+
+def test_each_cut_of_a_sweep_is_that_of_a_model_cut_there(by_cut, tmp_path):
+  problem, results = by_cut
+  alone = problems.check(problems.Config(cuts=(3,), **SMALL))
+  figures = _figures(_run(label_inference, alone, tmp_path))
+  setting = cut_sweep.whole_of(problem)._replace(cut='3')
+  for phase, name in (('training', 'cut_grads'), ('inference', 'smashed')):
+    one = figures[report.Cell(alone.setting, phase, name, 'distance')]
+    other = _figures(results)[report.Cell(setting, phase, name, 'distance')]
+    # Rounding may move a sample or two of 1,427 across a border.
+    np.testing.assert_allclose(one, other, atol=3e-3)
+
+
+def test_ablation_changes_one_thing_at_a_time(varied):
+  problem, results = varied
+  figures = _figures(results)
+  base = problem.setting
+  read = lambda setting, *place: figures[report.Cell(setting, *place)]
+  place = ('training', 'cut_grads', 'distance')
+  for name, value in (
+    ('batch_size', 400),
+    ('recorded_epoch', 3),
+    ('num_aux', 4),
+    ('learning_rate', 0.2),
+  ):
+    changed = base._replace(**{name: value})
+    assert read(changed, *place) != read(base, *place)
+  model = ('training', 'none', 'model')
+  assert read(base._replace(num_aux=4), *model) == read(base, *model)
+  assert read(base._replace(learning_rate=0.2), *model) != read(base, *model)
+
+
+def test_ablation_is_that_of_runs_one_by_one(varied, tmp_path):
+  """The vmapped learning rate and the batch size are what they say."""
+  _, results = varied
+  figures = _figures(results)
+  place = ('inference', 'smashed', 'distance')
+  for index, change in enumerate(({'learning_rate': 0.2}, {'batch_size': 400})):
+    alone = problems.check(problems.Config(**{**SMALL, **change}))
+    one = _figures(_run(label_inference, alone, tmp_path / str(index)))
+    cell = report.Cell(alone.setting, *place)
+    np.testing.assert_allclose(one[cell], figures[cell], atol=6e-3)
+
+
+def test_ablation_does_not_measure_again_what_a_factor_does_not_change(varied):
+  problem, results = varied
+  other = problem.setting._replace(recorded_epoch=3)
+  read = {cell.intermediate for cell in _figures(results) if cell[0] == other}
+  assert read == {'none', 'cut_grads'}
+
+
+def test_tables_and_plots_show_every_value(varied, tmp_path):
+  problem, results = varied
+  sweeps = ablation.sweeps_of(problem)
+  assert [sweep.factor for sweep in sweeps] == [
+    'batch size', 'recorded epoch', 'num aux', 'learning rate'
+  ]  # fmt: skip
+  shown = summary.summarise_sweeps(
+    problem, results.rows(), problem.setting, sweeps, 'title'
+  )
+  text = page.to_text(shown)
+  for words in ('batch size 400', 'recorded epoch 3', 'num aux 4'):
+    assert f'cut gradients, first pass; {words}' in text
+  assert 'smashed data; recorded epoch' not in text
+  plots.sweep(shown, sweeps, tmp_path / 'leakage.png')
+  assert (tmp_path / 'leakage.png').read_bytes().startswith(b'\x89PNG')
+
+
+class CheckTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (dict(vary_batch_size=(0,)), '--vary_batch_size=0: expected at most'),
+    (dict(vary_recorded_epoch=(61,)), '--vary_recorded_epoch=61: expected one'),
+    (dict(vary_num_aux=(500,)), '--vary_num_aux=500: expected fewer than'),
+    (dict(vary_learning_rate=(-1.0,)), '--vary_learning_rate=-1.0: expected a'),
+    (dict(vary_num_aux=(2, 2)), '--vary_num_aux=2,2: expected each value once'),
+  )
+  def test_bad_value_is_named(self, change, message):
+    with self.assertRaisesRegex(common.FlagError, message):
+      ablation.check(ablation.Config(**change))
+
+  def test_numbers_of_a_flag_are_numbers(self):
+    flag = options.flags.FLAGS['cuts']
+    with (
+      mock.patch.object(options.flags, 'FLAGS', {'cuts': flag}),
+      mock.patch.object(type(flag), 'value', ['3', 'x']),
+      self.assertRaisesRegex(common.FlagError, '--cuts=3,x: expected whole'),
+    ):
+      options.numbers_of_flag('cuts', int)
