@@ -167,7 +167,7 @@ def observe(
   except FloatingPointError as error:
     raise common.FlagError(
       'learning_rate',
-      ','.join(f'{rate:g}' for rate in rates),
+      ','.join(str(rate) for rate in rates),
       f'one that converges: {error}',
     ) from error
 
@@ -233,18 +233,14 @@ def _join(numbers):
 def _check_shapes(config, dataset, model):
   """Raises `FlagError` if the inputs do not fit through the model."""
   shape = dataset.train_inputs.shape[1:]
-  expected = f'a model for inputs of shape {shape}'
   try:
     found = shapes.layer_shapes(model, dataset.train_inputs[:1])
+    if not all(math.prod(one) for one in found):
+      raise ValueError('a layer leaves nothing of them')
   except (TypeError, ValueError, ZeroDivisionError) as error:
+    hint = ' (--image_size enlarges images)' if len(shape) == 3 else ''
     raise common.FlagError(
-      'model', config.model, f'{expected}: {error}'
+      'model',
+      config.model,
+      f'a model for inputs of shape {shape}: {error}{hint}',
     ) from error
-  for index, one in enumerate(found):
-    if not math.prod(one):
-      raise common.FlagError(
-        'model',
-        config.model,
-        f'{expected}: layer {index + 1} leaves nothing of them (--image_size '
-        'enlarges images)',
-      )

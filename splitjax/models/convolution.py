@@ -78,7 +78,13 @@ class _Geometry(NamedTuple):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _outputs(geometry, inputs, kernel):
-  return _by_kernel(functools.partial(_native, geometry))(inputs, kernel)
+  convolve = functools.partial(
+    _convolve,
+    strides=geometry.strides,
+    padding=geometry.padding,
+    precision=geometry.precision,
+  )
+  return _by_kernel(convolve)(inputs, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -91,13 +97,11 @@ def _input_grads(geometry, grads, kernel):
       low = window - 1 - geometry.padding[axis][0]
       padding.append((low, geometry.size[axis] - spread - low + window - 1))
     # XLA's own transpose, of a kernel read backwards, is slow inside a loop.
-    return jax.lax.conv_general_dilated(
+    return _convolve(
       grads,
       jnp.flip(kernel, axis=(0, 1)).swapaxes(2, 3),
-      (1, 1),
-      padding,
-      lhs_dilation=geometry.strides,
-      dimension_numbers=DIMENSIONS,
+      padding=padding,
+      dilation=geometry.strides,
       precision=geometry.precision,
     )
 
@@ -137,14 +141,51 @@ _kernel_grads.defvjp(
 )
 
 
-def _native(geometry, inputs, kernel):
-  return jax.lax.conv_general_dilated(
-    inputs,
-    kernel,
-    geometry.strides,
-    geometry.padding,
-    dimension_numbers=DIMENSIONS,
-    precision=geometry.precision,
+def _convolve(
+  inputs, kernel, *, padding, precision, strides=(1, 1), dilation=(1, 1)
+):
+  """XLA's convolution, or a product where the window covers the input.
+
+  There, XLA takes the input for the kernel, which is slow.
+  """
+  height, width = kernel.shape[:2]
+  if height * width < inputs.shape[1] * inputs.shape[2]:
+    return jax.lax.conv_general_dilated(
+      inputs,
+      kernel,
+      strides,
+      padding,
+      lhs_dilation=dilation,
+      dimension_numbers=DIMENSIONS,
+      precision=precision,
+    )
+  inputs = _pad(inputs, padding, dilation)
+  rows, columns = (
+    (size - window) // stride * stride + 1
+    for size, window, stride in zip(
+      inputs.shape[1:3], (height, width), strides, strict=True
+    )
+  )
+  windows = jnp.concatenate(
+    [
+      inputs[:, i : i + rows : strides[0], j : j + columns : strides[1]]
+      for i in range(height)
+      for j in range(width)
+    ],
+    axis=-1,
+  )  # [B, H', W', h w C]
+  flat = kernel.reshape(-1, kernel.shape[-1])
+  return jnp.dot(windows, flat, precision=precision)
+
+
+def _pad(x, padding, dilation=(1, 1)):
+  """Zeros around and between the rows and columns, `[B, H, W, C]`."""
+  # Unlike `jnp.pad`, it takes negative padding, which crops.
+  between = [
+    (*pair, step - 1) for pair, step in zip(padding, dilation, strict=True)
+  ]
+  return jax.lax.pad(
+    x, jnp.zeros((), x.dtype), ((0, 0, 0), *between, (0, 0, 0))
   )
 
 
@@ -173,12 +214,7 @@ def _products(geometry, inputs, grads):
   """
   (height, width), strides = geometry.window, geometry.strides
   num_rows, num_columns = grads.shape[1:3]
-  # Unlike `jnp.pad`, it takes negative padding, which crops.
-  inputs = jax.lax.pad(
-    inputs,
-    jnp.zeros((), inputs.dtype),
-    ((0, 0, 0), *((*pair, 0) for pair in geometry.padding), (0, 0, 0)),
-  )
+  inputs = _pad(inputs, geometry.padding)
   last = (num_columns - 1) * strides[1] + 1
   gathered = jnp.concatenate(
     [inputs[:, :, j : j + last : strides[1]] for j in range(width)], axis=-1
@@ -189,16 +225,9 @@ def _products(geometry, inputs, grads):
   spread = (num_rows - 1) * strides[0] + 1
 
   def product(i):
-    shifted = jax.lax.pad(
-      grads,
-      jnp.zeros((), grads.dtype),
-      (
-        (0, 0, 0),
-        (i, inputs.shape[1] - i - spread, strides[0] - 1),
-        (0, 0, 0),
-        (0, 0, 0),
-      ),
-    ).reshape(-1, grads.shape[-1])
+    below = inputs.shape[1] - i - spread
+    shifted = _pad(grads, ((i, below), (0, 0)), (strides[0], 1))
+    shifted = shifted.reshape(-1, grads.shape[-1])
     summed = jnp.dot(
       shifted.T,
       gathered,

@@ -78,7 +78,7 @@ class CheckTest(parameterized.TestCase):
     ),
     (
       dict(model='simple_net'),
-      r'--model=simple_net: expected .* shape \(8, 8, 1\): .* leaves nothing',
+      r'--model=simple_net: expected .* shape \(8, 8, 1\): .*--image_size',
     ),
     (
       dict(dataset='breast_cancer', augment=True),
