@@ -331,9 +331,10 @@ def test_convolutional_network_cut_before_it_is_flattened(tmp_path):
   assert results.complete
 
 
-def test_server_between_two_cuts_sees_both(tmp_path):
+def test_server_between_two_cuts_sees_both(whole, tmp_path):
+  _, expected = whole
   config = problems.Config(cuts=(3, 7), **{**SMALL, 'attacks': ('distance',)})
-  problem, results = _run(tmp_path, config)
+  problem, results = _run(tmp_path, config, records_dir=tmp_path / 'records')
   assert results.complete
   figures = _figures(results)
   assert problem.setting.cut == '3-7'
@@ -344,44 +345,38 @@ def test_server_between_two_cuts_sees_both(tmp_path):
     assert figures[report.Cell(*place)]['mean'] > 0.5
     assert report.Cell(setting, 'inference', 'smashed', 'distance') in figures
   assert report.Cell(problem.setting, 'training', 'none', 'model') in figures
-
-
-def test_parts_train_as_one_network_whatever_the_cuts(whole, tmp_path):
-  """Undefended, the cuts change neither the training nor what crosses them."""
-  problem, results = whole
-  config = problems.Config(cuts=(3, 7), **{**SMALL, 'attacks': ('distance',)})
-  _run(tmp_path, config, records_dir=tmp_path / 'records')
+  # Undefended, the cuts change neither the training nor what crosses them.
   for name in ('cut_grads-epoch1-cut7-run1', 'inference-smashed-cut7-run0'):
     one, other = (
       recording.load_record(folder / 'records' / name).vectors
-      for folder in (results.path, tmp_path)
+      for folder in (expected.path, tmp_path)
     )
     np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
-def test_wide_cuts_are_recorded_through_one_projection(tmp_path):
-  config = problems.Config(project_to=16, **{**SMALL, 'attacks': ('distance',)})
-  _run(tmp_path, config, records_dir=tmp_path / 'records')
-  load = lambda name: recording.load_record(tmp_path / 'records' / name).vectors
-  assert load('cut_grads-epoch1-cut7-run0').shape == (1437, 16)
-  assert load('inference-smashed-cut7-run1').shape == (360, 16)
-
-
-def test_only_what_is_asked_for_is_recorded(tmp_path):
+def test_only_what_is_asked_for_is_recorded_and_no_wider(tmp_path):
   config = problems.Config(
-    intermediates=('cut_grads',), **{**SMALL, 'attacks': ('distance',)}
+    project_to=16,
+    intermediates=('smashed',),
+    **{**SMALL, 'attacks': ('distance',)},
   )
   _, results = _run(tmp_path, config, records_dir=tmp_path / 'records')
   assert {row['intermediate'] for row in results.rows()} == {
-    'none', 'cut_grads', 'raw_inputs'
+    'none', 'smashed', 'untrained_smashed', 'raw_inputs'
   }  # fmt: skip
-  names = {path.name.split('-')[0] for path in (tmp_path / 'records').iterdir()}
-  assert names == {'cut_grads'}
+  shapes = {
+    path.name: recording.load_record(path).vectors.shape
+    for path in (tmp_path / 'records').iterdir()
+  }
+  assert shapes == {
+    f'{phase}-smashed-cut7-run{run}': (size, 16)
+    for phase, size in (('training', 1437), ('inference', 360))
+    for run in range(2)
+  }
 
 
 def test_augmented_bfloat16_training_runs(tmp_path):
   config = problems.Config(
-    model='conv_net',
     augment=True,
     dtype='bfloat16',
     num_train=200,

@@ -45,7 +45,9 @@ def _figures(results, measure='accuracy'):
 
 @pytest.fixture(scope='module')
 def by_cut(tmp_path_factory):
-  problem = cut_sweep.check(problems.Config(cuts=(3, 7), **SMALL))
+  problem = cut_sweep.check(
+    problems.Config(cuts=(3, 7), project_to=48, **SMALL)
+  )
   return problem, _run(cut_sweep, problem, tmp_path_factory.mktemp('cuts'))
 
 
@@ -56,6 +58,7 @@ def varied(tmp_path_factory):
     vary_recorded_epoch=(1, 3),
     vary_num_aux=(1, 4),
     vary_learning_rate=(0.05, 0.2),
+    cuts=(3,),
     **SMALL,
   )
   problem = ablation.check(config)
@@ -67,8 +70,9 @@ def test_sweep_takes_every_cut_by_default():
 
 
 def test_each_cut_of_a_sweep_is_that_of_a_model_cut_there(by_cut, tmp_path):
+  """Through the same projection, too: both are 64 wide, and read at 48."""
   problem, results = by_cut
-  alone = problems.check(problems.Config(cuts=(3,), **SMALL))
+  alone = problems.check(problems.Config(cuts=(3,), project_to=48, **SMALL))
   figures = _figures(_run(label_inference, alone, tmp_path))
   setting = cut_sweep.whole_of(problem)._replace(cut='3')
   for phase, name in (('training', 'cut_grads'), ('inference', 'smashed')):
@@ -97,13 +101,14 @@ def test_ablation_changes_one_thing_at_a_time(varied):
   assert read(base._replace(learning_rate=0.2), *model) != read(base, *model)
 
 
+@pytest.mark.slow
 def test_ablation_is_that_of_runs_one_by_one(varied, tmp_path):
   """The vmapped learning rate and the batch size are what they say."""
   _, results = varied
   figures = _figures(results)
   place = ('inference', 'smashed', 'distance')
   for index, change in enumerate(({'learning_rate': 0.2}, {'batch_size': 400})):
-    alone = problems.check(problems.Config(**{**SMALL, **change}))
+    alone = problems.check(problems.Config(cuts=(3,), **{**SMALL, **change}))
     one = _figures(_run(label_inference, alone, tmp_path / str(index)))
     cell = report.Cell(alone.setting, *place)
     np.testing.assert_allclose(one[cell], figures[cell], atol=6e-3)
