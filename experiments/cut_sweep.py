@@ -13,16 +13,13 @@ the no-leak lines towards the input.
 import pathlib
 
 from absl import flags
-import jax
 
 from experiments import catalog
 from experiments import common
 from experiments import measuring
 from experiments import options
-from experiments import pipeline
 from experiments import problems
 from experiments import summary
-from experiments import targets
 from splitjax import page
 from splitjax import plots
 from splitjax import report
@@ -76,23 +73,14 @@ def run(
     progress: told of every epoch and cell.
     records_dir: where to save what crossed the cuts, if anywhere.
   """
-  key_train, key_attack = jax.random.split(jax.random.key(problem.config.seed))
-  [observed] = problems.observe(problem, problem.recipe(), key_train, progress)
-  results.begin()
-  if records_dir is not None:
-    pipeline.save(observed, records_dir)
-  source = targets.Source(observed, targets.draw_auxiliary(problem))
-  sources = {
-    setting: source._replace(cut=index)
-    for index, setting in enumerate(sweep_of(problem).settings)
-  }
-  measuring.run(
-    key_attack,
+  measuring.train_and_run(
     problem,
+    whole_of(problem),
+    sweep_of(problem).settings,
     cells_of(problem),
-    {whole_of(problem): source, **sources},
     results,
     progress,
+    records_dir=records_dir,
   )
 
 

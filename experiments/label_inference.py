@@ -14,15 +14,12 @@ nearly the accuracy of the model itself.
 import pathlib
 
 from absl import flags
-import jax
 
 from experiments import common
 from experiments import measuring
 from experiments import options
-from experiments import pipeline
 from experiments import problems
 from experiments import summary
-from experiments import targets
 from splitjax import report
 
 
@@ -65,27 +62,14 @@ def run(
     progress: told of every epoch and cell.
     records_dir: where to save what crossed the cut, if anywhere.
   """
-  config = problem.config
-  key_train, key_attack = jax.random.split(jax.random.key(config.seed))
-  [observed] = problems.observe(problem, problem.recipe(), key_train, progress)
-  results.begin()
-  if records_dir is not None:
-    pipeline.save(observed, records_dir)
-  source = targets.Source(
-    observed,
-    targets.draw_auxiliary(problem),
-  )
-  sources = {
-    setting: source._replace(cut=index)
-    for index, setting in enumerate(settings_of(problem))
-  }
-  measuring.run(
-    key_attack,
+  measuring.train_and_run(
     problem,
+    problem.setting,
+    settings_of(problem),
     cells_of(problem),
-    {problem.setting: source, **sources},
     results,
     progress,
+    records_dir=records_dir,
   )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import itertools
+import pathlib
 
 import jax
 import numpy as np
@@ -103,6 +104,39 @@ def run(
           )
         results.add(cell, _measure(key, problem, cell, sources, target))
       progress.advance()
+
+
+def train_and_run(
+  problem: problems.Problem,
+  whole: report.Setting,
+  settings: Sequence[report.Setting],
+  cells: Sequence[report.Cell],
+  results: report.Results,
+  progress: common.Progress,
+  *,
+  records_dir: pathlib.Path | None = None,
+) -> None:
+  """Trains once, and measures every cell that is not finished yet.
+
+  Args:
+    problem: what to train and to measure.
+    whole: the setting of what depends on no single cut.
+    settings: one for each cut of the model.
+    cells: in the order of the results.
+    results: where finished cells are kept.
+    progress: told of every epoch and cell.
+    records_dir: where to save what crossed the cuts, if anywhere.
+  """
+  key_train, key_attack = jax.random.split(jax.random.key(problem.config.seed))
+  [observed] = problems.observe(problem, problem.recipe(), key_train, progress)
+  results.begin()
+  if records_dir is not None:
+    pipeline.save(observed, records_dir)
+  source = targets.Source(observed, targets.draw_auxiliary(problem))
+  sources = {whole: source}
+  for index, setting in enumerate(settings):
+    sources[setting] = source._replace(cut=index)
+  run(key_attack, problem, cells, sources, results, progress)
 
 
 def _measure(key, problem, cell, sources, target):

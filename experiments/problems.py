@@ -66,11 +66,13 @@ class Problem:
 
   def recipe(self, **changes) -> pipeline.Recipe:
     """How to train, with some fields changed."""
+    read = self.config.intermediates
     recipe = pipeline.Recipe(
       optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
       num_epochs=self.config.epochs,
       batch_size=self.config.batch_size,
-      keep_smashed='smashed' in self.config.intermediates,
+      recorded_epochs=(1,) if 'cut_grads' in read else (),
+      keep_smashed='smashed' in read,
       width=self.config.project_to,
       augment_fn=data.crop_and_flip if self.config.augment else None,
     )

@@ -79,9 +79,11 @@ def nearest_scores(
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.count('num_classes', num_classes)
-  if metric == 'cosine':
-    vectors = similarity.unit_normalize(vectors)
   scores = _scores(vectors, aux_vectors, metric)
+  if metric == 'cosine':
+    wide = similarity.to_accumulator(vectors)
+    lengths = jnp.linalg.norm(wide, axis=1, keepdims=True)
+    scores = scores / jnp.where(lengths > 0, lengths, 1)
   return jax.ops.segment_max(scores.T, aux_labels, num_classes).T
 
 

@@ -160,6 +160,7 @@ def test_every_cell_is_measured(whole):
   _check_all_cells(*whole)
 
 
+@pytest.mark.slow
 def test_binary_table_and_the_papers_mode_are_measured(tmp_path):
   config = problems.Config(
     dataset='breast_cancer', **{**SMALL, 'attacks': ('clustering_paper',)}
@@ -312,6 +313,7 @@ def test_divergence_in_the_last_step_is_said_too(tmp_path):
     _run(tmp_path, config)
 
 
+@pytest.mark.slow
 def test_other_optimizers_and_attacks_run(tmp_path):
   config = problems.Config(
     optimizer='adam',
@@ -323,6 +325,7 @@ def test_other_optimizers_and_attacks_run(tmp_path):
   assert _figures(results)[model]['mean'] > 0.3
 
 
+@pytest.mark.slow
 def test_convolutional_network_cut_before_it_is_flattened(tmp_path):
   config = problems.Config(
     model='conv_net', cuts=(3,), **{**SMALL, 'attacks': ('distance',)}

@@ -53,7 +53,9 @@ def _run(config, out_dir):
   return problem, results
 
 
-@pytest.mark.parametrize('model', ['wide_deep', 'dlrm'])
+@pytest.mark.parametrize(
+  'model', ['wide_deep', pytest.param('dlrm', marks=pytest.mark.slow)]
+)
 def test_labels_of_a_table_are_read(table, tmp_path, model):
   config = problems.Config(
     dataset=f'csv:{table}',
