@@ -4,8 +4,8 @@ import shlex
 
 import pytest
 
-from experiments import common  # Defines the flags that the README names.
-from experiments import label_inference  # noqa: F401
+from experiments import ablation  # noqa: F401 (defines flags)
+from experiments import common
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
