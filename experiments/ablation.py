@@ -3,13 +3,14 @@ r"""How what leaks depends on batch size, epoch, known samples, learning rate.
   python -m experiments.ablation
 
 varies one of them at a time around a small network on handwritten digits, in
-about two minutes on two CPU cores: the batch size, the epoch whose gradients
-are recorded, the number of samples whose labels the attacker knows, and the
-learning rate. --vary_batch_size=16,64 takes other values, --vary_batch_size=
-none. Seeds and learning rates train side by side in one program, the recorded
-epochs are those of one training; each batch size is a program of its own. It
-writes what `label_inference` writes. Expect cut gradients to be read nearly
-completely whatever is varied, and best in the first epoch.
+about a minute and a half on two CPU cores: the batch size, the epoch whose
+gradients are recorded, the number of samples whose labels the attacker knows,
+and the learning rate. --vary_batch_size=16,64 takes other values,
+--vary_batch_size= none. Seeds and learning rates train side by side in one
+program, the recorded epochs are those of one training; each batch size is a
+program of its own. It writes what `label_inference` writes. Expect the cut
+gradients of the first epochs to be read nearly completely whatever is varied,
+and those of later epochs less and less.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ import jax
 from experiments import common
 from experiments import measuring
 from experiments import options
+from experiments import pipeline
 from experiments import problems
 from experiments import summary
 from experiments import targets
@@ -50,6 +52,15 @@ class Config(problems.Config):
 
 def check(config: Config) -> problems.Problem:
   """Looks up a configuration, and checks what is varied."""
+  if len(config.cuts) > 1:
+    cuts = ','.join(str(cut) for cut in config.cuts)
+    raise common.FlagError('cuts', cuts, 'one cut (see cut_sweep for more)')
+  if config.vary_recorded_epoch and 'cut_grads' not in config.intermediates:
+    raise common.FlagError(
+      'vary_recorded_epoch',
+      ','.join(str(epoch) for epoch in config.vary_recorded_epoch),
+      'none where --intermediates has no cut_grads',
+    )
   problem = problems.check(config)
   num_samples = len(problem.dataset.train_labels)
   for name in _VARY:
@@ -92,7 +103,7 @@ def cells_of(problem: problems.Problem) -> list[report.Cell]:
   size or the learning rate.
   """
   config, base = problem.config, problem.setting
-  every = [*measuring.with_baseline(config.intermediates), 'raw_inputs']
+  every = [*problem.read, 'raw_inputs']
   read = {base: every}
   for sweep in sweeps_of(problem):
     for setting in sweep.settings:
@@ -104,7 +115,9 @@ def cells_of(problem: problems.Problem) -> list[report.Cell]:
   return [
     cell
     for setting, where in read.items()
-    for cell in measuring.cells_of(setting, where, config.attacks)
+    for cell in measuring.cells_of(
+      setting, where, config.attacks, references=problem.references
+    )
   ]
 
 
@@ -136,18 +149,22 @@ def run(
   def add(observed, settings: Sequence[report.Setting]):
     for setting in settings:
       sources[setting] = targets.Source(
-        observed, auxiliary[setting.num_aux], epoch=setting.recorded_epoch
+        observed,
+        auxiliary[setting.num_aux],
+        problem.plan,
+        epoch=setting.recorded_epoch,
       )
 
   for size in batch_sizes_of(config):
     if size != base.batch_size:
-      recipe = problem.recipe(batch_size=size)
-      [observed] = problems.observe(problem, recipe, key_train, progress)
+      # The untrained clients are those of the first program.
+      recipe = problem.recipe(batch_size=size, read=config.intermediates)
+      [observed] = pipeline.observe(problem, recipe, key_train, progress)
       add(observed, [base._replace(batch_size=size)])
       continue
     epochs = sorted({base.recorded_epoch, *config.vary_recorded_epoch})
     rates = sorted({base.learning_rate, *config.vary_learning_rate})
-    by_rate = problems.observe(
+    by_rate = pipeline.observe(
       problem,
       problem.recipe(recorded_epochs=tuple(epochs)),
       key_train,
@@ -175,11 +192,13 @@ def config_of_flags() -> Config:
 
 
 def main() -> None:
+  if common.SAVE_RECORDS.value:
+    raise common.FlagError('save_records', True, 'no such flag in an ablation')
   problem = check(config_of_flags())
   config, cells = problem.config, cells_of(problem)
   out_dir, results = common.open_results('ablation', config, cells)
   if not results.complete:
-    num_epochs = config.epochs * len(batch_sizes_of(config))
+    num_epochs = problem.num_epochs * len(batch_sizes_of(config))
     with common.Progress(num_epochs + len(cells)) as progress:
       run(problem, results, progress)
   sweeps = sweeps_of(problem)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import dataclasses
 
+import jax.numpy as jnp
 import optax
 
 from splitjax import attacks
@@ -131,11 +132,41 @@ def clustering_hungarian(key, view):
   return _clustering(key, view, matching='hungarian')
 
 
+def _by_score(score_fn):
+  def attack(key, view):
+    del key
+    scores = score_fn(view.vectors, view.aux_vectors, view.aux_labels)
+    return evaluation.Answer((scores > 0).astype(jnp.int32), scores)
+
+  return attack
+
+
+@dataclasses.dataclass(frozen=True)
+class Attack:
+  """An attack by name.
+
+  Attributes:
+    fn: what it does.
+    two_classes: whether it is defined for two classes only.
+    gradients: whether it reads cut gradients only.
+  """
+
+  fn: evaluation.AttackFn
+  two_classes: bool = False
+  gradients: bool = False
+
+
 ATTACKS = {
-  'distance': distance,
-  'clustering': clustering,
-  'clustering_paper': clustering_paper,
-  'clustering_hungarian': clustering_hungarian,
+  'distance': Attack(distance),
+  'clustering': Attack(clustering),
+  'clustering_paper': Attack(clustering_paper),
+  'clustering_hungarian': Attack(clustering_hungarian),
+  'norm': Attack(
+    _by_score(attacks.norm_scores), two_classes=True, gradients=True
+  ),
+  'direction': Attack(
+    _by_score(attacks.direction_scores), two_classes=True, gradients=True
+  ),
 }
 
 # Of those that a learning rate alone makes.

@@ -70,6 +70,7 @@ def check_positive(name: str, value: float) -> None:
 def environment() -> dict[str, Any]:
   """What the results depend on beside the flags."""
   packages = (
+    'dp-accounting',
     'flax',
     'jax',
     'jaxlib',
@@ -175,6 +176,11 @@ def show(
   page.write(summary, out_dir)
   print(page.to_text(summary))
   print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
+
+
+def warn(text: str) -> None:
+  """Says something that the user should know, on standard error."""
+  print(f'{pathlib.Path(sys.argv[0]).stem}: warning: {text}', file=sys.stderr)
 
 
 class Progress:

@@ -4,7 +4,7 @@ r"""How what leaks depends on where the network is cut.
 
 trains five small networks on handwritten digits once, records what crosses
 every cut (undefended, the cut does not change the training), and attacks it at
-each, in about a minute and a half on two CPU cores. --cuts=4,18,50 takes some
+each, in under a minute on two CPU cores. --cuts=4,18,50 takes some
 cuts only. It writes what `label_inference` writes. Expect cut gradients to be
 read nearly completely at every depth of a small network; smashed data approach
 the no-leak lines towards the input.
@@ -47,14 +47,14 @@ def sweep_of(problem: problems.Problem) -> page.Sweep:
 def cells_of(problem: problems.Problem) -> list[report.Cell]:
   """All that is measured, in the order of the results."""
   config = problem.config
-  cells = measuring.cells_of(whole_of(problem), ['raw_inputs'], config.attacks)
+  cells = measuring.cells_of(
+    whole_of(problem),
+    ['raw_inputs'],
+    config.attacks,
+    references=problem.references,
+  )
   for setting in sweep_of(problem).settings:
-    cells += measuring.cells_of(
-      setting,
-      measuring.with_baseline(config.intermediates),
-      config.attacks,
-      references=False,
-    )
+    cells += measuring.cells_of(setting, problem.read, config.attacks)
   return cells
 
 
@@ -90,7 +90,7 @@ def main() -> None:
   out_dir, results = common.open_results('cut_sweep', problem.config, cells)
   records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None
   if records_dir is not None or not results.complete:
-    with common.Progress(problem.config.epochs + len(cells)) as progress:
+    with common.Progress(problem.num_epochs + len(cells)) as progress:
       run(problem, results, progress, records_dir=records_dir)
   sweeps = [sweep_of(problem)]
   common.show(

@@ -35,15 +35,22 @@ def settings_of(problem: problems.Problem) -> list[report.Setting]:
 def cells_of(problem: problems.Problem) -> list[report.Cell]:
   """All that is measured, in the order of the results."""
   config = problem.config
-  read = measuring.with_baseline(config.intermediates)
   settings = settings_of(problem)
   if len(settings) == 1:
     return measuring.cells_of(
-      settings[0], [*read, 'raw_inputs'], config.attacks
+      settings[0],
+      [*problem.read, 'raw_inputs'],
+      config.attacks,
+      references=problem.references,
     )
-  cells = measuring.cells_of(problem.setting, ['raw_inputs'], config.attacks)
+  cells = measuring.cells_of(
+    problem.setting,
+    ['raw_inputs'],
+    config.attacks,
+    references=problem.references,
+  )
   for setting in settings:
-    cells += measuring.cells_of(setting, read, config.attacks, references=False)
+    cells += measuring.cells_of(setting, problem.read, config.attacks)
   return cells
 
 
@@ -79,7 +86,7 @@ def main() -> None:
   out_dir, results = common.open_results('label_inference', config, cells)
   records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None
   if records_dir is not None or not results.complete:
-    with common.Progress(config.epochs + len(cells)) as progress:
+    with common.Progress(problem.num_epochs + len(cells)) as progress:
       run(problem, results, progress, records_dir=records_dir)
   common.show(summary.summarise(problem, results.rows()), out_dir)
 

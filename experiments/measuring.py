@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments import catalog
 from experiments import common
+from experiments import observations
 from experiments import pipeline
 from experiments import problems
 from experiments import targets
@@ -26,13 +27,9 @@ PLACES = (
   ('inference', 'untrained_smashed'),
   ('inference', 'raw_inputs'),
 )
-REFERENCES = ('model', 'majority', 'chance')
-
-
-def with_baseline(intermediates: Sequence[str]) -> list[str]:
-  """What is attacked, with the no-leak baseline of smashed data."""
-  baseline = ['untrained_smashed'] if 'smashed' in intermediates else []
-  return [*intermediates, *baseline]
+# What is known without an attack: how good the model is, what guessing gives,
+# and what the defense promises.
+REFERENCES = ('model', 'majority', 'chance', 'guarantee')
 
 
 def cells_of(
@@ -40,7 +37,7 @@ def cells_of(
   read: Sequence[str],
   attacks: Sequence[str],
   *,
-  references: bool = True,
+  references: Sequence[str] = (),
 ) -> list[report.Cell]:
   """All that is measured in a setting, in the order of the results.
 
@@ -48,20 +45,26 @@ def cells_of(
     setting: the setting.
     read: the intermediates, see `PLACES`.
     attacks: their names.
-    references: whether to add the model itself and the levels of chance.
+    references: which of `REFERENCES` to add; guarantees are of the training.
 
   Returns:
     The cells.
   """
   cells = []
-  for phase in pipeline.PHASES:
-    if references:
-      cells += [report.Cell(setting, phase, 'none', x) for x in REFERENCES]
+  for phase in observations.PHASES:
+    cells += [
+      report.Cell(setting, phase, 'none', name)
+      for name in references
+      if phase == 'training' or name != 'guarantee'
+    ]
     cells += [
       report.Cell(setting, phase, intermediate, attack)
       for where, intermediate in PLACES
       if where == phase and intermediate in read
       for attack in ('none', *attacks)
+      if intermediate == 'cut_grads'
+      or attack == 'none'
+      or not catalog.ATTACKS[attack].gradients
     ]
   return cells
 
@@ -89,20 +92,23 @@ def run(
     target = None
     for cell in group:
       if cell not in results:
-        if target is None:
-          target = targets.make_target(
-            problem.dataset,
-            sources[setting],
-            phase,
-            # Whatever the place, the truth and what is scored are the same.
-            'raw_inputs' if place == 'none' else place,
-            center_smashed=problem.config.center_smashed,
-          )
-        if cell.attack in catalog.ATTACKS:
-          progress.start(
-            f'{phase}, cut {setting.cut}: {cell.attack} on {place}'
-          )
-        results.add(cell, _measure(key, problem, cell, sources, target))
+        if place == 'none':
+          rows = _reference(problem, cell, sources[setting])
+        else:
+          if target is None:
+            target = targets.make_target(
+              problem.dataset,
+              sources[setting],
+              phase,
+              place,
+              center_smashed=problem.config.center_smashed,
+            )
+          if cell.attack != 'none':
+            progress.start(
+              f'{phase}, cut {setting.cut}: {cell.attack} on {place}'
+            )
+          rows = _measure(key, problem, cell, target)
+        results.add(cell, rows)
       progress.advance()
 
 
@@ -128,21 +134,21 @@ def train_and_run(
     records_dir: where to save what crossed the cuts, if anywhere.
   """
   key_train, key_attack = jax.random.split(jax.random.key(problem.config.seed))
-  [observed] = problems.observe(problem, problem.recipe(), key_train, progress)
+  [observed] = pipeline.observe(problem, problem.recipe(), key_train, progress)
   results.begin()
   if records_dir is not None:
-    pipeline.save(observed, records_dir)
-  source = targets.Source(observed, targets.draw_auxiliary(problem))
+    observations.save(observed, records_dir)
+  source = targets.Source(
+    observed, targets.draw_auxiliary(problem), problem.plan
+  )
   sources = {whole: source}
   for index, setting in enumerate(settings):
     sources[setting] = source._replace(cut=index)
   run(key_attack, problem, cells, sources, results, progress)
 
 
-def _measure(key, problem, cell, sources, target):
-  """The rows of one cell."""
-  if cell.intermediate == 'none':
-    return _reference(problem, cell, sources[cell.setting], target)
+def _measure(key, problem, cell, target):
+  """The rows of one attack."""
   if cell.attack == 'none':
     zero = ~np.any(target.view.vectors, axis=-1)  # [S, N]
     return report.cell_rows(
@@ -154,7 +160,7 @@ def _measure(key, problem, cell, sources, target):
   # The same draws for a place whatever else is measured.
   place = PLACES.index((cell.phase, cell.intermediate))
   answer = evaluation.predict(
-    catalog.ATTACKS[cell.attack], jax.random.fold_in(key, place), target.view
+    catalog.ATTACKS[cell.attack].fn, jax.random.fold_in(key, place), target.view
   )
   confusion = metrics.confusion_matrices(
     answer.labels,
@@ -173,26 +179,33 @@ def _measure(key, problem, cell, sources, target):
   )
 
 
-def _reference(problem, cell, source, target):
-  """What the model itself, the largest class, or guessing reaches."""
+def _reference(problem, cell, source):
+  """What is known without an attack."""
+  if cell.attack == 'guarantee':
+    found = source.plan.guarantees(source.monitored())
+    return report.cell_rows(cell, found, num_scored=0, seconds=None)
+  labels = {
+    'training': problem.dataset.train_labels,
+    'inference': problem.dataset.test_labels,
+  }[cell.phase]
   num_classes = problem.dataset.num_classes
   if cell.attack == 'model':
-    truth = {
-      'training': problem.dataset.train_labels,
-      'inference': problem.dataset.test_labels,
-    }[cell.phase]
     logits = np.stack([one.logits[cell.phase] for one in source.observed])
     logits = logits[:, None]  # [S, 1, N, C]
     confusion = metrics.confusion_matrices(
-      logits.argmax(-1), truth, num_classes=num_classes
+      logits.argmax(-1), labels, num_classes=num_classes
     )
     measures = metrics.measure_all(confusion)
     if num_classes == 2:
-      measures |= _aucs(logits[..., 1] - logits[..., 0], truth)
+      measures |= _aucs(logits[..., 1] - logits[..., 0], labels)
   else:
-    truth = np.broadcast_to(target.truth, target.scored.shape)
-    confusion = metrics.confusion_matrices(
-      truth, truth, target.scored, num_classes=num_classes
+    # Of the training set, the samples that the attacker knows do not count; in
+    # every trial as many of each class.
+    sizes = np.bincount(labels, minlength=num_classes)
+    sizes = sizes - (cell.setting.num_aux if cell.phase == 'training' else 0)
+    num_trials = sum(len(one.ids) for one in source.auxiliary)
+    confusion = np.broadcast_to(
+      np.diag(sizes), (1, num_trials, num_classes, num_classes)
     )
     if cell.attack == 'majority':
       measures = metrics.measure_all(metrics.majority_confusion(confusion))

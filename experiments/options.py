@@ -7,6 +7,7 @@ from absl import flags
 
 from experiments import catalog
 from experiments import common
+from experiments import defense_catalog
 from experiments import problems
 
 _DEFAULT = problems.Config()
@@ -73,6 +74,9 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
   'num_test', None, 'The same of the test part.', lower_bound=1
 )
+flags.DEFINE_list(
+  'classes', [], 'Classes to use, by name or number; all by default.'
+)
 flags.DEFINE_string(
   'model', _DEFAULT.model, f'One of: {", ".join(catalog.MODELS)}.'
 )
@@ -116,6 +120,13 @@ flags.DEFINE_boolean(
   'augment',
   False,
   'Whether to crop and flip the training images at random, as on CIFAR-10.',
+)
+flags.DEFINE_string(
+  'defense',
+  _DEFAULT.defense,
+  'NAME:NUMBER=VALUE:..., several joined by +, as '
+  'label_dp:epsilon=1+compression:ratio=0.5. Names: '
+  f'{", ".join(defense_catalog.DEFENSES)}.',
 )
 flags.DEFINE_list(
   'intermediates',

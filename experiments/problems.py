@@ -4,13 +4,14 @@ from collections.abc import Sequence
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments import catalog
 from experiments import common
-from experiments import pipeline
+from experiments import defending
+from experiments import defense_plan
+from experiments import programs
 from experiments import sets
 from experiments import shapes
 from splitjax import data
@@ -33,6 +34,7 @@ class Config(sets.DataConfig):
   learning_rate: float = 0.05
   optimizer: str = 'sgd'
   augment: bool = False
+  defense: str = 'none'
   intermediates: tuple[str, ...] = ('cut_grads', 'smashed')
   attacks: tuple[str, ...] = ('distance', 'clustering', 'clustering_paper')
   center_smashed: bool = False
@@ -50,6 +52,7 @@ class Problem:
   config: Config
   dataset: data.Dataset
   model: split.SplitModel
+  plan: defense_plan.Plan
 
   @property
   def setting(self) -> report.Setting:
@@ -58,23 +61,44 @@ class Problem:
       dataset=self.dataset.name,
       model=self.config.model,
       cut='-'.join(str(cut) for cut in self.model.cuts),
+      defense=self.plan.name,
+      strength=self.plan.strength,
       epochs=self.config.epochs,
       batch_size=self.config.batch_size,
       learning_rate=self.config.learning_rate,
       num_aux=self.config.num_aux,
     )
 
-  def recipe(self, **changes) -> pipeline.Recipe:
-    """How to train, with some fields changed."""
+  @property
+  def read(self) -> tuple[str, ...]:
+    """What is attacked, with the no-leak baseline of smashed data."""
     read = self.config.intermediates
-    recipe = pipeline.Recipe(
+    return (*read, 'untrained_smashed') if 'smashed' in read else read
+
+  @property
+  def references(self) -> tuple[str, ...]:
+    """What is known without an attack, see `measuring.REFERENCES`."""
+    # Some are noted while the gradients are recorded.
+    known = self.plan.has_guarantee and 'cut_grads' in self.config.intermediates
+    return ('model', 'majority', 'chance', *(['guarantee'] if known else []))
+
+  @property
+  def num_epochs(self) -> int:
+    """All passes of a training, those of a first stage included."""
+    stages = 1 if self.plan.relabel_fn() is None else 2
+    return stages * self.config.epochs
+
+  def recipe(self, **changes) -> programs.Recipe:
+    """How to train, with some fields changed."""
+    recipe = programs.Recipe(
       optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
       num_epochs=self.config.epochs,
       batch_size=self.config.batch_size,
-      recorded_epochs=(1,) if 'cut_grads' in read else (),
-      keep_smashed='smashed' in read,
+      read=self.read,
       width=self.config.project_to,
       augment_fn=data.crop_and_flip if self.config.augment else None,
+      protect_fn=self.plan.protect,
+      relabel_fn=self.plan.relabel_fn(),
     )
     return dataclasses.replace(recipe, **changes)
 
@@ -111,6 +135,14 @@ def check(
   _check_cuts(cuts, layers, config.model)
   model = split.SplitModel(layers, cuts)
   _check_shapes(config, dataset, model)
+  for name in config.attacks:
+    if catalog.ATTACKS[name].two_classes and dataset.num_classes != 2:
+      raise common.FlagError(
+        'attacks',
+        name,
+        f'data of two classes (--classes picks them), not '
+        f'{dataset.num_classes}',
+      )
   if config.augment and dataset.train_inputs.ndim != 4:
     raise common.FlagError('augment', True, 'a data set of images')
   common.check_range(
@@ -121,57 +153,53 @@ def check(
     'at most the training samples',
   )
   check_num_aux(config.num_aux, dataset)
-  return Problem(dataclasses.replace(config, cuts=tuple(cuts)), dataset, model)
+  config = dataclasses.replace(config, cuts=tuple(cuts))
+  specs = defense_plan.parse('defense', config.defense)
+  plan = make_plan(specs, config, dataset, model)
+  if plan.specs and plan.off:
+    common.warn(f'--defense={config.defense} defends nothing at that strength')
+  return Problem(config, dataset, model, plan)
 
 
-def observe(
-  problem: Problem,
-  recipe: pipeline.Recipe,
-  key: jax.Array,
-  progress: common.Progress,
-  *,
-  learning_rates: Sequence[float] | None = None,
-) -> list[list[pipeline.Observed]]:
-  """Trains, and keeps what crosses the cuts.
+def make_plan(
+  specs: Sequence[defense_plan.Spec],
+  config: Config,
+  dataset: data.Dataset,
+  model: split.SplitModel,
+  flag: str = 'defense',
+) -> defense_plan.Plan:
+  """Defenses in a problem.
 
   Args:
-    problem: what to train.
-    recipe: how.
-    key: of all draws.
-    progress: told of every epoch.
-    learning_rates: the configuration's own by default.
+    specs: the defenses.
+    config: how to train.
+    dataset: what is trained on.
+    model: what is trained.
+    flag: where the defenses are named, for the messages.
 
   Returns:
-    What was observed, by learning rate and seed.
+    The defenses, checked.
 
   Raises:
-    common.FlagError: if a training diverges.
+    common.FlagError: if they do not fit the problem or each other.
   """
-  config = problem.config
-  rates = learning_rates or (config.learning_rate,)
-  progress.start(
-    f'training {config.num_seeds * len(rates)} models for {config.epochs} '
-    f'epochs, batch {recipe.batch_size}'
+  server = shapes.server_part(model, dataset.train_inputs[:1])
+  defense_plan.check(
+    flag,
+    specs,
+    num_classes=dataset.num_classes,
+    server_has_state=server.has_state,
+    floating_inputs=catalog.kind_of(dataset) in ('image', 'numbers'),
   )
-  try:
-    return pipeline.observe(
-      problem.dataset,
-      problem.model,
-      recipe,
-      key=key,
-      num_seeds=config.num_seeds,
-      learning_rates=rates,
-      metadata=common.identity(config),
-      epoch_fn=lambda epoch, loss: progress.advance(
-        f'epoch {epoch + 1}, loss {loss:.3f}'
-      ),
-    )
-  except FloatingPointError as error:
-    raise common.FlagError(
-      'learning_rate',
-      ','.join(str(rate) for rate in rates),
-      f'one that converges: {error}',
-    ) from error
+  sizes = np.bincount(dataset.train_labels, minlength=dataset.num_classes)
+  facts = defending.Facts(
+    prior=tuple((sizes / sizes.sum()).tolist()),
+    num_samples=len(dataset.train_labels),
+    batch_size=config.batch_size,
+    epochs=config.epochs,
+    microbatch=server.examples_at_once,
+  )
+  return defense_plan.Plan(tuple(specs), facts)
 
 
 def check_num_aux(

@@ -30,9 +30,10 @@ class DataConfig:
   image_size: int | None = None
   num_train: int | None = None
   num_test: int | None = None
+  classes: tuple[str, ...] = ()
 
 
-_ANY = ('dataset', 'num_train', 'num_test')
+_ANY = ('dataset', 'num_train', 'num_test', 'classes')
 _TEXTS = ('label_column', 'text_column', 'vocabulary_size', 'max_tokens')
 # Which flags mean something, by where the data come from.
 _FIELDS = {
@@ -99,17 +100,22 @@ def load(config: DataConfig, seed: int) -> data.Dataset:
     ) from error
 
 
-def _load_embedded(name, *, seed, image_size, num_train, num_test):
+def _load_embedded(name, *, seed, image_size, num_train, num_test, classes):
   dataset = catalog.DATASETS[name](seed=seed)
-  parts = {}
+  chosen = data.find_classes(dataset.class_names, classes)
+  parts = {
+    'name': data.name_of(name, dataset.class_names, chosen),
+    'class_names': tuple(dataset.class_names[index] for index in chosen),
+  }
   for part, num in (('train', num_train), ('test', num_test)):
-    inputs = getattr(dataset, f'{part}_inputs')
-    labels = getattr(dataset, f'{part}_labels')
-    if num is not None:
-      chosen = data.stratified_subset(
-        labels, num, seed=seed, argument=f'num_{part}'
-      )
-      inputs, labels = inputs[chosen], labels[chosen]
+    rows, labels = data.draw_subset(
+      getattr(dataset, f'{part}_labels'),
+      chosen,
+      num,
+      seed=seed,
+      argument=f'num_{part}',
+    )
+    inputs = getattr(dataset, f'{part}_inputs')[rows]
     if image_size is not None:
       if inputs.ndim != 4:
         raise ValueError(f'image_size is for images, got {image_size}.')

@@ -56,20 +56,20 @@ def facts_of(
     f'Training: {config.epochs} epochs of {config.optimizer}, learning rate '
     f'{config.learning_rate:g}, batch {config.batch_size}'
     + (', crop and flip.' if config.augment else '.'),
+    *_defense_facts(problem, rows),
     f'Labels known to the attacker: {config.num_aux} of each class; '
     f'{config.num_seeds} seeds x {config.num_aux_draws} draws of them = '
     f'{config.num_seeds * config.num_aux_draws} trials.',
     f'Figures: {measure.replace("_", " ")} in %, mean [95% interval].',
   ]
-  figures = {
-    report.cell_of(row): row for row in rows if row['measure'] == measure
-  }
+  figures = report.by_cell(rows, measure)
   of = lambda phase, name: figures.get(report.Cell(whole, phase, 'none', name))
   if of('training', 'model'):
     level = lambda name: f'{100 * of("training", name)["mean"]:.1f}'
+    good = lambda phase: page.percent(of(phase, 'model'))
     facts.append(
-      f'The model itself: {page.figure(of("training", "model"))} on the '
-      f'training set, {page.figure(of("inference", "model"))} on the test set. '
+      f'The model itself: {good("training")} on the training set, '
+      f'{good("inference")} on the test set. '
       f'Majority class: {level("majority")}. Chance: {level("chance")}.'
     )
   zero = [
@@ -81,6 +81,21 @@ def facts_of(
   if zero:
     facts.append('All-zero vectors: ' + ', '.join(zero) + '.')
   return facts
+
+
+def _defense_facts(problem, rows):
+  """What was defended, and what is known of it without an attack."""
+  plan = problem.plan
+  if not plan.specs:
+    return []
+  promises = [
+    f'{row["measure"].replace("_", " ")} {row["mean"]:.3g}'
+    for row in rows
+    if row['attack'] == 'guarantee' and row['strength'] == plan.strength
+  ]
+  spec = '+'.join(one.text(strength=True) for one in plan.specs)
+  off = ' (off: undefended)' if plan.off else ''
+  return [f'Defense: {spec}{off}. ' + '; '.join(promises)]
 
 
 def summarise(

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import pipeline
+from experiments import defense_plan
+from experiments import observations
 from experiments import problems
+from splitjax import attacks
 from splitjax import data
 from splitjax import evaluation
 from splitjax import recording
@@ -20,14 +22,31 @@ class Source(NamedTuple):
   Attributes:
     observed: what crossed the cuts, one for each seed.
     auxiliary: the auxiliary samples of each seed.
+    plan: the defenses that were at work.
     cut: which of the model's cuts, from 0.
     epoch: whose cut gradients, from 1.
+    num_passes: from there on, over how many passes a sample's are averaged.
   """
 
-  observed: Sequence[pipeline.Observed]
+  observed: Sequence[observations.Observed]
   auxiliary: Sequence[recording.Auxiliary]
+  plan: defense_plan.Plan
   cut: int = 0
   epoch: int = 1
+  num_passes: int = 1
+
+  def monitored(self) -> Any:
+    """What the label parties noted in that epoch; leaves `[S, T]`."""
+    noted = [one.monitored.get(self.epoch) for one in self.observed]
+    return jax.tree.map(lambda *x: np.stack(x), *noted)
+
+  def cut_grads(self) -> list[recording.Record]:
+    """The cut gradients that are attacked, one record for each seed."""
+    passes = range(self.epoch, self.epoch + self.num_passes)
+    return [
+      _average([one.cut_grads[epoch][self.cut] for epoch in passes])
+      for one in self.observed
+    ]
 
 
 class Target(NamedTuple):
@@ -42,6 +61,24 @@ class Target(NamedTuple):
   view: recording.View
   truth: np.ndarray
   scored: np.ndarray
+
+
+def _average(records):
+  """The mean of each sample over passes; a single pass is left as it is."""
+  first = records[0]
+  if len(records) == 1:
+    return first
+  ids, vectors = attacks.average_by_sample(
+    np.stack([one.vectors for one in records]),
+    np.stack([one.sample_ids for one in records]),
+  )
+  return recording.Record(
+    intermediate=first.intermediate,
+    vectors=np.asarray(vectors),
+    sample_ids=np.asarray(ids),
+    steps=np.zeros(len(ids), dtype=np.int32),
+    metadata={**first.metadata, 'num_passes': len(records)},
+  )
 
 
 @functools.lru_cache(maxsize=1)
@@ -64,7 +101,7 @@ def raw_inputs(dataset: data.Dataset) -> dict[str, recording.Record]:
       metadata={'dataset': dataset.name, 'phase': phase},
     )
     for phase, vectors, sample_ids in zip(
-      pipeline.PHASES, data.raw_vectors(dataset), ids, strict=True
+      observations.PHASES, data.raw_vectors(dataset), ids, strict=True
     )
   }
 
@@ -117,16 +154,16 @@ def make_target(
   Returns:
     The target.
   """
-  observed, auxiliary, cut, epoch = source
+  auxiliary = source.auxiliary
   if intermediate == 'cut_grads':
-    records = aux_records = [one.cut_grads[epoch][cut] for one in observed]
+    records = aux_records = source.cut_grads()
   elif intermediate == 'raw_inputs':
     raw = raw_inputs(dataset)
     records, aux_records = [raw[phase]], [raw['training']]
     auxiliary = [jax.tree.map(lambda *x: np.concatenate(x), *auxiliary)]
   else:
     records, aux_records = (
-      [getattr(one, intermediate)[which][cut] for one in observed]
+      [getattr(one, intermediate)[which][source.cut] for one in source.observed]
       for which in (phase, 'training')
     )
   views = [

@@ -2,9 +2,10 @@
 
 from splitjax import attacks as attacks
 from splitjax import data as data
+from splitjax import defenses as defenses
 from splitjax import models as models
+from splitjax.protection import Protection as Protection
 from splitjax.split import Exchange as Exchange
-from splitjax.split import Protection as Protection
 from splitjax.split import SplitModel as SplitModel
 
 __version__ = '0.1.0'
@@ -14,5 +15,6 @@ __all__ = [
   'SplitModel',
   'attacks',
   'data',
+  'defenses',
   'models',
 ]

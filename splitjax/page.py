@@ -94,7 +94,7 @@ $tables
 """)
 
 
-def figure(row: report.Row) -> str:
+def percent(row: report.Row) -> str:
   """A row's mean and interval in percent, as the tables show them."""
   mean = f'{100 * row["mean"]:.1f}'
   if row['ci_low'] is None:
@@ -122,14 +122,14 @@ def pivot(
   Returns:
     The table.
   """
-  figures = {
-    report.cell_of(row): figure(row)
-    for row in rows
-    if row['measure'] == measure
-  }
+  found = report.by_cell(rows, measure)
+
+  def entry(line, name):
+    row = found.get(report.Cell(*line[:3], name))
+    return '' if row is None else percent(row)
+
   body = [
-    [line.phase, line.title]
-    + [figures.get(report.Cell(*line[:3], name), '') for name in attacks]
+    [line.phase, line.title, *(entry(line, name) for name in attacks)]
     for line in lines
   ]
   return tabulate.tabulate(

@@ -25,11 +25,7 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
     summary: its rows, lines, attacks and measure are drawn.
     path: the PNG file to write.
   """
-  cells = {
-    report.cell_of(row): row
-    for row in summary.rows
-    if row['measure'] == summary.measure
-  }
+  cells = report.by_cell(summary.rows, summary.measure)
   groups = [line for line in summary.lines if line[2] not in _BASELINES]
   canvas = figure.Figure(figsize=(8, 4.4), dpi=150, layout='constrained')
   axes = canvas.subplots()
@@ -38,7 +34,7 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
   for column, attack in enumerate(summary.attacks):
     found = [cells[report.Cell(*line[:3], attack)] for line in groups]
     x = left + (column + 0.5) * width
-    mean, errors = _intervals(found)
+    mean, errors = intervals(found)
     color = COLORS[column % len(COLORS)]
     axes.bar(x, mean, 0.92 * width, color=color, label=attack)
     for position, value in zip(x, mean, strict=True):
@@ -106,11 +102,7 @@ def sweep(
     sweeps: what was varied.
     path: the PNG file to write.
   """
-  cells = {
-    report.cell_of(row): row
-    for row in summary.rows
-    if row['measure'] == summary.measure
-  }
+  cells = report.by_cell(summary.rows, summary.measure)
   places = list(
     dict.fromkeys(
       (line.phase, line.intermediate)
@@ -158,7 +150,7 @@ def _panel(axes, cells, summary, one, place):
       rows = [row] * len(rows)
     known = [index for index, row in enumerate(rows) if row is not None]
     if known:
-      mean, errors = _intervals([rows[index] for index in known])
+      mean, errors = intervals([rows[index] for index in known])
       axes.errorbar(known, mean, errors, **style)
 
   for index, attack in enumerate(summary.attacks):
@@ -187,8 +179,15 @@ def _baseline(whole, line, name):
   return setting, line.phase, name
 
 
-def _intervals(rows):
-  """Means and the distances to the ends of their intervals, in percent."""
+def intervals(rows: Sequence[report.Row]) -> tuple[np.ndarray, np.ndarray]:
+  """Means `[P]`, and the distances to the ends of their intervals `[2, P]`.
+
+  Args:
+    rows: `P` of them; one without an interval has distances 0.
+
+  Returns:
+    Both in percent.
+  """
   mean = np.array([row['mean'] for row in rows])
   low, high = (
     np.array([row['mean'] if row[end] is None else row[end] for row in rows])

@@ -36,6 +36,7 @@ COLUMNS = (
   'learning_rate',
   'recorded_epoch',
   'num_aux',
+  'num_passes',
 )
 
 
@@ -54,6 +55,7 @@ class Setting(NamedTuple):
     learning_rate: of the training.
     recorded_epoch: the pass whose cut gradients were recorded, from 1.
     num_aux: samples of each class whose labels the attacker knows.
+    num_passes: over how many passes a sample's gradients were averaged.
   """
 
   dataset: str
@@ -66,6 +68,7 @@ class Setting(NamedTuple):
   learning_rate: float = 0.0
   recorded_epoch: int = 1
   num_aux: int = 1
+  num_passes: int = 1
 
 
 class Cell(NamedTuple):
@@ -223,6 +226,11 @@ def cell_of(row: Row) -> Cell:
   """The cell that a row belongs to."""
   setting = Setting(*(row[name] for name in Setting._fields))
   return Cell(setting, row['phase'], row['intermediate'], row['attack'])
+
+
+def by_cell(rows: Iterable[Row], measure: str) -> dict[Cell, Row]:
+  """The rows of one measure, by what was attacked."""
+  return {cell_of(row): row for row in rows if row['measure'] == measure}
 
 
 def _difference(old, new, name='it'):

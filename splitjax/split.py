@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from splitjax import layering
 from splitjax import losses
+from splitjax.protection import Protection
 
 LossFn = Callable[[jax.Array, jax.Array], jax.Array]
 PyTree = Any
@@ -34,27 +35,6 @@ class Exchange(NamedTuple):
   cut_grads: jax.Array
 
 
-class Protection(NamedTuple):
-  """Where a defense can act; `None` leaves that place undefended.
-
-  Attributes:
-    labels: `(key, labels) -> labels`; what the label party trains on. It may
-      return soft labels `[B, C]`.
-    smashed: `(key, smashed) -> smashed`; at the first cut, by the party that
-      holds the inputs.
-    cut_grads: `(key, cut_grads, labels) -> cut_grads`; at the last cut, by the
-      party that holds the labels. It is given the labels trained on.
-    server_grads: `(key, loss_fn, params, smashed, labels) -> grads`; how the
-      label party computes its own update. `loss_fn(params, smashed, labels)`
-      is the mean loss of a batch.
-  """
-
-  labels: Callable[..., jax.Array] | None = None
-  smashed: Callable[..., jax.Array] | None = None
-  cut_grads: Callable[..., jax.Array] | None = None
-  server_grads: Callable[..., PyTree] | None = None
-
-
 class SplitGrads(NamedTuple):
   """The result of one split step.
 
@@ -63,12 +43,14 @@ class SplitGrads(NamedTuple):
     grads: each part's parameter gradients, a tuple over parts.
     state: each part's new state (batch statistics), a tuple over parts.
     exchanges: what crossed each cut, a tuple over cuts.
+    monitored: what `Protection.monitor` noted, if it is there.
   """
 
   loss: jax.Array
   grads: tuple[PyTree, ...]
   state: tuple[PyTree, ...]
   exchanges: tuple[Exchange, ...]
+  monitored: PyTree = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +204,12 @@ def split_grads(
   Returns:
     The loss, each part's gradients and new state, and each cut's `Exchange`.
   """
-  key_dropout, key_labels, key_smashed, key_cut, key_server = jax.random.split(
-    key, 5
+  key_dropout, key_labels, key_smashed, key_cut, key_server, key_batch = (
+    jax.random.split(key, 6)
   )
   forward = functools.partial(model.apply_part, train=True, key=key_dropout)
+  if protection.batch is not None:
+    inputs, labels = protection.batch(key_batch, inputs, labels)
   if protection.labels is not None:
     labels = protection.labels(key_labels, labels)
 
@@ -236,7 +220,11 @@ def split_grads(
   # The label party: loss, its own gradients, and what it sends back.
   def server_loss(server_params, smashed, labels):
     logits, server_state = forward(-1, server_params, state[-1], smashed)
-    return jnp.mean(loss_fn(logits, labels)), server_state
+    if protection.loss is None:
+      example_losses = loss_fn(logits, labels)
+    else:
+      example_losses = protection.loss(loss_fn, logits, smashed, labels)
+    return jnp.mean(example_losses), server_state
 
   at = (params[-1], smashed[-1], labels)
   (loss, server_state), (server_grads, cut_grads) = jax.value_and_grad(
@@ -245,6 +233,9 @@ def split_grads(
   if protection.server_grads is not None:
     mean_loss_fn = lambda *args: server_loss(*args)[0]
     server_grads = protection.server_grads(key_server, mean_loss_fn, *at)
+  monitored = None
+  if protection.monitor is not None:
+    monitored = protection.monitor(cut_grads, labels)
   if protection.cut_grads is not None:
     cut_grads = protection.cut_grads(key_cut, cut_grads, labels)
 
@@ -260,6 +251,7 @@ def split_grads(
     grads=tuple(reversed(grads)),
     state=(*new_state, server_state),
     exchanges=tuple(reversed(exchanges)),
+    monitored=monitored,
   )
 
 

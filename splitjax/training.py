@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from splitjax import split
+from splitjax.protection import Protection
 
 PyTree = Any
 AugmentFn = Callable[[jax.Array, jax.Array], jax.Array]
@@ -35,12 +36,14 @@ class EpochLog(NamedTuple):
     steps: the step at which each sample was used, from 0, `[N]`.
     losses: the mean loss of each step, `[T]`.
     recorded: what `record_fn` kept of each sample; leaves `[N, ...]`.
+    monitored: what `Protection.monitor` noted of each step; leaves `[T, ...]`.
   """
 
   positions: jax.Array
   steps: jax.Array
   losses: jax.Array
   recorded: PyTree
+  monitored: PyTree = None
 
 
 def init(
@@ -136,7 +139,7 @@ def train_epoch(
     key: the epoch's key: order of the data, dropout and protection.
     train_state: the state before the epoch.
     inputs: `[N, ...]`.
-    labels: `[N]`.
+    labels: `[N]`, or soft labels `[N, C]`.
     batch_size: samples a step, at most `N`.
     record_fn: what to keep of a step's exchanges (one for each cut); leaves
       `[B, ...]`. Nothing is kept by default.
@@ -172,22 +175,26 @@ def train_epoch(
       **step_kwargs,
     )
     kept = None if record_fn is None else record_fn(result.exchanges)
-    return train_state, (result.loss, kept)
+    return train_state, (result.loss, kept, result.monitored)
 
   num_full, rest = divmod(num_samples, batch_size)
   full = positions[: num_full * batch_size].reshape(num_full, batch_size)
-  train_state, (losses, recorded) = jax.lax.scan(
+  train_state, (losses, recorded, monitored) = jax.lax.scan(
     step, train_state, (jnp.arange(num_full), full)
   )
   recorded = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
   if rest:
-    train_state, (loss, kept) = step(
+    train_state, (loss, kept, noted) = step(
       train_state, (num_full, positions[num_full * batch_size :])
     )
     losses = jnp.append(losses, loss)
     recorded = jax.tree.map(lambda *xs: jnp.concatenate(xs), recorded, kept)
+    monitored = jax.tree.map(
+      lambda xs, x: jnp.concatenate([xs, x[None]]), monitored, noted
+    )
   steps = jnp.arange(num_samples) // batch_size
-  return train_state, EpochLog(positions, steps, losses, recorded)
+  log = EpochLog(positions, steps, losses, recorded, monitored)
+  return train_state, log
 
 
 def init_key(key: jax.Array) -> jax.Array:
@@ -200,6 +207,24 @@ def epoch_key(key: jax.Array, epoch: jax.Array | int) -> jax.Array:
   return jax.random.fold_in(jax.random.split(key)[1], epoch)
 
 
+def stored_labels(
+  key: jax.Array, labels: jax.Array, protection: Protection
+) -> jax.Array:
+  """The labels that the run that `key` started trains on.
+
+  Args:
+    key: the run's key.
+    labels: `[N]`.
+    protection: its `stored_labels` are drawn, once.
+
+  Returns:
+    `[N]`, or soft labels `[N, C]`.
+  """
+  if protection.stored_labels is None:
+    return labels
+  return protection.stored_labels(jax.random.split(key, 3)[2], labels)
+
+
 def train(
   key: jax.Array,
   inputs: jax.Array,
@@ -210,11 +235,13 @@ def train(
   record_fn: RecordFn | None = None,
   optimizers: Sequence[optax.GradientTransformation],
   model: split.SplitModel,
+  protection: Protection = Protection(),  # noqa: B008 (immutable)
   **step_kwargs,
 ) -> tuple[TrainState, EpochLog, jax.Array]:
   """A whole run, from initialisation; `jax.vmap` it over keys.
 
-  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)`.
+  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)` on the
+  `stored_labels`.
 
   Args:
     key: the run's key.
@@ -225,6 +252,7 @@ def train(
     record_fn: what to keep of the first pass; see `train_epoch`.
     optimizers: one for each part.
     model: the split model.
+    protection: the defenses.
     **step_kwargs: further keyword arguments of `train_step`.
 
   Returns:
@@ -237,8 +265,13 @@ def train(
   if num_epochs < 1:
     raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
   kwargs = dict(
-    step_kwargs, batch_size=batch_size, optimizers=optimizers, model=model
+    step_kwargs,
+    batch_size=batch_size,
+    optimizers=optimizers,
+    model=model,
+    protection=protection,
   )
+  labels = stored_labels(key, labels, protection)
   train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
   train_state, log = train_epoch(
     epoch_key(key, 0),

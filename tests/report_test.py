@@ -65,8 +65,8 @@ def test_single_trial_has_an_empty_interval():
     CELLS[2], {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
   )
   line = report.to_csv([row]).splitlines()[1]
-  assert line.endswith(',distance,ari,1,,,1,7,,1,1,0,1,1')
-  assert page.figure(row) == '100.0'
+  assert line.endswith(',distance,ari,1,,,1,7,,1,1,0,1,1,1')
+  assert page.percent(row) == '100.0'
   json.loads(json.dumps(row, allow_nan=False))
 
 
@@ -185,7 +185,7 @@ def test_pivot_puts_attacks_beside_each_other():
     'phase', 'what', 'is', 'read', 'distance', 'clustering'
   ]  # fmt: skip
   assert len(lines) == 2 + 6
-  assert lines[2].count(page.figure(rows[0])) == 2
+  assert lines[2].count(page.percent(rows[0])) == 2
 
 
 def test_page_is_self_contained_and_escaped(tmp_path):

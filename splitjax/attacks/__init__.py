@@ -1,5 +1,6 @@
 """Attack kernels: arrays in, arrays out; jitted, and safe under vmap."""
 
+from splitjax.attacks.averaging import average_by_sample as average_by_sample
 from splitjax.attacks.clustering import ClusterResult as ClusterResult
 from splitjax.attacks.clustering import cluster_labels as cluster_labels
 from splitjax.attacks.clustering import cluster_scores as cluster_scores
@@ -8,16 +9,21 @@ from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.lloyd import kmeans as kmeans
 from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
+from splitjax.attacks.scoring import direction_scores as direction_scores
+from splitjax.attacks.scoring import norm_scores as norm_scores
 from splitjax.attacks.similarity import unit_normalize as unit_normalize
 
 __all__ = [
   'ClusterResult',
   'KMeansResult',
+  'average_by_sample',
   'cluster_labels',
   'cluster_scores',
+  'direction_scores',
   'kmeans',
   'kmeans_plus_plus',
   'nearest_labels',
   'nearest_scores',
+  'norm_scores',
   'unit_normalize',
 ]

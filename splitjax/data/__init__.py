@@ -2,6 +2,9 @@
 
 from splitjax.data.augmentation import crop_and_flip as crop_and_flip
 from splitjax.data.dataset import Dataset as Dataset
+from splitjax.data.dataset import draw_subset as draw_subset
+from splitjax.data.dataset import find_classes as find_classes
+from splitjax.data.dataset import name_of as name_of
 from splitjax.data.dataset import split_and_standardize as split_and_standardize
 from splitjax.data.dataset import stratified_split as stratified_split
 from splitjax.data.dataset import stratified_subset as stratified_subset
@@ -15,11 +18,14 @@ from splitjax.data.vectors import raw_vectors as raw_vectors
 __all__ = [
   'Dataset',
   'crop_and_flip',
+  'draw_subset',
+  'find_classes',
   'hash_tokens',
   'load_breast_cancer',
   'load_csv',
   'load_digits',
   'load_tfds',
+  'name_of',
   'raw_vectors',
   'split_and_standardize',
   'stratified_split',

@@ -1,5 +1,6 @@
 """What a data set is to the rest of splitjax, whatever it was read from."""
 
+from collections.abc import Sequence
 import dataclasses
 import math
 
@@ -97,7 +98,7 @@ def stratified_split(
 
 
 def stratified_subset(
-  labels: np.ndarray, num: int, *, seed: int, argument: str = 'num'
+  labels: np.ndarray, num: int | None, *, seed: int, argument: str = 'num'
 ) -> np.ndarray:
   """Draws samples without replacement, keeping the shares of the classes.
 
@@ -106,7 +107,7 @@ def stratified_subset(
 
   Args:
     labels: `[N]`.
-    num: how many samples to draw.
+    num: how many samples to draw; None for all.
     seed: of the draw.
     argument: what `num` is called, for the message.
 
@@ -117,6 +118,8 @@ def stratified_subset(
     ValueError: if there are fewer samples, or more classes.
   """
   labels = np.asarray(labels)
+  if num is None:
+    return np.arange(len(labels))
   values, classes, counts = np.unique(
     labels, return_inverse=True, return_counts=True
   )
@@ -131,6 +134,77 @@ def stratified_subset(
   starts = np.cumsum(counts) - counts
   rank = np.arange(len(labels)) - np.repeat(starts, counts)
   return np.sort(order[rank < np.repeat(sizes, counts)])
+
+
+def find_classes(
+  class_names: Sequence[str], wanted: Sequence[str]
+) -> tuple[int, ...]:
+  """Classes by name or, where none is called so, by number.
+
+  Args:
+    class_names: all of them.
+    wanted: some of them; none for all.
+
+  Returns:
+    Their numbers, in the order wanted.
+
+  Raises:
+    ValueError: if one is not there, or they are not two or more distinct ones.
+  """
+  if not wanted:
+    return tuple(range(len(class_names)))
+  numbers = {str(index): index for index in range(len(class_names))}
+  numbers |= {name: index for index, name in enumerate(class_names)}
+  unknown = [name for name in wanted if name not in numbers]
+  found = tuple(numbers[name] for name in wanted if name in numbers)
+  if unknown or len(set(found)) < max(len(wanted), 2):
+    shown = ', '.join(class_names[:20]) + ', ...' * (len(class_names) > 20)
+    raise ValueError(
+      f'classes must be two or more of {shown}, each once, got '
+      f'{",".join(wanted)}.'
+    )
+  return found
+
+
+def draw_subset(
+  labels: np.ndarray,
+  classes: Sequence[int],
+  num: int | None,
+  *,
+  seed: int,
+  argument: str = 'num',
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draws samples of some classes, keeping the shares of these.
+
+  Args:
+    labels: `[N]`.
+    classes: which, in the order of their new numbers.
+    num: how many samples to draw; None for all.
+    seed: of the draw.
+    argument: what `num` is called, for the message.
+
+  Returns:
+    Rows in ascending order, and their labels in the new numbering.
+
+  Raises:
+    ValueError: if there are fewer samples, or more classes.
+  """
+  rows = np.flatnonzero(np.isin(labels, classes))
+  numbers = np.zeros(max(classes) + 1, dtype=labels.dtype)
+  numbers[list(classes)] = np.arange(len(classes))
+  drawn = stratified_subset(
+    numbers[labels[rows]], num, seed=seed, argument=argument
+  )
+  return rows[drawn], numbers[labels[rows[drawn]]]
+
+
+def name_of(
+  name: str, class_names: Sequence[str], chosen: Sequence[int]
+) -> str:
+  """A data set's name, with the numbers of the chosen classes if not all."""
+  if len(chosen) == len(class_names):
+    return name
+  return f'{name}[{",".join(str(index) for index in chosen)}]'
 
 
 def _allot(counts: np.ndarray, num: int) -> np.ndarray:

@@ -31,6 +31,7 @@ def load_csv(
   num_buckets: int = NUM_BUCKETS,
   num_train: int | None = None,
   num_test: int | None = None,
+  classes: Sequence[str] = (),
   vocabulary_size: int = text_lib.VOCABULARY_SIZE,
   max_tokens: int = text_lib.MAX_TOKENS,
 ) -> dataset_lib.Dataset:
@@ -59,6 +60,7 @@ def load_csv(
     num_buckets: how many ids a categorical column has.
     num_train: how many training samples to draw, stratified; default all.
     num_test: the same of the test part.
+    classes: to be used, by name or number; all, if none is given.
     vocabulary_size: of texts, as in `text.hash_tokens`.
     max_tokens: of texts, as in `text.hash_tokens`.
 
@@ -84,8 +86,9 @@ def load_csv(
   train, test, class_names, notes = _make_parts(
     read, roles.label, path, test_path, csv_format, seed
   )
-  train = train.subset(num_train, seed, 'num_train')
-  test = test.subset(num_test, seed, 'num_test')
+  chosen = dataset_lib.find_classes(class_names, classes)
+  train = train.subset(chosen, num_train, seed, 'num_train')
+  test = test.subset(chosen, num_test, seed, 'num_test')
   if roles.text is None:
     *inputs, sizes, more_notes = columns_lib.encode_table(
       *[part.pick(roles.inputs) for part in (train, test)],
@@ -101,12 +104,12 @@ def load_csv(
     )
     kind = {'vocabulary_size': vocabulary_size}
   return dataset_lib.Dataset(
-    name=_stem(path),
+    name=dataset_lib.name_of(_stem(path), class_names, chosen),
     train_inputs=inputs[0],
     train_labels=train.labels,
     test_inputs=inputs[1],
     test_labels=test.labels,
-    class_names=class_names,
+    class_names=tuple(class_names[index] for index in chosen),
     notes=notes + more_notes,
     **kind,
   )
@@ -136,14 +139,11 @@ class _Part:
     columns = {name: values[rows] for name, values in self.columns.items()}
     return _Part(columns, self.labels[rows])
 
-  def subset(self, num, seed, argument):
-    if num is None:
-      return self
-    return self.take(
-      dataset_lib.stratified_subset(
-        self.labels, num, seed=seed, argument=argument
-      )
+  def subset(self, classes, num, seed, argument):
+    rows, labels = dataset_lib.draw_subset(
+      self.labels, classes, num, seed=seed, argument=argument
     )
+    return dataclasses.replace(self.take(rows), labels=labels)
 
 
 def _assign_roles(names, label_column, text_column, drop, categorical):

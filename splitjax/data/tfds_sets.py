@@ -4,6 +4,7 @@ They must have been prepared as ArrayRecord files, which takes TensorFlow for
 most sets: the message of `FileNotFoundError` gives the command.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import difflib
 import json
@@ -33,6 +34,7 @@ def load_tfds(
   image_size: int | None = None,
   num_train: int | None = None,
   num_test: int | None = None,
+  classes: Sequence[str] = (),
   vocabulary_size: int = text_lib.VOCABULARY_SIZE,
   max_tokens: int = text_lib.MAX_TOKENS,
 ) -> dataset_lib.Dataset:
@@ -54,6 +56,7 @@ def load_tfds(
     image_size: height and width to resize images to.
     num_train: how many training samples to draw, stratified; default all.
     num_test: the same of the test part.
+    classes: to be used, by name or number; all, if none is given.
     vocabulary_size: of texts, as in `text.hash_tokens`.
     max_tokens: of texts, as in `text.hash_tokens`.
 
@@ -71,8 +74,10 @@ def load_tfds(
     name, builder.info, label_column, text_column
   )
   train, test, notes = _choose_parts(name, builder, label_key, seed)
-  train = train.subset(num_train, seed, 'num_train')
-  test = test.subset(num_test, seed, 'num_test')
+  names = builder.info.features[label_key].names
+  chosen = dataset_lib.find_classes(names, classes)
+  train = train.subset(chosen, num_train, seed, 'num_train')
+  test = test.subset(chosen, num_test, seed, 'num_test')
   feature = builder.info.features[input_key]
   parts = [part.read(input_key) for part in (train, test)]
   if isinstance(feature, tfds.features.Text):
@@ -86,12 +91,12 @@ def load_tfds(
     kind = {}
     *inputs, more_notes = _decode_parts(name, parts, feature, image_size)
   return dataset_lib.Dataset(
-    name=name,
+    name=dataset_lib.name_of(name, names, chosen),
     train_inputs=inputs[0],
     train_labels=train.labels,
     test_inputs=inputs[1],
     test_labels=test.labels,
-    class_names=tuple(builder.info.features[label_key].names),
+    class_names=tuple(names[index] for index in chosen),
     notes=notes + more_notes,
     **kind,
   )
@@ -124,14 +129,11 @@ class _Part:
   def take(self, chosen):
     return _Part(self.source, self.rows[chosen], self.labels[chosen])
 
-  def subset(self, num, seed, argument):
-    if num is None:
-      return self
-    return self.take(
-      dataset_lib.stratified_subset(
-        self.labels, num, seed=seed, argument=argument
-      )
+  def subset(self, classes, num, seed, argument):
+    rows, labels = dataset_lib.draw_subset(
+      self.labels, classes, num, seed=seed, argument=argument
     )
+    return dataclasses.replace(self.take(rows), labels=labels)
 
   def read(self, key):
     return list(_read_feature(self.source, self.rows, key))

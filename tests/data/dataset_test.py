@@ -69,3 +69,41 @@ def test_split_refuses_a_class_of_one():
 def test_split_refuses_a_test_part_without_room_for_all_classes():
   with pytest.raises(ValueError, match='all 4 classes, got 8 samples'):
     data.stratified_split(np.arange(8) % 4, seed=0)
+
+
+class TestClasses:
+  NAMES = ('shirt', 'coat', '0', 'bag')
+
+  def test_none_named_are_all(self):
+    assert data.find_classes(self.NAMES, ()) == (0, 1, 2, 3)
+
+  def test_names_come_before_numbers_and_keep_their_order(self):
+    assert data.find_classes(self.NAMES, ('3', 'coat')) == (3, 1)
+    assert data.find_classes(self.NAMES, ('0', '1')) == (2, 1)
+
+  @pytest.mark.parametrize(
+    'wanted', [('coat',), ('coat', 'coat'), ('coat', '1'), ('coat', 'hat')]
+  )
+  def test_others_are_refused(self, wanted):
+    with pytest.raises(
+      ValueError, match='classes must be two or more of shirt'
+    ):
+      data.find_classes(self.NAMES, wanted)
+
+  def test_rows_of_the_classes_are_drawn_and_numbered_anew(self):
+    labels = np.random.default_rng(0).integers(0, 4, 200).astype(np.int32)
+    rows, drawn = data.draw_subset(labels, (3, 1), 40, seed=0)
+    assert len(rows) == 40
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(np.array([3, 1])[drawn], labels[rows])
+    assert drawn.dtype == labels.dtype
+
+  def test_all_rows_are_there_if_no_number_is_given(self):
+    labels = np.arange(12) % 3
+    rows, drawn = data.draw_subset(labels, (0, 1, 2), None, seed=0)
+    np.testing.assert_array_equal(rows, np.arange(12))
+    np.testing.assert_array_equal(drawn, labels)
+
+  def test_name_says_which_if_not_all(self):
+    assert data.name_of('set', self.NAMES, (0, 1, 2, 3)) == 'set'
+    assert data.name_of('set', self.NAMES, (3, 1)) == 'set[3,1]'

@@ -42,11 +42,7 @@ def _run(out_dir, config, **kwargs):
 
 
 def _figures(results, measure='accuracy'):
-  return {
-    report.cell_of(row): row
-    for row in results.rows()
-    if row['measure'] == measure
-  }
+  return report.by_cell(results.rows(), measure)
 
 
 def _command(*args, cwd=ROOT):
@@ -89,7 +85,9 @@ class CheckTest(parameterized.TestCase):
       '--intermediates=grads: expected one of smashed, cut_grads',
     ),
     (dict(optimizer='sgdd'), '--optimizer=sgdd: expected one of sgd, '),
-    (dict(attacks=('norm',)), '--attacks=norm: expected one of distance, clu'),
+    (dict(attacks=('norms',)), '--attacks=norms: expected one of distance, c'),
+    (dict(attacks=('norm',)), '--attacks=norm: expected data of two classes'),
+    (dict(classes=('1',)), '--dataset=digits: .*classes must be two or more'),
     (
       dict(attacks=('distance', 'distance')),
       '--attacks=distance,distance: expected each name once',
@@ -209,17 +207,21 @@ def test_records_are_saved_with_what_they_are(whole):
   problem, results = whole
   records_dir = results.path / 'records'
   names = sorted(path.name for path in records_dir.iterdir())
-  kinds = ('cut_grads-epoch1', 'training-smashed', 'inference-smashed')
+  kinds = ('training-cut_grads-epoch1', 'training-smashed', 'inference-smashed')
   assert names == sorted(
-    f'{kind}-cut7-run{i}' for kind in kinds for i in range(2)
+    f'{kind}-cut7-seed{i}' for kind in kinds for i in range(2)
   )
-  grads = recording.load_record(records_dir / 'cut_grads-epoch1-cut7-run1')
+  grads = recording.load_record(
+    records_dir / 'training-cut_grads-epoch1-cut7-seed1'
+  )
   assert grads.vectors.shape == (1437, 64)
   assert grads.metadata['phase'] == 'training'
-  assert grads.metadata['run'] == 1
+  assert grads.metadata['seed_index'] == 1
+  assert grads.metadata['dataset'] == 'digits'
+  assert grads.metadata['model'] == 'mlp'
+  assert grads.metadata['learning_rate'] == 0.05
   assert grads.metadata['cut'] == 7
   assert grads.metadata['epoch'] == 1
-  assert grads.metadata['flags']['dataset'] == 'digits'
   assert grads.metadata['flags']['seed'] == 0
   np.testing.assert_array_equal(grads.steps, np.arange(1437) // 100)
   assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
@@ -247,9 +249,9 @@ def test_records_are_of_the_model_and_the_seed_they_name(whole):
     )
   )(key)
   load = lambda kind: recording.load_record(
-    results.path / 'records' / f'{kind}-cut7-run1'
+    results.path / 'records' / f'{kind}-cut7-seed1'
   )
-  grads = load('cut_grads-epoch1')
+  grads = load('training-cut_grads-epoch1')
   np.testing.assert_array_equal(grads.sample_ids, log.positions)
   np.testing.assert_allclose(grads.vectors, log.recorded, rtol=1e-3, atol=1e-6)
   smashed, _ = model.apply_part(
@@ -349,7 +351,10 @@ def test_server_between_two_cuts_sees_both(whole, tmp_path):
     assert report.Cell(setting, 'inference', 'smashed', 'distance') in figures
   assert report.Cell(problem.setting, 'training', 'none', 'model') in figures
   # Undefended, the cuts change neither the training nor what crosses them.
-  for name in ('cut_grads-epoch1-cut7-run1', 'inference-smashed-cut7-run0'):
+  for name in (
+    'training-cut_grads-epoch1-cut7-seed1',
+    'inference-smashed-cut7-seed0',
+  ):
     one, other = (
       recording.load_record(folder / 'records' / name).vectors
       for folder in (expected.path, tmp_path)
@@ -372,9 +377,9 @@ def test_only_what_is_asked_for_is_recorded_and_no_wider(tmp_path):
     for path in (tmp_path / 'records').iterdir()
   }
   assert shapes == {
-    f'{phase}-smashed-cut7-run{run}': (size, 16)
+    f'{phase}-smashed-cut7-seed{seed}': (size, 16)
     for phase, size in (('training', 1437), ('inference', 360))
-    for run in range(2)
+    for seed in range(2)
   }
 
 

@@ -36,11 +36,8 @@ def _run(binary, problem, out_dir):
 
 
 def _figures(results, measure='accuracy'):
-  return {
-    report.cell_of(row): row['values']
-    for row in results.rows()
-    if row['measure'] == measure
-  }
+  found = report.by_cell(results.rows(), measure)
+  return {cell: row['values'] for cell, row in found.items()}
 
 
 @pytest.fixture(scope='module')
@@ -145,6 +142,11 @@ class CheckTest(parameterized.TestCase):
     (dict(vary_num_aux=(500,)), '--vary_num_aux=500: expected fewer than'),
     (dict(vary_learning_rate=(-1.0,)), '--vary_learning_rate=-1.0: expected a'),
     (dict(vary_num_aux=(2, 2)), '--vary_num_aux=2,2: expected each value once'),
+    (dict(cuts=(3, 7)), '--cuts=3,7: expected one cut'),
+    (
+      dict(vary_recorded_epoch=(1, 2), intermediates=('smashed',)),
+      '--vary_recorded_epoch=1,2: expected none where --intermediates',
+    ),
   )
   def test_bad_value_is_named(self, change, message):
     with self.assertRaisesRegex(common.FlagError, message):

@@ -1,0 +1,116 @@
+"""What defenses promise: noise for an epsilon, and bounds on any attack.
+
+A guarantee is `(facts, numbers, monitored) -> {name: figures}`, where
+`monitored` is what `Protection.monitor` noted, `[S, T]`.
+"""
+
+import functools
+import math
+
+import jax.numpy as jnp
+
+from splitjax import defenses
+
+
+def _epsilons(facts, numbers):
+  """Accountants by the sampling that they assume, `noise -> epsilon`."""
+  shuffled = functools.partial(
+    defenses.accounting.epsilon_shuffled,
+    num_epochs=facts.epochs,
+    delta=facts.delta,
+  )
+  steps = math.ceil(facts.num_samples / facts.batch_size)
+  poisson = functools.partial(
+    defenses.accounting.epsilon_poisson,
+    sampling_rate=facts.batch_size / facts.num_samples,
+    num_steps=facts.epochs * steps,
+    delta=facts.delta,
+  )
+  return shuffled, poisson
+
+
+def dp_sgd_noise(facts, numbers):
+  """Noise and clipping of the server's update."""
+  shuffled, poisson = _epsilons(facts, numbers)
+  epsilon_fn = poisson if numbers['poisson'] else shuffled
+  return _noise_for(numbers, epsilon_fn)
+
+
+def message_noise(facts, numbers):
+  """Noise and clipping of the cut gradients."""
+  epsilon_fn = functools.partial(
+    defenses.accounting.epsilon_message,
+    num_epochs=facts.epochs,
+    delta=facts.delta,
+  )
+  return _noise_for(numbers, epsilon_fn)
+
+
+def _noise_for(numbers, epsilon_fn):
+  epsilon = numbers['epsilon']
+  off = math.isinf(epsilon)
+  return {
+    'noise_multiplier': 0.0
+    if off
+    else defenses.accounting.noise_multiplier_for(epsilon, epsilon_fn),
+    'clip_norm': math.inf if off else numbers['clip_norm'],
+  }
+
+
+def dp_sgd_guarantee(facts, numbers, monitored):
+  """Epsilon for the batches really used, and as if they were Poisson."""
+  del monitored
+  noise = dp_sgd_noise(facts, numbers)['noise_multiplier']
+  if not noise:
+    return {'epsilon': math.inf, 'noise_multiplier': 0.0}
+  shuffled, poisson = _epsilons(facts, numbers)
+  return {
+    'epsilon': shuffled(noise_multiplier=noise),
+    'epsilon_if_poisson': poisson(noise_multiplier=noise),
+    'noise_multiplier': noise,
+  }
+
+
+def message_guarantee(facts, numbers, monitored):
+  """Epsilon of a sample's own messages."""
+  del monitored
+  noise = message_noise(facts, numbers)['noise_multiplier']
+  return {'epsilon': numbers['epsilon'], 'noise_multiplier': noise}
+
+
+def label_dp_guarantee(facts, numbers, monitored, *, with_prior):
+  """Epsilon of all draws, and how often a drawn label is the true one."""
+  del monitored
+  prior = jnp.asarray(facts.prior, jnp.float32)
+  if with_prior:
+    channel = defenses.label_dp.rr_with_prior_channel(
+      prior, epsilon=numbers['epsilon']
+    )
+  else:
+    channel = defenses.label_dp.randomized_response_channel(
+      num_classes=facts.num_classes, epsilon=numbers['epsilon']
+    )
+  return {
+    'epsilon': defenses.label_dp.composed_epsilon(
+      numbers['epsilon'], facts.epochs if numbers['per_use'] else 1
+    ),
+    'keep_probability': defenses.label_dp.keep_probability(channel, prior),
+  }
+
+
+def own_epsilon(facts, numbers, monitored):
+  """The epsilon asked for."""
+  del facts, monitored
+  return {'epsilon': numbers['epsilon']}
+
+
+def detection_error(facts, numbers, monitored):
+  """The error asked for: no test of a label errs less often."""
+  del facts, monitored
+  return {'detection_error_bound': numbers['error']}
+
+
+def marvell_guarantee(facts, numbers, monitored):
+  """What was noted, on average over the steps."""
+  del facts, numbers
+  return {name: values.mean(-1) for name, values in monitored.items()}

@@ -1,0 +1,133 @@
+"""What crossed the cuts in a run: records, and how they are saved."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import numpy as np
+
+from splitjax import data
+from splitjax import inference
+from splitjax import recording
+from splitjax import split
+from splitjax import training
+
+PHASES = ('training', 'inference')
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+  """What crossed the cuts in one run, and how good the model is.
+
+  Attributes:
+    cut_grads: by epoch, counted from 1, a record for each cut.
+    smashed: of the training and of the test set through the trained client, by
+      phase, a record for each cut.
+    untrained_smashed: the same through the client before it was trained.
+    logits: the trained model's, of both sets, by phase, `[N, C]`.
+    monitored: what the label party noted, by epoch; leaves `[T, ...]`.
+  """
+
+  cut_grads: dict[int, tuple[recording.Record, ...]]
+  smashed: dict[str, tuple[recording.Record, ...]]
+  untrained_smashed: dict[str, tuple[recording.Record, ...]]
+  logits: dict[str, np.ndarray]
+  monitored: dict[int, Any]
+
+
+def collect(
+  index: int,
+  logs: Mapping[int, training.EpochLog],
+  passes: Mapping[tuple[str, str], inference.Pass],
+  dataset: data.Dataset,
+  model: split.SplitModel,
+  metadata: Mapping[str, Any],
+) -> Observed:
+  """What was observed of one run, out of the arrays of all.
+
+  Args:
+    index: of the run, on the first axis of every array.
+    logs: of the epochs that were kept, by number.
+    passes: of the clients, by phase and by 'smashed' or 'untrained_smashed'.
+    dataset: what was trained on.
+    model: the split model.
+    metadata: goes into every record.
+
+  Returns:
+    What was observed.
+
+  Raises:
+    ValueError: if something is not finite.
+  """
+
+  def records(intermediate, vectors, ids, steps, **where):
+    return tuple(
+      recording.Record(
+        intermediate=intermediate,
+        vectors=one[index],
+        sample_ids=ids,
+        steps=steps,
+        metadata={**metadata, **where, 'cut': cut},
+      )
+      for cut, one in zip(model.cuts, vectors, strict=True)
+    )
+
+  def smashed(name):
+    ids = {'training': dataset.train_ids, 'inference': dataset.test_ids}
+    return {
+      phase: records(
+        'smashed',
+        one.recorded,
+        ids[phase],
+        np.zeros(len(ids[phase]), dtype=np.int32),
+        phase=phase,
+      )
+      for (phase, found), one in passes.items()
+      if found == name and one.recorded is not None
+    }
+
+  return Observed(
+    cut_grads={
+      epoch: records(
+        'cut_grads',
+        log.recorded,
+        dataset.train_ids[log.positions[index]],
+        log.steps[index],
+        phase='training',
+        epoch=epoch,
+      )
+      for epoch, log in logs.items()
+    },
+    smashed=smashed('smashed'),
+    untrained_smashed=smashed('untrained_smashed'),
+    logits={phase: passes[phase, 'smashed'].logits[index] for phase in PHASES},
+    monitored={
+      epoch: jax.tree.map(lambda x: x[index], log.monitored)
+      for epoch, log in logs.items()
+    },
+  )
+
+
+def save(observed: Sequence[Observed], folder: pathlib.Path) -> None:
+  """Writes the records of every seed, in place of any of the same name.
+
+  Args:
+    observed: one for each seed.
+    folder: where to write, one folder a record.
+  """
+  for index, one in enumerate(observed):
+    found = {
+      **{
+        f'training-cut_grads-epoch{key}': value
+        for key, value in one.cut_grads.items()
+      },
+      **{f'{key}-smashed': value for key, value in one.smashed.items()},
+    }
+    for name, records in found.items():
+      for record in records:
+        path = folder / f'{name}-cut{record.metadata["cut"]}-seed{index}'
+        shutil.rmtree(path, ignore_errors=True)
+        recording.save_record(path, record)

@@ -1,0 +1,213 @@
+"""The programs of an experiment: what is compiled, for many runs at once."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from experiments import shapes
+from splitjax import inference
+from splitjax import projection
+from splitjax import protection
+from splitjax import split
+from splitjax import training
+
+PyTree = Any
+
+
+class Point(NamedTuple):
+  """What may differ between the runs of one program.
+
+  Attributes:
+    learning_rate: of every part.
+    strengths: numbers of the defenses.
+  """
+
+  learning_rate: float
+  strengths: PyTree = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How to train, and what to keep.
+
+  Attributes:
+    optimizer_fn: makes a part's optimizer from the learning rate.
+    num_epochs: passes over the training set.
+    batch_size: samples of a step.
+    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed'.
+    recorded_epochs: passes whose cut gradients are kept, from 1.
+    width: of the random projection of what is wider; 0 for none.
+    augment_fn: random changes of the inputs, if any.
+    protect_fn: makes the defenses from their strengths.
+    relabel_fn: `(key, labels, logits, strengths) -> labels`, of a defense in
+      two stages: half of the samples train a model first, whose answers help
+      to draw the labels of the rest. What is kept is of the second stage.
+  """
+
+  optimizer_fn: Callable[[jax.Array], optax.GradientTransformation]
+  num_epochs: int
+  batch_size: int
+  read: tuple[str, ...]
+  recorded_epochs: tuple[int, ...] = (1,)
+  width: int = 0
+  augment_fn: training.AugmentFn | None = None
+  protect_fn: Callable[[PyTree], protection.Protection] = lambda strengths: (
+    protection.Protection()
+  )
+  relabel_fn: Callable[..., jax.Array] | None = None
+
+
+class Programs:
+  """What is compiled, once for each shape; the first axis is that of runs."""
+
+  def __init__(
+    self,
+    model: split.SplitModel,
+    recipe: Recipe,
+    sketch_fn: Callable[[Sequence[jax.Array]], PyTree],
+    at_once: int,
+  ):
+    """Nothing is compiled yet.
+
+    Args:
+      model: the split model.
+      recipe: how to train, and what to keep.
+      sketch_fn: of what crosses the cuts, see `make_sketch`.
+      at_once: how many runs may go side by side.
+    """
+    self._model = model
+    self._recipe = recipe
+    self._sketch_fn = sketch_fn
+    self._at_once = at_once
+    self.stored_labels = jax.jit(self._stored_labels)
+    self.relabel = jax.jit(self._relabel)
+    self.init = jax.jit(self._init)
+    self.train = jax.jit(self._train, static_argnames='kept')
+    self.evaluate = jax.jit(self._evaluate, static_argnames='kept')
+
+  def _over_runs(self, fn, runs):
+    size = len(jax.tree.leaves(runs)[0])
+    if self._at_once >= size:
+      return jax.vmap(fn)(runs)
+    size = None if self._at_once == 1 else self._at_once
+    return jax.lax.map(fn, runs, batch_size=size)
+
+  def _optimizers(self, point):
+    optimizer = self._recipe.optimizer_fn(point.learning_rate)
+    return [optimizer] * len(self._model.bounds)
+
+  def _protection(self, point):
+    return self._recipe.protect_fn(point.strengths)
+
+  def _stored_labels(self, runs, labels):
+    one_fn = lambda run: training.stored_labels(
+      run[0], labels, self._protection(run[1])
+    )
+    return jax.vmap(one_fn)(runs)
+
+  def _relabel(self, runs, inputs, truth, rows):
+    """Draws the labels of the rows that the first stage did not use.
+
+    Their true labels are used here for the first time, so that every label goes
+    through one mechanism.
+    """
+
+    def one_fn(run):
+      key, point, train_state, labels = run
+      logits = inference.evaluate(train_state, inputs, model=self._model).logits
+      key = training.epoch_key(key, 2 * self._recipe.num_epochs)
+      drawn = self._recipe.relabel_fn(key, truth[rows], logits, point.strengths)
+      return labels.at[rows].set(drawn)
+
+    return self._over_runs(one_fn, runs)
+
+  def _init(self, runs, example):
+    one_fn = lambda run: training.init(
+      training.init_key(run[0]),
+      example,
+      model=self._model,
+      optimizers=self._optimizers(run[1]),
+    )
+    return self._over_runs(one_fn, runs)
+
+  def _train(self, runs, epoch, inputs, *, kept):
+    """An epoch of every run."""
+
+    def record_fn(exchanges):
+      return self._sketch_fn([exchange.cut_grads for exchange in exchanges])
+
+    def one_fn(run):
+      key, point, train_state, labels = run
+      return training.train_epoch(
+        training.epoch_key(key, epoch),
+        train_state,
+        inputs,
+        labels,
+        model=self._model,
+        optimizers=self._optimizers(point),
+        batch_size=min(self._recipe.batch_size, len(inputs)),
+        augment_fn=self._recipe.augment_fn,
+        record_fn=record_fn if kept else None,
+        protection=self._protection(point),
+      )
+
+    return self._over_runs(one_fn, runs)
+
+  def _evaluate(self, runs, inputs, *, kept):
+    """A pass of every run's model in evaluation mode."""
+
+    def one_fn(run):
+      key, point, train_state = run
+      return inference.evaluate(
+        train_state,
+        inputs,
+        model=self._model,
+        record_fn=self._sketch_fn if kept else None,
+        protection=self._protection(point),
+        key=key,
+      )
+
+    return self._over_runs(one_fn, runs)
+
+
+def make_sketch(
+  key: jax.Array, model: split.SplitModel, example: jax.Array, width: int
+) -> Callable[[Sequence[jax.Array]], tuple[jax.Array, ...]]:
+  """A function that flattens what crosses the cuts, and projects what is wide.
+
+  The same for gradients and smashed data, for all runs, epochs and phases.
+
+  Args:
+    key: of the projections.
+    model: the split model.
+    example: inputs `[B, ...]`; only their shape matters.
+    width: what is wider is projected to it; 0 for no projection.
+
+  Returns:
+    From what crosses each cut, `[B, ...]`, to as many `[B, D]`, float32.
+  """
+  drawn = []
+  for cut, features in zip(
+    model.cuts, shapes.cut_widths(model, example), strict=True
+  ):
+    wide = 0 < width < features
+    key_cut = jax.random.fold_in(key, cut)
+    drawn.append(
+      projection.draw(key_cut, num_features=features, width=width)
+      if wide
+      else None
+    )
+
+  def sketch_fn(vectors):
+    return tuple(
+      x.reshape(len(x), -1).astype(jnp.float32)
+      if one is None
+      else projection.project(one, x)
+      for one, x in zip(drawn, vectors, strict=True)
+    )
+
+  return sketch_fn
