@@ -127,7 +127,7 @@ DEFENSES = {
   'dp_sgd': Defense(
     _dp_sgd,
     strengths=_UPDATE_EPSILONS,
-    numbers={'clip_norm': 1.0, 'poisson': 0.0},
+    numbers={'clip_norm': 1.0, 'poisson': 0.0, 'passes': 0.0},
     prepare_fn=guarantees.dp_sgd_noise,
     guarantee_fn=guarantees.dp_sgd_guarantee,
     **_EPSILON,

@@ -14,16 +14,18 @@ from splitjax import defenses
 
 def _epsilons(facts, numbers):
   """Accountants by the sampling that they assume, `noise -> epsilon`."""
+  # Noise may be meant for more passes than this training makes.
+  epochs = int(numbers['passes']) or facts.epochs
   shuffled = functools.partial(
     defenses.accounting.epsilon_shuffled,
-    num_epochs=facts.epochs,
+    num_epochs=epochs,
     delta=facts.delta,
   )
   steps = math.ceil(facts.num_samples / facts.batch_size)
   poisson = functools.partial(
     defenses.accounting.epsilon_poisson,
     sampling_rate=facts.batch_size / facts.num_samples,
-    num_steps=facts.epochs * steps,
+    num_steps=epochs * steps,
     delta=facts.delta,
   )
   return shuffled, poisson

@@ -1,6 +1,11 @@
 import os
 import pathlib
 
+# Most of the time goes to compiling programs that run once: a third less of it
+# unoptimised. The slow tests of CI run with XLA_FLAGS= , as users do.
+os.environ.setdefault('XLA_FLAGS', '--xla_backend_optimization_level=0')
+
+# ruff: noqa: E402
 import hypothesis
 import jax
 import pytest

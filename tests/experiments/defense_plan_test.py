@@ -24,7 +24,12 @@ def _plan(text, facts=FACTS):
 class ParseTest(parameterized.TestCase):
   def test_numbers_not_named_have_their_defaults(self):
     (one,) = defense_plan.parse('defense', 'dp_sgd:clip_norm=2')
-    assert one.numbers == {'epsilon': 30.0, 'clip_norm': 2.0, 'poisson': 0.0}
+    assert one.numbers == {
+      'epsilon': 30.0,
+      'clip_norm': 2.0,
+      'poisson': 0.0,
+      'passes': 0.0,
+    }
 
   def test_none_is_none(self):
     assert defense_plan.parse('defense', 'none') == ()
@@ -211,6 +216,14 @@ class TestGuarantees:
     poisson = _plan('dp_sgd:epsilon=10:poisson=1').guarantees(None)
     np.testing.assert_allclose(poisson['epsilon_if_poisson'], 10, rtol=2e-3)
     assert poisson['noise_multiplier'] < found['noise_multiplier']
+
+  def test_noise_may_be_for_more_passes_than_are_made(self):
+    one, more = (
+      _plan(text).guarantees(None)['noise_multiplier']
+      for text in ('dp_sgd', 'dp_sgd:passes=48')
+    )
+    # Sixteen times as many releases need four times the noise.
+    np.testing.assert_allclose(more, 4 * one, rtol=2e-3)
 
   def test_marvell_reports_the_bound_of_each_seed(self):
     noted = {'sum_kl': np.ones((2, 5)), 'auc_bound': np.full((2, 5), 0.7)}
