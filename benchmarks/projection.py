@@ -114,7 +114,7 @@ def accuracy_by_width() -> list[dict]:
     row = {'width': width}
     for name in ('distance', 'clustering'):
       answer = evaluation.predict(
-        catalog.ATTACKS[name], jax.random.key(0), view
+        catalog.ATTACKS[name].fn, jax.random.key(0), view
       )
       scored = np.stack([recording.scored_mask(one) for one in views])
       confusion = metrics.confusion_matrices(

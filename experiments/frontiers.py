@@ -22,6 +22,7 @@ _PANELS = (
   ('inference', 'smashed', False),
 )
 _MARKERS = 'osv^Dp'
+_MEASURE = 'accuracy'
 _NARROWEST = 10  # Points of accuracy that a panel shows at least.
 _LEVELS = {
   'chance': ('chance', dict(color='gray', linestyle='-.', linewidth=1)),
@@ -49,12 +50,9 @@ def summarise(
     The summary.
   """
   first = families[0].problem
-  facts = summary.facts_of(first, rows, families[0].settings[0])
-  if families[-1].problem.dataset is not first.dataset:
-    undefended = next(
-      one for one in families if one.problem.dataset is not first.dataset
-    )
-    facts += summary.facts_of(undefended.problem, rows, undefended.settings[0])
+  facts = []
+  for base in _undefended(families):
+    facts += summary.facts_of(base.problem, rows, base.settings[0], _MEASURE)
   facts.append(
     'Defended lines name the strength, what it promises, and the accuracy of '
     'the model on the test set.'
@@ -79,8 +77,13 @@ def summarise(
     whole=families[0].settings[0],
     lines=shown,
     attacks=list(attacks),
-    measure='accuracy',
+    measure=_MEASURE,
   )
+
+
+def _undefended(families):
+  """One family for each data set."""
+  return [family for family in families if not family.problem.plan.specs]
 
 
 def _same(one, other):
@@ -112,7 +115,7 @@ def _label(family, setting, rows):
 def _utility(rows, setting):
   """The row of the model's accuracy on the test set."""
   cell = report.Cell(setting, 'inference', 'none', 'model')
-  return report.by_cell(rows, 'accuracy').get(cell)
+  return report.by_cell(rows, _MEASURE).get(cell)
 
 
 def plot(
@@ -136,7 +139,7 @@ def plot(
     for index, name in enumerate(names)
   }
   markers = dict(zip(what.attacks, _MARKERS * len(what.attacks), strict=False))
-  undefended = [family for family in families if not family.problem.plan.specs]
+  undefended = _undefended(families)
   canvas = figure.Figure(
     figsize=(14, 0.8 + 3.6 * len(undefended)), dpi=130, layout='constrained'
   )
@@ -159,8 +162,8 @@ def plot(
       axes.spines[['top', 'right']].set_visible(False)
     low, high = row[0].get_xlim()
     if high - low < _NARROWEST:  # Differences of no matter are not blown up.
-      middle = (low + high) / 2
-      row[0].set_xlim(middle - _NARROWEST / 2, middle + _NARROWEST / 2)
+      end = min((low + high + _NARROWEST) / 2, 101)
+      row[0].set_xlim(end - _NARROWEST, end)
     row[0].set_ylabel(f'{dataset.name}: labels read, {what.measure}, %')
   line = functools.partial(lines.Line2D, [], [])
   handles = [

@@ -42,10 +42,10 @@ def facts_of(
   problem: problems.Problem,
   rows: Sequence[report.Row],
   whole: report.Setting,
+  measure: str,
 ) -> list[str]:
   """What was run and how, in sentences."""
   config, dataset = problem.config, problem.dataset
-  measure = measure_of(problem)
   normalized = f' ({config.norm}norm)' if config.norm else ''
   facts = [
     f'Data: {dataset.name}, {len(dataset.train_labels):,} training and '
@@ -73,14 +73,25 @@ def facts_of(
       f'Majority class: {level("majority")}. Chance: {level("chance")}.'
     )
   zero = [
-    f'{100 * row["mean"]:.2g}% of {row["intermediate"]} ({row["phase"]}, cut '
-    f'{row["cut"]})'
+    f'{100 * row["mean"]:.3g}% of {row["intermediate"]} ({_where(row)})'
     for row in rows
-    if row['measure'] == 'zero_share' and row['mean'] > 0
+    if row['measure'] == 'zero_share'
+    and row['mean'] > 0
+    and row['dataset'] == dataset.name
   ]
   if zero:
     facts.append('All-zero vectors: ' + ', '.join(zero) + '.')
   return facts
+
+
+def _where(row):
+  """The phase and the cut of a row, and the defense if there was one."""
+  where = f'{row["phase"]}, cut {row["cut"]}'
+  if row['defense'] != 'none':
+    where += f', {row["defense"]} {row["strength"]:g}'
+  if row['num_passes'] > 1:
+    where += f', mean of {row["num_passes"]} passes'
+  return where
 
 
 def _defense_facts(problem, rows):
@@ -112,7 +123,7 @@ def summarise(
   """
   return page.Summary(
     title=f'{problem.dataset.name}: labels read at the cut of a split model',
-    facts=facts_of(problem, rows, problem.setting),
+    facts=facts_of(problem, rows, problem.setting, measure_of(problem)),
     rows=rows,
     whole=problem.setting,
     lines=lines_of(rows),
@@ -154,7 +165,7 @@ def summarise_sweeps(
       lines += found if len(found) > 1 else []
   return page.Summary(
     title=f'{problem.dataset.name}: {title}',
-    facts=facts_of(problem, rows, whole),
+    facts=facts_of(problem, rows, whole, measure_of(problem)),
     rows=rows,
     whole=whole,
     lines=lines,

@@ -383,6 +383,7 @@ def test_only_what_is_asked_for_is_recorded_and_no_wider(tmp_path):
   }
 
 
+@pytest.mark.slow
 def test_augmented_bfloat16_training_runs(tmp_path):
   config = problems.Config(
     augment=True,
@@ -418,6 +419,7 @@ class CommandTest(parameterized.TestCase):
       assert f'--{name}' in done.stdout or f'--[no]{name}' in done.stdout
 
 
+@pytest.mark.slow
 def test_other_flags_do_not_touch_finished_results(tmp_path):
   flags = ['--epochs=1', '--num_seeds=1', '--num_aux_draws=1']
   flags += ['--attacks=distance', f'--out_dir={tmp_path}/out']
