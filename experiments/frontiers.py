@@ -99,6 +99,11 @@ def _label(family, setting, rows):
   }
   utility = _utility(rows, setting)
   words = [f'model {page.percent(utility)}'] if utility else []
+  diverged = report.by_cell(rows, 'diverged').get(
+    report.Cell(setting, 'inference', 'none', 'model')
+  )
+  if diverged:
+    words.append(f'{100 * diverged["mean"]:.0f}% of the models diverged')
   if 'keep_probability' in found:
     words.insert(0, f'{100 * found["keep_probability"]:.1f}% of labels kept')
   if 'auc_bound' in found:

@@ -198,6 +198,9 @@ def _reference(problem, cell, source):
     measures = metrics.measure_all(confusion)
     if num_classes == 2:
       measures |= _aucs(logits[..., 1] - logits[..., 0], labels)
+    diverged = np.array([[float(one.diverged)] for one in source.observed])
+    if diverged.any():
+      measures['diverged'] = diverged
   else:
     # Of the training set, the samples that the attacker knows do not count; in
     # every trial as many of each class.

@@ -29,6 +29,7 @@ class Observed:
     untrained_smashed: the same through the client before it was trained.
     logits: the trained model's, of both sets, by phase, `[N, C]`.
     monitored: what the label party noted, by epoch; leaves `[T, ...]`.
+    diverged: whether the model ended in infinities; it answers class 0 then.
   """
 
   cut_grads: dict[int, tuple[recording.Record, ...]]
@@ -36,6 +37,7 @@ class Observed:
   untrained_smashed: dict[str, tuple[recording.Record, ...]]
   logits: dict[str, np.ndarray]
   monitored: dict[int, Any]
+  diverged: bool = False
 
 
 def collect(
@@ -45,6 +47,8 @@ def collect(
   dataset: data.Dataset,
   model: split.SplitModel,
   metadata: Mapping[str, Any],
+  *,
+  may_diverge: bool = False,
 ) -> Observed:
   """What was observed of one run, out of the arrays of all.
 
@@ -55,19 +59,20 @@ def collect(
     dataset: what was trained on.
     model: the split model.
     metadata: goes into every record.
+    may_diverge: whether vectors that are not finite are kept as zeros.
 
   Returns:
     What was observed.
 
   Raises:
-    ValueError: if something is not finite.
+    ValueError: if something is not finite, and must be.
   """
 
   def records(intermediate, vectors, ids, steps, **where):
     return tuple(
       recording.Record(
         intermediate=intermediate,
-        vectors=one[index],
+        vectors=_finite(one[index]) if may_diverge else one[index],
         sample_ids=ids,
         steps=steps,
         metadata={**metadata, **where, 'cut': cut},
@@ -89,6 +94,8 @@ def collect(
       if found == name and one.recorded is not None
     }
 
+  logits = {phase: passes[phase, 'smashed'].logits[index] for phase in PHASES}
+  diverged = not all(np.isfinite(x).all() for x in logits.values())
   return Observed(
     cut_grads={
       epoch: records(
@@ -103,12 +110,19 @@ def collect(
     },
     smashed=smashed('smashed'),
     untrained_smashed=smashed('untrained_smashed'),
-    logits={phase: passes[phase, 'smashed'].logits[index] for phase in PHASES},
+    logits=jax.tree.map(_finite, logits) if diverged else logits,
+    diverged=diverged,
     monitored={
       epoch: jax.tree.map(lambda x: x[index], log.monitored)
       for epoch, log in logs.items()
     },
   )
+
+
+def _finite(vectors):
+  """Zeros in place of every row that is not finite."""
+  finite = np.isfinite(vectors).all(axis=-1, keepdims=True)
+  return np.where(finite, vectors, 0).astype(vectors.dtype)
 
 
 def save(observed: Sequence[Observed], folder: pathlib.Path) -> None:

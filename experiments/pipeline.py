@@ -140,7 +140,7 @@ def train_runs(
       kept=kept,
     )
     loss = float(jnp.mean(log.losses))
-    if not math.isfinite(loss):
+    if not (math.isfinite(loss) or recipe.may_diverge):
       raise FloatingPointError(f'the loss is {loss} in epoch {name}')
     epoch_fn(name, loss)
     return states, log
@@ -184,6 +184,7 @@ def train_runs(
           dataset,
           model,
           {**metadata[index], 'seed_index': seed},
+          may_diverge=recipe.may_diverge,
         )
         for seed in range(num_seeds)
       ]

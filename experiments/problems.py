@@ -98,6 +98,7 @@ class Problem:
       width=self.config.project_to,
       augment_fn=data.crop_and_flip if self.config.augment else None,
       protect_fn=self.plan.protect,
+      may_diverge=not self.plan.off,
       relabel_fn=self.plan.relabel_fn(),
     )
     return dataclasses.replace(recipe, **changes)

@@ -43,6 +43,8 @@ class Recipe:
     width: of the random projection of what is wider; 0 for none.
     augment_fn: random changes of the inputs, if any.
     protect_fn: makes the defenses from their strengths.
+    may_diverge: whether a run may end in infinities, as under strong noise:
+      what is not finite of it is then kept as zeros, which carry nothing.
     relabel_fn: `(key, labels, logits, strengths) -> labels`, of a defense in
       two stages: half of the samples train a model first, whose answers help
       to draw the labels of the rest. What is kept is of the second stage.
@@ -58,6 +60,7 @@ class Recipe:
   protect_fn: Callable[[PyTree], protection.Protection] = lambda strengths: (
     protection.Protection()
   )
+  may_diverge: bool = False
   relabel_fn: Callable[..., jax.Array] | None = None
 
 

@@ -72,6 +72,19 @@ def facts_of(
       f'{good("inference")} on the test set. '
       f'Majority class: {level("majority")}. Chance: {level("chance")}.'
     )
+  diverged = [
+    f'{100 * row["mean"]:.0f}% ({_where(row)})'
+    for row in rows
+    if row['measure'] == 'diverged'
+    and row['phase'] == 'training'
+    and row['dataset'] == dataset.name
+  ]
+  if diverged:
+    facts.append(
+      'Models that the defense made diverge (all they send counts as zeros): '
+      + ', '.join(diverged)
+      + '.'
+    )
   zero = [
     f'{100 * row["mean"]:.3g}% of {row["intermediate"]} ({_where(row)})'
     for row in rows

@@ -4,14 +4,21 @@ from splitjax.attacks.averaging import average_by_sample as average_by_sample
 from splitjax.attacks.clustering import ClusterResult as ClusterResult
 from splitjax.attacks.clustering import cluster_labels as cluster_labels
 from splitjax.attacks.clustering import cluster_scores as cluster_scores
+from splitjax.attacks.direct import direct_labels as direct_labels
 from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.lloyd import kmeans as kmeans
 from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
 from splitjax.attacks.scoring import direction_scores as direction_scores
+from splitjax.attacks.scoring import (
+  inner_product_scores as inner_product_scores,
+)
 from splitjax.attacks.scoring import norm_scores as norm_scores
 from splitjax.attacks.similarity import unit_normalize as unit_normalize
+from splitjax.attacks.spectral import spectral_labels as spectral_labels
+from splitjax.attacks.spectral import spectral_scores as spectral_scores
+from splitjax.attacks.spectral import top_directions as top_directions
 
 __all__ = [
   'ClusterResult',
@@ -19,11 +26,16 @@ __all__ = [
   'average_by_sample',
   'cluster_labels',
   'cluster_scores',
+  'direct_labels',
   'direction_scores',
+  'inner_product_scores',
   'kmeans',
   'kmeans_plus_plus',
   'nearest_labels',
   'nearest_scores',
   'norm_scores',
+  'spectral_labels',
+  'spectral_scores',
+  'top_directions',
   'unit_normalize',
 ]

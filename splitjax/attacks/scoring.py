@@ -32,13 +32,28 @@ def norm_scores(
     ValueError: at trace time, if a shape or type is another.
   """
   _check(vectors, aux_vectors, aux_labels)
-  known = _norms(aux_vectors)
-  positive = (aux_labels == 1).astype(known.dtype)
-  mean = lambda weights: (
-    jnp.sum(known * weights) / jnp.maximum(jnp.sum(weights), 1)
+  return from_half_way(_norms(vectors), _norms(aux_vectors), aux_labels)
+
+
+def from_half_way(
+  values: jax.Array, aux_values: jax.Array, aux_labels: jax.Array
+) -> jax.Array:
+  """Values from half way between the known means of two classes.
+
+  Args:
+    values: `[N]`.
+    aux_values: those of the known samples, `[A]`.
+    aux_labels: their classes, 0 or 1, `[A]`.
+
+  Returns:
+    `[N]`, turned so that class 1 is the positive one.
+  """
+  positive = (aux_labels == 1).astype(aux_values.dtype)
+  mean_of = lambda chosen: (
+    jnp.sum(aux_values * chosen) / jnp.maximum(jnp.sum(chosen), 1)
   )
-  high, low = mean(positive), mean(1 - positive)
-  return (_norms(vectors) - (high + low) / 2) * jnp.where(high < low, -1, 1)
+  high, low = mean_of(positive), mean_of(1 - positive)
+  return (values - (high + low) / 2) * jnp.where(high < low, -1, 1)
 
 
 @jax.jit
@@ -67,6 +82,40 @@ def direction_scores(
   target = positive @ hints / jnp.maximum(jnp.sum(positive), 1)
   units = similarity.unit_normalize(vectors)
   return similarity.inner_products(units, target[None])[:, 0]
+
+
+@jax.jit
+def inner_product_scores(
+  vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
+) -> jax.Array:
+  """The mean inner product with the known samples of class 1.
+
+  The direction and the norm at once: a long gradient counts for more.
+
+  Args:
+    vectors: cut gradients, `[N, D]`.
+    aux_vectors: those of the known samples, `[A, D]`.
+    aux_labels: their classes, 0 or 1, `[A]`.
+
+  Returns:
+    Scores `[N]`, float32, divided by the largest entries of both arguments;
+    positive for class 1.
+
+  Raises:
+    ValueError: at trace time, if a shape or type is another.
+  """
+  _check(vectors, aux_vectors, aux_labels)
+  # Gradients are small: their products would leave float32.
+  vectors, hints = map(_to_unit_range, (vectors, aux_vectors))
+  positive = (aux_labels == 1).astype(hints.dtype)
+  target = positive @ hints / jnp.maximum(jnp.sum(positive), 1)
+  return similarity.inner_products(vectors, target[None])[:, 0]
+
+
+def _to_unit_range(x):
+  wide = similarity.to_accumulator(x)
+  largest = jnp.max(jnp.abs(wide))
+  return wide / jnp.where(largest > 0, largest, 1)
 
 
 def _check(vectors, aux_vectors, aux_labels):

@@ -24,9 +24,17 @@ def _direction(vectors, aux_vectors, aux_labels):
   )
 
 
+def _inner_product(vectors, aux_vectors, aux_labels):
+  vectors, hints = np.float64(vectors), np.float64(aux_vectors)
+  scale = (np.abs(vectors).max() or 1) * (np.abs(hints).max() or 1)
+  known = hints[aux_labels == 1]
+  return np.array([np.mean([v @ h for h in known]) for v in vectors]) / scale
+
+
 ATTACKS = [
   (attacks.norm_scores, _norm),
   (attacks.direction_scores, _direction),
+  (attacks.inner_product_scores, _inner_product),
 ]
 
 

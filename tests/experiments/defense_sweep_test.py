@@ -16,6 +16,7 @@ from experiments import options
 from experiments import pipeline
 from experiments import problems
 from experiments import programs
+from experiments import summary
 from splitjax import page
 from splitjax import report
 
@@ -255,3 +256,20 @@ def test_flags_become_the_configuration():
   assert config.defenses == ('max_norm',)
   assert config.pair == ('3', '8')
   assert config.averaged_passes == (5,)
+
+
+def test_model_that_noise_destroys_is_reported_and_not_an_error(tmp_path):
+  problem = problems.check(
+    problems.Config(defense='dp_message:epsilon=0.001:clip_norm=1e6', **SMALL)
+  )
+  cells = label_inference.cells_of(problem)
+  results = report.Results(tmp_path, {}, cells)
+  with common.Progress(1) as progress:
+    label_inference.run(problem, results, progress)
+  assert results.complete
+  cell = report.Cell(problem.setting, 'training', 'none', 'model')
+  assert _values(results, 'diverged')[cell] == [[1.0], [1.0]]
+  shown = summary.summarise(problem, results.rows())
+  assert any('made diverge' in fact for fact in shown.facts)
+  cell = report.Cell(problem.setting, 'inference', 'smashed', 'none')
+  assert np.mean(_values(results, 'zero_share')[cell]) == 1
