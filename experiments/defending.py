@@ -60,8 +60,8 @@ class Defense:
     relabel_fn: `(facts, key, labels, logits, traced) -> labels`, of a defense
       in two stages.
     two_classes: whether it is defined for two classes only.
-    fresh: whether it draws anew at every use, so that an average over the
-      passes tells more.
+    averaged: of one that draws anew at every use, so that an average over the
+      passes tells more: how to take it, see `attacks.average_by_sample`.
     mixes_examples: whether a sample's loss depends on others of the batch.
     replaces_labels: whether the training sees other labels than the true ones.
   """
@@ -76,7 +76,7 @@ class Defense:
   guarantee_fn: Callable[..., dict[str, Any]] | None = None
   relabel_fn: Callable[..., jax.Array] | None = None
   two_classes: bool = False
-  fresh: bool = False
+  averaged: str | None = None
   mixes_examples: bool = False
   replaces_labels: bool = False
 

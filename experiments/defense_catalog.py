@@ -138,7 +138,7 @@ DEFENSES = {
     numbers={'clip_norm': 1.0},
     prepare_fn=guarantees.message_noise,
     guarantee_fn=guarantees.message_guarantee,
-    fresh=True,
+    averaged='pass',
     **_EPSILON,
   ),
   'label_dp': Defense(
@@ -148,7 +148,7 @@ DEFENSES = {
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=True
     ),
-    fresh=True,
+    averaged='vector',
     replaces_labels=True,
     **_EPSILON,
   ),
@@ -159,7 +159,7 @@ DEFENSES = {
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=False
     ),
-    fresh=True,
+    averaged='vector',
     replaces_labels=True,
     **_EPSILON,
   ),
@@ -196,7 +196,7 @@ DEFENSES = {
     strengths=(0.1, 0.5, 1.0, 5.0, 10.0),
     guarantee_fn=guarantees.marvell_guarantee,
     two_classes=True,
-    fresh=True,
+    averaged='pass',
   ),
   'marvell_dynamic': Defense(
     _at('cut_grads', defenses.marvell.dynamic_noise),
@@ -205,26 +205,26 @@ DEFENSES = {
     strengths=(0.1, 0.2, 0.3, 0.4),
     within=(0.0, 0.499),
     two_classes=True,
-    fresh=True,
+    averaged='pass',
   ),
   'marvell_multiclass': Defense(
     _of_classes('cut_grads', defenses.marvell.multiclass_noise),
     strength='power',
     strengths=(0.1, 0.5, 1.0, 5.0, 10.0),
-    fresh=True,
+    averaged='pass',
   ),
   'max_norm': Defense(
     _at('cut_grads', defenses.max_norm.noise),
     strength='strength',
     strengths=(1.0,),
     within=(0.0, 1.0),
-    fresh=True,
+    averaged='pass',
   ),
   'isotropic': Defense(
     _at('cut_grads', defenses.isotropic.noise),
     strength='ratio',
     strengths=(0.1, 0.5, 1.0, 2.0, 5.0),
-    fresh=True,
+    averaged='pass',
   ),
   'gradient_averaging': Defense(
     _at('cut_grads', defenses.gradient_averaging.average),
@@ -241,7 +241,7 @@ DEFENSES = {
     _of_classes('batch', defenses.mixup.mix),
     strength='alpha',
     strengths=(0.1, 0.2, 0.5, 1.0),
-    fresh=True,
+    averaged='vector',
   ),
   'distance_correlation': Defense(
     _at('loss', defenses.distance_correlation.loss),

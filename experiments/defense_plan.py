@@ -86,11 +86,17 @@ class Plan:
     return all(one.off for one in self.specs)
 
   @property
-  def fresh(self) -> bool:
-    """Whether what crosses is drawn anew in every pass."""
-    return any(
-      one.defense.fresh and one.numbers.get('per_use', 1) for one in self.specs
-    )
+  def averaged(self) -> str | None:
+    """How to average over passes, if what crosses is drawn anew in each.
+
+    Which defense is at work is no secret. One that draws labels decides.
+    """
+    units = [
+      one.defense.averaged
+      for one in self.specs
+      if one.defense.averaged and one.numbers.get('per_use', 1)
+    ]
+    return max(units, default=None)
 
   @property
   def has_guarantee(self) -> bool:

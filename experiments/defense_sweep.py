@@ -91,7 +91,8 @@ class Family:
   def passes(self) -> tuple[int, ...]:
     """Over how many passes gradients are averaged, beside the first alone."""
     wanted = self.problem.config.averaged_passes
-    averaged = self.problem.plan.fresh or not self.problem.plan.specs
+    plan = self.problem.plan
+    averaged = plan.averaged or not plan.specs
     reads = 'cut_grads' in self.problem.config.intermediates
     return wanted if averaged and reads else ()
 

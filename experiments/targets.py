@@ -44,7 +44,10 @@ class Source(NamedTuple):
     """The cut gradients that are attacked, one record for each seed."""
     passes = range(self.epoch, self.epoch + self.num_passes)
     return [
-      _average([one.cut_grads[epoch][self.cut] for epoch in passes])
+      _average(
+        [one.cut_grads[epoch][self.cut] for epoch in passes],
+        self.plan.averaged or 'pass',
+      )
       for one in self.observed
     ]
 
@@ -63,7 +66,7 @@ class Target(NamedTuple):
   scored: np.ndarray
 
 
-def _average(records):
+def _average(records, unit):
   """The mean of each sample over passes; a single pass is left as it is."""
   first = records[0]
   if len(records) == 1:
@@ -71,6 +74,7 @@ def _average(records):
   ids, vectors = attacks.average_by_sample(
     np.stack([one.vectors for one in records]),
     np.stack([one.sample_ids for one in records]),
+    unit=unit,
   )
   return recording.Record(
     intermediate=first.intermediate,

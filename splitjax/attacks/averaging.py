@@ -8,32 +8,40 @@ Phi(sqrt(T) / (2 sqrt(s))) in T passes, as far as the gradients stay what they
 were while the model trains.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
+UNITS = ('pass', 'vector')
 
-@jax.jit
+
+@functools.partial(jax.jit, static_argnames='unit')
 def average_by_sample(
-  vectors: jax.Array, sample_ids: jax.Array
+  vectors: jax.Array, sample_ids: jax.Array, *, unit: str = 'pass'
 ) -> tuple[jax.Array, jax.Array]:
   """The mean vector of each sample over passes.
-
-  Every pass counts the same, however large its vectors are: it is divided by
-  the root mean square of their norms.
 
   Args:
     vectors: of each pass in its own order, `[T, N, D]`.
     sample_ids: whose they are, `[T, N]`; every pass has the same ids.
+    unit: what counts the same. With 'pass' each pass is divided by the root
+      mean square of its norms: for noise that is added to gradients. With
+      'vector' each vector is scaled to length 1: for labels that are drawn
+      anew, since later in training a wrong label makes a long gradient, and a
+      right one a short one.
 
   Returns:
     The ids in ascending order `[N]`, and their means `[N, D]` in the type of
     `vectors`.
 
   Raises:
-    ValueError: at trace time, if the shapes or types are others.
+    ValueError: at trace time, if a shape, type or name is another.
   """
+  _validate.choice('unit', unit, UNITS)
   if vectors.ndim != 3 or not jnp.issubdtype(vectors.dtype, jnp.floating):
     raise ValueError(
       f'vectors must be floating of shape [T, N, D], got {vectors.dtype} of '
@@ -48,6 +56,8 @@ def average_by_sample(
   def add(total, one_pass):
     rows, one = one_pass
     wide = similarity.to_accumulator(one)
+    if unit == 'vector':
+      return total + similarity.unit_normalize(wide)[rows], None
     largest = jnp.max(jnp.abs(wide))
     wide = wide / jnp.where(largest > 0, largest, 1)  # Else squares underflow.
     mean_square = jnp.sum(wide**2) / len(wide)

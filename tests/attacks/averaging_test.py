@@ -9,7 +9,7 @@ from scipy import stats
 from splitjax import attacks
 
 
-def _reference(vectors, sample_ids):
+def _reference(vectors, sample_ids, unit='pass'):
   """Sample by sample and pass by pass, in float64."""
   vectors = np.asarray(vectors, float)
   ids = np.sort(sample_ids[0])
@@ -17,8 +17,11 @@ def _reference(vectors, sample_ids):
   for sample in ids:
     found = []
     for one, of in zip(vectors, sample_ids, strict=True):
+      vector = one[list(of).index(sample)]
       scale = np.sqrt(np.mean(np.sum(one**2, axis=1)))
-      found.append(one[list(of).index(sample)] / (scale or 1))
+      if unit == 'vector':
+        scale = np.linalg.norm(vector)
+      found.append(vector / (scale or 1))
     means.append(np.mean(found, axis=0))
   return ids, np.array(means)
 
@@ -34,11 +37,12 @@ def _draw(seed, num_passes, num, width):
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 @pytest.mark.parametrize('shape', [(1, 1, 1), (1, 7, 3), (5, 8, 2)])
-def test_matches_a_loop(shape, dtype):
+@pytest.mark.parametrize('unit', ['pass', 'vector'])
+def test_matches_a_loop(shape, dtype, unit):
   vectors, sample_ids = _draw(0, *shape)
   vectors = jnp.asarray(vectors, dtype)
-  ids, means = attacks.average_by_sample(vectors, sample_ids)
-  expected_ids, expected = _reference(vectors, sample_ids)
+  ids, means = attacks.average_by_sample(vectors, sample_ids, unit=unit)
+  expected_ids, expected = _reference(vectors, sample_ids, unit)
   np.testing.assert_array_equal(ids, expected_ids)
   assert means.dtype == vectors.dtype
   atol = {'float32': 1e-6, 'bfloat16': 1e-2}[dtype]
@@ -93,6 +97,21 @@ def test_fresh_noise_cancels_as_the_theory_says(num_passes):
   expected = stats.norm.cdf(np.sqrt(num_passes) / (2 * np.sqrt(power)))
   # Four standard errors of a share of 20,000.
   assert abs(read - expected) < 4 * np.sqrt(0.25 / num)
+
+
+def test_long_gradients_of_wrong_labels_do_not_outvote_the_right_ones():
+  """Nine short vectors of the class, and a long one of another."""
+  vectors = np.tile(np.float32([[0.01, 0]]), (10, 1, 1))
+  vectors[4] = [[-5, 1]]
+  sample_ids = np.zeros((10, 1), int)
+  _, means = attacks.average_by_sample(vectors, sample_ids, unit='vector')
+  assert means[0, 0] > 0.7
+
+
+def test_unknown_unit_is_named():
+  vectors, sample_ids = _draw(0, 2, 4, 3)
+  with pytest.raises(ValueError, match="unit must be one of .* got 'norm'"):
+    attacks.average_by_sample(vectors, sample_ids, unit='norm')
 
 
 @pytest.mark.parametrize(

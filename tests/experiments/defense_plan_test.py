@@ -206,8 +206,10 @@ class TestGuarantees:
   def test_label_noise_drawn_at_every_use_costs_every_use(self):
     found = _plan('label_dp:epsilon=1:per_use=1').guarantees(None)
     np.testing.assert_allclose(found['epsilon'], [[3]])
-    assert _plan('label_dp:per_use=1').fresh
-    assert not _plan('label_dp').fresh
+    assert _plan('label_dp:per_use=1').averaged == 'vector'
+    assert _plan('label_dp').averaged is None
+    assert _plan('max_norm+label_dp').averaged == 'pass'
+    assert _plan('max_norm+label_dp:per_use=1').averaged == 'vector'
 
   def test_update_says_both_epsilons(self):
     found = _plan('dp_sgd:epsilon=10').guarantees(None)
