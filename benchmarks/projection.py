@@ -26,6 +26,7 @@ from splitjax import evaluation
 from splitjax import metrics
 from splitjax import projection
 from splitjax import recording
+from splitjax import viewing
 
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 _NUM_VECTORS = flags.DEFINE_integer('num_vectors', 1024, 'How many vectors.')
@@ -88,7 +89,7 @@ def accuracy_by_width() -> list[dict]:
   )
   dataset = sets.load(config, flag_values['seed'])
   truth = dataset.labels_by_id[record.sample_ids]
-  auxiliary = recording.sample_auxiliary(
+  auxiliary = viewing.sample_auxiliary(
     0,
     record.sample_ids,
     truth,
@@ -108,7 +109,7 @@ def accuracy_by_width() -> list[dict]:
         vectors = np.asarray(jax.jit(projection.project)(drawn, full))
       one = dataclasses.replace(record, vectors=vectors)
       views.append(
-        recording.make_view(one, auxiliary, num_classes=dataset.num_classes)
+        viewing.make_view(one, auxiliary, num_classes=dataset.num_classes)
       )
     view = evaluation.stack_views(views)
     row = {'width': width}
@@ -116,7 +117,7 @@ def accuracy_by_width() -> list[dict]:
       answer = evaluation.predict(
         catalog.ATTACKS[name].fn, jax.random.key(0), view
       )
-      scored = np.stack([recording.scored_mask(one) for one in views])
+      scored = np.stack([viewing.scored_mask(one) for one in views])
       confusion = metrics.confusion_matrices(
         answer.labels, truth, scored, num_classes=dataset.num_classes
       )

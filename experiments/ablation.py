@@ -158,7 +158,7 @@ def run(
   for size in batch_sizes_of(config):
     if size != base.batch_size:
       # The untrained clients are those of the first program.
-      recipe = problem.recipe(batch_size=size, read=config.intermediates)
+      recipe = problem.recipe(batch_size=size, baseline=False)
       [observed] = pipeline.observe(problem, recipe, key_train, progress)
       add(observed, [base._replace(batch_size=size)])
       continue

@@ -132,6 +132,10 @@ def clustering_hungarian(key, view):
   return _clustering(key, view, matching='hungarian')
 
 
+ANYTHING = ('cut_grads', 'smashed', 'untrained_smashed', 'raw_inputs')
+_GRADIENTS = ('cut_grads',)
+
+
 def _by_score(score_fn):
   def attack(key, view):
     del key
@@ -141,19 +145,46 @@ def _by_score(score_fn):
   return attack
 
 
+def spectral(key, view):
+  """The directions in which vectors differ most."""
+  args = key, view.vectors, view.aux_vectors, view.aux_labels
+  if view.num_classes > 2:
+    return evaluation.Answer(
+      attacks.spectral_labels(*args, num_classes=view.num_classes)
+    )
+  scores = attacks.spectral_scores(*args)
+  return evaluation.Answer((scores > 0).astype(jnp.int32), scores)
+
+
+def direct(key, view):
+  """The negative entry of the logits' gradient."""
+  del key
+  return _answer(
+    view,
+    attacks.direct_labels(view.vectors),
+    lambda: -view.vectors,
+  )
+
+
 @dataclasses.dataclass(frozen=True)
 class Attack:
   """An attack by name.
 
   Attributes:
     fn: what it does.
+    reads: the intermediates that it is defined for.
     two_classes: whether it is defined for two classes only.
-    gradients: whether it reads cut gradients only.
+    logits: whether it is defined for a cut that logits cross, only.
+    granted: what it knows beside a view, fields of `viewing.Own`.
+    active: whether the attacker leaves the protocol, for the documentation.
   """
 
   fn: evaluation.AttackFn
+  reads: tuple[str, ...] = ANYTHING
   two_classes: bool = False
-  gradients: bool = False
+  logits: bool = False
+  granted: tuple[str, ...] = ()
+  active: bool = False
 
 
 ATTACKS = {
@@ -161,12 +192,15 @@ ATTACKS = {
   'clustering': Attack(clustering),
   'clustering_paper': Attack(clustering_paper),
   'clustering_hungarian': Attack(clustering_hungarian),
-  'norm': Attack(
-    _by_score(attacks.norm_scores), two_classes=True, gradients=True
-  ),
+  'spectral': Attack(spectral),
+  'norm': Attack(_by_score(attacks.norm_scores), _GRADIENTS, two_classes=True),
   'direction': Attack(
-    _by_score(attacks.direction_scores), two_classes=True, gradients=True
+    _by_score(attacks.direction_scores), _GRADIENTS, two_classes=True
   ),
+  'inner_product': Attack(
+    _by_score(attacks.inner_product_scores), _GRADIENTS, two_classes=True
+  ),
+  'direct': Attack(direct, _GRADIENTS, logits=True),
 }
 
 # Of those that a learning rate alone makes.

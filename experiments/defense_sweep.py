@@ -222,9 +222,7 @@ def run(
     key = jax.random.key(problem.config.seed)
     key_train, key_attack = jax.random.split(key)
     recipe = problem.recipe(
-      read=problem.config.intermediates
-      if family.plans[0].specs
-      else problem.read,
+      baseline=not problem.plan.specs,
       recorded_epochs=tuple(range(1, max(family.passes, default=1) + 1)),
     )
     observed = pipeline.observe(

@@ -62,9 +62,7 @@ def cells_of(
       for where, intermediate in PLACES
       if where == phase and intermediate in read
       for attack in ('none', *attacks)
-      if intermediate == 'cut_grads'
-      or attack == 'none'
-      or not catalog.ATTACKS[attack].gradients
+      if attack == 'none' or intermediate in catalog.ATTACKS[attack].reads
     ]
   return cells
 
@@ -102,6 +100,7 @@ def run(
               phase,
               place,
               center_smashed=problem.config.center_smashed,
+              granted=problem.granted,
             )
           if cell.attack != 'none':
             progress.start(
@@ -159,8 +158,11 @@ def _measure(key, problem, cell, target):
     )
   # The same draws for a place whatever else is measured.
   place = PLACES.index((cell.phase, cell.intermediate))
+  attack = catalog.ATTACKS[cell.attack]
   answer = evaluation.predict(
-    catalog.ATTACKS[cell.attack].fn, jax.random.fold_in(key, place), target.view
+    attack.fn,
+    jax.random.fold_in(key, place),
+    targets.grant(target.view, attack.granted),
   )
   confusion = metrics.confusion_matrices(
     answer.labels,

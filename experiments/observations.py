@@ -24,6 +24,7 @@ class Observed:
 
   Attributes:
     cut_grads: by epoch, counted from 1, a record for each cut.
+    sent: the same of the smashed data that they answered, if it was kept.
     smashed: of the training and of the test set through the trained client, by
       phase, a record for each cut.
     untrained_smashed: the same through the client before it was trained.
@@ -33,6 +34,7 @@ class Observed:
   """
 
   cut_grads: dict[int, tuple[recording.Record, ...]]
+  sent: dict[int, tuple[recording.Record, ...]]
   smashed: dict[str, tuple[recording.Record, ...]]
   untrained_smashed: dict[str, tuple[recording.Record, ...]]
   logits: dict[str, np.ndarray]
@@ -80,6 +82,20 @@ def collect(
       for cut, one in zip(model.cuts, vectors, strict=True)
     )
 
+  def exchanged(name, intermediate):
+    return {
+      epoch: records(
+        intermediate,
+        log.recorded[name],
+        dataset.train_ids[log.positions[index]],
+        log.steps[index],
+        phase='training',
+        epoch=epoch,
+      )
+      for epoch, log in logs.items()
+      if name in log.recorded
+    }
+
   def smashed(name):
     ids = {'training': dataset.train_ids, 'inference': dataset.test_ids}
     return {
@@ -97,17 +113,8 @@ def collect(
   logits = {phase: passes[phase, 'smashed'].logits[index] for phase in PHASES}
   diverged = not all(np.isfinite(x).all() for x in logits.values())
   return Observed(
-    cut_grads={
-      epoch: records(
-        'cut_grads',
-        log.recorded,
-        dataset.train_ids[log.positions[index]],
-        log.steps[index],
-        phase='training',
-        epoch=epoch,
-      )
-      for epoch, log in logs.items()
-    },
+    cut_grads=exchanged('cut_grads', 'cut_grads'),
+    sent=exchanged('sent', 'smashed'),
     smashed=smashed('smashed'),
     untrained_smashed=smashed('untrained_smashed'),
     logits=jax.tree.map(_finite, logits) if diverged else logits,

@@ -76,6 +76,12 @@ class Problem:
     return (*read, 'untrained_smashed') if 'smashed' in read else read
 
   @property
+  def granted(self) -> frozenset[str]:
+    """What some attack knows beside a view, fields of `viewing.Own`."""
+    attacks = [catalog.ATTACKS[name] for name in self.config.attacks]
+    return frozenset(name for attack in attacks for name in attack.granted)
+
+  @property
   def references(self) -> tuple[str, ...]:
     """What is known without an attack, see `measuring.REFERENCES`."""
     # Some are noted while the gradients are recorded.
@@ -88,13 +94,23 @@ class Problem:
     stages = 1 if self.plan.relabel_fn() is None else 2
     return stages * self.config.epochs
 
-  def recipe(self, **changes) -> programs.Recipe:
-    """How to train, with some fields changed."""
+  def recipe(self, *, baseline: bool = True, **changes) -> programs.Recipe:
+    """How to train.
+
+    Args:
+      baseline: whether to keep what untrained clients make of the data.
+      **changes: other values of the recipe's fields.
+
+    Returns:
+      The recipe.
+    """
+    read = self.read if baseline else self.config.intermediates
+    read += tuple({'cut_grads', 'sent'} & self.granted)
     recipe = programs.Recipe(
       optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
       num_epochs=self.config.epochs,
       batch_size=self.config.batch_size,
-      read=self.read,
+      read=read,
       width=self.config.project_to,
       augment_fn=data.crop_and_flip if self.config.augment else None,
       protect_fn=self.plan.protect,
@@ -137,13 +153,7 @@ def check(
   model = split.SplitModel(layers, cuts)
   _check_shapes(config, dataset, model)
   for name in config.attacks:
-    if catalog.ATTACKS[name].two_classes and dataset.num_classes != 2:
-      raise common.FlagError(
-        'attacks',
-        name,
-        f'data of two classes (--classes picks them), not '
-        f'{dataset.num_classes}',
-      )
+    _check_attack(name, config, dataset, model)
   if config.augment and dataset.train_inputs.ndim != 4:
     raise common.FlagError('augment', True, 'a data set of images')
   common.check_range(
@@ -201,6 +211,26 @@ def make_plan(
     microbatch=server.examples_at_once,
   )
   return defense_plan.Plan(tuple(specs), facts)
+
+
+def _check_attack(name, config, dataset, model):
+  """Raises `FlagError` if an attack is not defined for a problem."""
+  attack = catalog.ATTACKS[name]
+  if attack.two_classes and dataset.num_classes != 2:
+    raise common.FlagError(
+      'attacks',
+      name,
+      f'data of two classes (--classes picks them), not {dataset.num_classes}',
+    )
+  if attack.logits:
+    widths = shapes.cut_widths(model, dataset.train_inputs[:1])
+    if widths != [dataset.num_classes]:
+      raise common.FlagError(
+        'attacks',
+        name,
+        f'a cut that the {dataset.num_classes} logits cross, after the last '
+        f'layer with weights; {widths} numbers do',
+      )
 
 
 def check_num_aux(

@@ -38,7 +38,8 @@ class Recipe:
     optimizer_fn: makes a part's optimizer from the learning rate.
     num_epochs: passes over the training set.
     batch_size: samples of a step.
-    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed'.
+    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed', and
+      'sent', the smashed data that the cut gradients answered.
     recorded_epochs: passes whose cut gradients are kept, from 1.
     width: of the random projection of what is wider; 0 for none.
     augment_fn: random changes of the inputs, if any.
@@ -141,7 +142,10 @@ class Programs:
     """An epoch of every run."""
 
     def record_fn(exchanges):
-      return self._sketch_fn([exchange.cut_grads for exchange in exchanges])
+      kept = {'cut_grads': [one.cut_grads for one in exchanges]}
+      if 'sent' in self._recipe.read:
+        kept['sent'] = [one.smashed for one in exchanges]
+      return {name: self._sketch_fn(one) for name, one in kept.items()}
 
     def one_fn(run):
       key, point, train_state, labels = run

@@ -1,6 +1,6 @@
 """What is attacked: views for the attacker, truth for the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 import functools
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from splitjax import attacks
 from splitjax import data
 from splitjax import evaluation
 from splitjax import recording
+from splitjax import viewing
 
 
 class Source(NamedTuple):
@@ -29,7 +30,7 @@ class Source(NamedTuple):
   """
 
   observed: Sequence[observations.Observed]
-  auxiliary: Sequence[recording.Auxiliary]
+  auxiliary: Sequence[viewing.Auxiliary]
   plan: defense_plan.Plan
   cut: int = 0
   epoch: int = 1
@@ -56,14 +57,34 @@ class Target(NamedTuple):
   """What is attacked, and what only the metrics may see.
 
   Attributes:
-    view: all that the attacker may read, with leading axes of trials.
+    view: all that an attacker may read, with leading axes of trials. What it
+      knows of its `own` is granted attack by attack, see `grant`.
     truth: the true labels of the view's rows, `[S, 1, N]`.
     scored: which of them count, `[S, R, N]`.
   """
 
-  view: recording.View
+  view: viewing.View
   truth: np.ndarray
   scored: np.ndarray
+
+
+def _own(source, index, features, view, granted):
+  """What a client knows of the training set, in the order of `features`."""
+  ids = features.sample_ids
+  in_order = lambda record: record.vectors[
+    viewing.rows_of(ids, record.sample_ids)[0]
+  ]
+  received = {
+    'features': lambda: features.vectors,
+    'cut_grads': lambda: in_order(source.cut_grads()[index]),
+    'sent': lambda: in_order(
+      source.observed[index].sent[source.epoch][source.cut]
+    ),
+  }
+  return viewing.Own(
+    **{name: received[name]() for name in granted},
+    aux_rows=viewing.rows_of(view.aux_ids, ids)[0],
+  )
 
 
 def _average(records, unit):
@@ -112,7 +133,7 @@ def raw_inputs(dataset: data.Dataset) -> dict[str, recording.Record]:
 
 def draw_auxiliary(
   problem: problems.Problem, num_per_class: int | None = None
-) -> list[recording.Auxiliary]:
+) -> list[viewing.Auxiliary]:
   """Auxiliary samples from the training set, one set of draws for each seed.
 
   Args:
@@ -124,7 +145,7 @@ def draw_auxiliary(
   """
   config, dataset = problem.config, problem.dataset
   return [
-    recording.sample_auxiliary(
+    viewing.sample_auxiliary(
       (config.seed, index),
       dataset.train_ids,
       dataset.train_labels,
@@ -136,6 +157,14 @@ def draw_auxiliary(
   ]
 
 
+def grant(view: viewing.View, granted: Sequence[str]) -> viewing.View:
+  """A view with only that of its `own` knowledge that an attack is granted."""
+  if view.own is None or not granted:
+    return view.replace(own=None)
+  fields = {name: getattr(view.own, name) for name in granted}
+  return view.replace(own=viewing.Own(**fields, aux_rows=view.own.aux_rows))
+
+
 def make_target(
   dataset: data.Dataset,
   source: Source,
@@ -143,6 +172,7 @@ def make_target(
   intermediate: str,
   *,
   center_smashed: bool = False,
+  granted: Collection[str] = (),
 ) -> Target:
   """What an attacker reads in one place.
 
@@ -154,6 +184,7 @@ def make_target(
       'raw_inputs'. Raw inputs do not depend on the seed of the model: there,
       all draws count as of one seed.
     center_smashed: whether the attacker centres all but gradients.
+    granted: fields of `viewing.Own` that some attack is granted.
 
   Returns:
     The target.
@@ -171,7 +202,7 @@ def make_target(
       for which in (phase, 'training')
     )
   views = [
-    recording.make_view(
+    viewing.make_view(
       record,
       aux,
       num_classes=dataset.num_classes,
@@ -182,9 +213,16 @@ def make_target(
       records, auxiliary, aux_records, strict=True
     )
   ]
+  if granted and intermediate != 'raw_inputs':
+    views = [
+      view.replace(own=_own(source, index, aux_record, view, granted))
+      for index, (view, aux_record) in enumerate(
+        zip(views, aux_records, strict=True)
+      )
+    ]
   view = evaluation.stack_views(views)
   return Target(
     view=view,
     truth=dataset.labels_by_id[view.sample_ids][:, None],
-    scored=np.stack([recording.scored_mask(one) for one in views]),
+    scored=np.stack([viewing.scored_mask(one) for one in views]),
   )

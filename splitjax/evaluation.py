@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from splitjax import recording
+from splitjax import viewing
 
 
 class Answer(NamedTuple):
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
   scores: jax.Array | None = None
 
 
-AttackFn = Callable[[jax.Array, recording.View], Answer]
+AttackFn = Callable[[jax.Array, viewing.View], Answer]
 
 
 class Predictions(NamedTuple):
@@ -46,7 +46,7 @@ class Predictions(NamedTuple):
   seconds: float
 
 
-def stack_views(views: Sequence[recording.View]) -> recording.View:
+def stack_views(views: Sequence[viewing.View]) -> viewing.View:
   """Stacks the views of several seeds along a new first axis.
 
   Args:
@@ -59,7 +59,7 @@ def stack_views(views: Sequence[recording.View]) -> recording.View:
 
 
 def predict(
-  attack_fn: AttackFn, key: jax.Array, view: recording.View
+  attack_fn: AttackFn, key: jax.Array, view: viewing.View
 ) -> Predictions:
   """Runs an attack once for every seed and auxiliary draw of a view.
 
@@ -92,7 +92,12 @@ def _compile(attack_fn, structure, shapes):
 
   def one_seed(key, view):
     draw_axes = view.replace(
-      vectors=None, sample_ids=None, aux_vectors=0, aux_labels=0, aux_ids=0
+      vectors=None,
+      sample_ids=None,
+      aux_vectors=0,
+      aux_labels=0,
+      aux_ids=0,
+      own=viewing.Own(aux_rows=0) if view.own is not None else None,
     )
     return jax.vmap(attack_fn, in_axes=(None, draw_axes))(key, view)
 

@@ -5,6 +5,7 @@ import numpy as np
 from splitjax import attacks
 from splitjax import evaluation
 from splitjax import recording
+from splitjax import viewing
 
 
 def _view(seed, num_draws=3):
@@ -16,10 +17,10 @@ def _view(seed, num_draws=3):
     steps=np.zeros(12, int),
     metadata={},
   )
-  auxiliary = recording.sample_auxiliary(
+  auxiliary = viewing.sample_auxiliary(
     seed, np.arange(12), np.arange(12) % 3, num_classes=3, num_draws=num_draws
   )
-  return recording.make_view(record, auxiliary, num_classes=3)
+  return viewing.make_view(record, auxiliary, num_classes=3)
 
 
 def _attack(key, view):

@@ -21,6 +21,7 @@ from experiments import targets
 from splitjax import recording
 from splitjax import report
 from splitjax import training
+from splitjax import viewing
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = dict(
@@ -280,7 +281,7 @@ def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
 def test_zero_share_counts_rows_that_are_all_zero(whole, monkeypatch, tmp_path):
   problem, _ = whole
   vectors = np.array([[[0.0, 0.0], [0.0, 1.0], [2.0, 3.0], [1.0, 0.0]]])
-  view = recording.View(vectors, None, None, None, None, 10)
+  view = viewing.View(vectors, None, None, None, None, 10)
   target = targets.Target(view, None, None)
   monkeypatch.setattr(targets, 'make_target', lambda *args, **kwargs: target)
   cell = report.Cell(problem.setting, 'training', 'cut_grads', 'none')
