@@ -20,7 +20,7 @@ import numpy as np
 from sklearn import decomposition
 import tabulate
 
-from experiments import catalog
+from experiments import attack_catalog
 from experiments import sets
 from splitjax import evaluation
 from splitjax import metrics
@@ -115,7 +115,7 @@ def accuracy_by_width() -> list[dict]:
     row = {'width': width}
     for name in ('distance', 'clustering'):
       answer = evaluation.predict(
-        catalog.ATTACKS[name].fn, jax.random.key(0), view
+        attack_catalog.ATTACKS[name].fn, jax.random.key(0), view
       )
       scored = np.stack([viewing.scored_mask(one) for one in views])
       confusion = metrics.confusion_matrices(

@@ -7,7 +7,7 @@ import pathlib
 import jax
 import numpy as np
 
-from experiments import catalog
+from experiments import attack_catalog
 from experiments import common
 from experiments import observations
 from experiments import pipeline
@@ -62,7 +62,8 @@ def cells_of(
       for where, intermediate in PLACES
       if where == phase and intermediate in read
       for attack in ('none', *attacks)
-      if attack == 'none' or intermediate in catalog.ATTACKS[attack].reads
+      if attack == 'none'
+      or intermediate in attack_catalog.ATTACKS[attack].reads
     ]
   return cells
 
@@ -158,7 +159,7 @@ def _measure(key, problem, cell, target):
     )
   # The same draws for a place whatever else is measured.
   place = PLACES.index((cell.phase, cell.intermediate))
-  attack = catalog.ATTACKS[cell.attack]
+  attack = attack_catalog.ATTACKS[cell.attack]
   answer = evaluation.predict(
     attack.fn,
     jax.random.fold_in(key, place),

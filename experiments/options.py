@@ -5,6 +5,7 @@ import dataclasses
 
 from absl import flags
 
+from experiments import attack_catalog
 from experiments import catalog
 from experiments import common
 from experiments import defense_catalog
@@ -136,7 +137,7 @@ flags.DEFINE_list(
 flags.DEFINE_list(
   'attacks',
   list(_DEFAULT.attacks),
-  f'Any of: {", ".join(catalog.ATTACKS)}.',
+  f'Any of: {", ".join(attack_catalog.ATTACKS)}.',
 )
 flags.DEFINE_boolean(
   'center_smashed',

@@ -7,6 +7,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import attack_catalog
 from experiments import catalog
 from experiments import common
 from experiments import defending
@@ -78,7 +79,7 @@ class Problem:
   @property
   def granted(self) -> frozenset[str]:
     """What some attack knows beside a view, fields of `viewing.Own`."""
-    attacks = [catalog.ATTACKS[name] for name in self.config.attacks]
+    attacks = [attack_catalog.ATTACKS[name] for name in self.config.attacks]
     return frozenset(name for attack in attacks for name in attack.granted)
 
   @property
@@ -138,7 +139,7 @@ def check(
   common.check_name('model', config.model, catalog.MODELS)
   common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
   common.check_name('dtype', config.dtype, ('float32', 'bfloat16'))
-  _check_names('attacks', config.attacks, catalog.ATTACKS)
+  _check_names('attacks', config.attacks, attack_catalog.ATTACKS)
   _check_names('intermediates', config.intermediates, recording.INTERMEDIATES)
   common.check_positive('learning_rate', config.learning_rate)
   dataset = sets.load(config, config.seed)
@@ -215,7 +216,7 @@ def make_plan(
 
 def _check_attack(name, config, dataset, model):
   """Raises `FlagError` if an attack is not defined for a problem."""
-  attack = catalog.ATTACKS[name]
+  attack = attack_catalog.ATTACKS[name]
   if attack.two_classes and dataset.num_classes != 2:
     raise common.FlagError(
       'attacks',

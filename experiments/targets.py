@@ -213,7 +213,9 @@ def make_target(
       records, auxiliary, aux_records, strict=True
     )
   ]
-  if granted and intermediate != 'raw_inputs':
+  if intermediate in ('untrained_smashed', 'raw_inputs'):
+    granted = {'features'}.intersection(granted)  # No leak: no gradients.
+  if granted:
     views = [
       view.replace(own=_own(source, index, aux_record, view, granted))
       for index, (view, aux_record) in enumerate(

@@ -32,12 +32,18 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
   width = 0.8 / len(summary.attacks)
   left = np.arange(len(groups)) - 0.4
   for column, attack in enumerate(summary.attacks):
-    found = [cells[report.Cell(*line[:3], attack)] for line in groups]
+    drawn = [
+      index
+      for index, line in enumerate(groups)
+      if report.Cell(*line[:3], attack) in cells  # It may not apply.
+    ]
+    mean, errors = intervals(
+      [cells[report.Cell(*groups[index][:3], attack)] for index in drawn]
+    )
     x = left + (column + 0.5) * width
-    mean, errors = intervals(found)
     color = COLORS[column % len(COLORS)]
-    axes.bar(x, mean, 0.92 * width, color=color, label=attack)
-    for position, value in zip(x, mean, strict=True):
+    axes.bar(x[drawn], mean, 0.92 * width, color=color, label=attack)
+    for position, value in zip(x[drawn], mean, strict=True):
       axes.annotate(
         f'{value:.1f}',
         (position, 2),
@@ -45,7 +51,7 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
         color='white',
         fontsize=min(10, 30 * width),
       )
-    axes.errorbar(x, mean, errors, fmt='none', ecolor='black', capsize=3)
+    axes.errorbar(x[drawn], mean, errors, fmt='none', ecolor='black', capsize=3)
     for name, (marker, label) in _BASELINES.items():
       baseline = [_baseline(summary.whole, line, name) for line in groups]
       rows = [cells.get(report.Cell(*place, attack)) for place in baseline]

@@ -19,10 +19,13 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
+from splitjax.attacks.transfer import TransferResult as TransferResult
+from splitjax.attacks.transfer import transfer_labels as transfer_labels
 
 __all__ = [
   'ClusterResult',
   'KMeansResult',
+  'TransferResult',
   'average_by_sample',
   'cluster_labels',
   'cluster_scores',
@@ -37,5 +40,6 @@ __all__ = [
   'spectral_labels',
   'spectral_scores',
   'top_directions',
+  'transfer_labels',
   'unit_normalize',
 ]

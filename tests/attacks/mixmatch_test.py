@@ -1,0 +1,142 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from splitjax.attacks import mixmatch
+
+
+@pytest.mark.parametrize('temperature', [0.01, 0.5, 0.8, 1.0, 3.0])
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_sharpen_matches_powers(temperature, dtype):
+  rng = np.random.default_rng(0)
+  probabilities = jnp.asarray(rng.dirichlet(np.ones(4), 20), dtype)
+  actual = mixmatch.sharpen(probabilities, temperature)
+  powers = np.asarray(probabilities, float) ** (1 / temperature)
+  assert actual.dtype == jnp.float32
+  np.testing.assert_allclose(
+    actual, powers / powers.sum(axis=1, keepdims=True), rtol=2e-4, atol=1e-6
+  )
+
+
+def test_sharpen_keeps_zeros_and_is_finite():
+  probabilities = jnp.array([[0.0, 1.0, 0.0], [0.0, 1e-38, 1e-37]])
+  with jax.debug_nans(True):
+    for temperature in (1e-3, 1.0, 10.0):
+      sharp = mixmatch.sharpen(probabilities, temperature)
+      np.testing.assert_allclose(sharp[0], [0, 1, 0])
+      assert sharp[1, 0] == 0 and np.isclose(np.sum(sharp[1]), 1)
+
+
+def test_mix_keeps_each_nearer_to_itself():
+  """With x = e_i the mixed row shows the share and the partner."""
+  x, y = jnp.eye(50), jnp.eye(50)[:, ::-1]
+  mixed_x, mixed_y = mixmatch.mix(jax.random.key(0), x, y, alpha=0.75)
+  own = np.diag(mixed_x)
+  assert (own >= 0.5).all() and len(np.unique(own)) > 30  # A share a sample.
+  partners = np.argmax(mixed_x - 2 * np.eye(50), axis=1)
+  assert len(np.unique(partners)) == 50
+  np.testing.assert_allclose(np.sum(mixed_x, axis=1), 1, rtol=1e-6)
+  np.testing.assert_allclose(mixed_y, mixed_x[:, ::-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize('alpha, expected', [(1.0, 0.75), (0.75, 0.776)])
+def test_mix_draws_from_the_beta_distribution(alpha, expected):
+  # x is 1 in one row in a hundred, so that its partner is (nearly) always 0.
+  x = jnp.tile(jnp.eye(100)[:, :1], (1, 1))
+  own = jax.vmap(lambda key: mixmatch.mix(key, x, x, alpha=alpha)[0][0, 0])(
+    jax.random.split(jax.random.key(1), 4000)
+  )
+  draws = np.random.default_rng(0).beta(alpha, alpha, 100_000)
+  reference = np.mean(np.maximum(draws, 1 - draws))
+  np.testing.assert_allclose(reference, expected, atol=0.005)
+  # One permutation in a hundred keeps the row: its share is then 1.
+  assert abs(np.mean(own) - (0.99 * reference + 0.01)) < 0.012
+
+
+def test_mix_with_alpha_zero_changes_nothing():
+  x = jnp.arange(12.0).reshape(6, 2)
+  with jax.debug_nans(True):
+    mixed_x, mixed_y = mixmatch.mix(jax.random.key(0), x, 2 * x, alpha=0.0)
+  np.testing.assert_array_equal(mixed_x, x)
+  np.testing.assert_array_equal(mixed_y, 2 * x)
+
+
+def test_ema_matches_a_loop_and_forgets_its_start():
+  values = np.random.default_rng(0).normal(size=300)
+  average, expected = {'w': jnp.float32(1e3)}, 1e3
+  update = jax.jit(mixmatch.ema)
+  for step, value in enumerate(values):
+    average = update(average, {'w': jnp.float32(value)}, decay=0.9, step=step)
+    kept = min(0.9, (1 + step) / (10 + step))
+    expected = kept * expected + (1 - kept) * value
+    np.testing.assert_allclose(average['w'], expected, rtol=1e-4, atol=1e-4)
+  assert abs(average['w']) < 1
+
+
+@pytest.mark.parametrize('num', [0, 1, 4, 5, 8, 9])
+def test_in_chunks_equals_all_at_once(num):
+  x = jnp.arange(3.0 * num).reshape(num, 3)
+  fn = lambda x: jnp.cumsum(x, axis=1)
+  np.testing.assert_array_equal(mixmatch.in_chunks(fn, x, 4), fn(x))
+
+
+@pytest.mark.parametrize('size', [3, 10, 11])
+def test_rows_are_drawn_without_repetition(size):
+  rows = mixmatch.draw_rows(jax.random.key(0), 10, size)
+  assert len(rows) == len(np.unique(rows)) == min(10, size)
+  other = mixmatch.draw_rows(jax.random.key(1), 10, size)
+  assert list(rows) != list(other)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_features_are_standardised_with_the_numbers_of_training(dtype):
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=(40, 3)) * [1, 0.01, 0] + [5, 0, 7]
+  features = jnp.asarray(features, dtype)
+  params, (embed_fn, head_fn) = mixmatch.make_classifier(
+    jax.random.key(0),
+    lambda _, x: x,
+    {},
+    features,
+    num_classes=2,
+    hidden_size=None,
+    normalize=True,
+  )
+  wide = np.asarray(features, float)
+  scale = np.where(wide.std(axis=0) > 1e-6, wide.std(axis=0), 1)
+  actual = embed_fn(params, 2 * features)
+  expected = (2 * wide - wide.mean(axis=0)) / scale
+  assert actual.dtype == jnp.float32
+  np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+  np.testing.assert_array_equal(head_fn(params, actual), np.zeros((40, 2)))
+
+
+def test_mixed_predictions_keep_the_two_apart():
+  labelled = jnp.full((2, 3), 10.0), jnp.eye(4)[jnp.array([0, 0])]
+  others = jnp.full((5, 3), -10.0), jnp.eye(4)[jnp.array([3] * 5)]
+  first, second = mixmatch.mixed_predictions(
+    jax.random.key(3), lambda x: x[:, :1] + 1, labelled, others, alpha=0.75
+  )
+  assert first[0].shape == (2, 1) and second[0].shape == (5, 1)
+  assert (first[1][:, 0] >= 0.5).all() and (second[1][:, 3] >= 0.5).all()
+  # Logits and targets are of the same mixture.
+  for logits, targets in (first, second):
+    expected = 10 * targets[:, :1] - 10 * targets[:, 3:] + 1
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_each_part_has_its_learning_rate():
+  params = {'extractor': {'w': jnp.ones(2)}, 'head': {'w': jnp.ones(2)}}
+  loss = lambda p, key, step: sum(jnp.sum(p[k]['w']) for k in p)
+  moved = mixmatch.minimize(
+    jax.random.key(0),
+    loss,
+    params,
+    num_steps=3,
+    learning_rate=0.1,
+    extractor_learning_rate=0.01,
+  )
+  # A constant gradient moves Adam by the learning rate.
+  np.testing.assert_allclose(moved['head']['w'], 0.7, rtol=1e-4)
+  np.testing.assert_allclose(moved['extractor']['w'], 0.97, rtol=1e-4)
