@@ -1,5 +1,6 @@
 """Attacks by name, and for what each is defined."""
 
+from collections.abc import Sequence
 import dataclasses
 
 import jax
@@ -145,6 +146,25 @@ class Attack:
   logits: bool = False
   granted: tuple[str, ...] = ()
   active: bool = False
+
+  def lacks(self, num_classes: int, cut_widths: Sequence[int]) -> str:
+    """What a problem lacks for the attack to be defined, in words.
+
+    Args:
+      num_classes: of the problem.
+      cut_widths: how many numbers cross each cut.
+
+    Returns:
+      Nothing, if it lacks nothing.
+    """
+    if self.two_classes and num_classes != 2:
+      return f'data of two classes (--classes picks them), not {num_classes}'
+    if self.logits and set(cut_widths) != {num_classes}:
+      return (
+        f'a cut that the {num_classes} logits cross, after the last layer with '
+        f'weights; {list(cut_widths)} numbers do'
+      )
+    return ''
 
 
 ATTACKS = {

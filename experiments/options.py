@@ -137,7 +137,7 @@ flags.DEFINE_list(
 flags.DEFINE_list(
   'attacks',
   list(_DEFAULT.attacks),
-  f'Any of: {", ".join(attack_catalog.ATTACKS)}.',
+  f'Any of: {", ".join(attack_catalog.ATTACKS)}; or all that apply.',
 )
 flags.DEFINE_boolean(
   'center_smashed',

@@ -139,7 +139,8 @@ def check(
   common.check_name('model', config.model, catalog.MODELS)
   common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
   common.check_name('dtype', config.dtype, ('float32', 'bfloat16'))
-  _check_names('attacks', config.attacks, attack_catalog.ATTACKS)
+  if config.attacks != ('all',):
+    _check_names('attacks', config.attacks, attack_catalog.ATTACKS)
   _check_names('intermediates', config.intermediates, recording.INTERMEDIATES)
   common.check_positive('learning_rate', config.learning_rate)
   dataset = sets.load(config, config.seed)
@@ -153,8 +154,9 @@ def check(
   _check_cuts(cuts, layers, config.model)
   model = split.SplitModel(layers, cuts)
   _check_shapes(config, dataset, model)
-  for name in config.attacks:
-    _check_attack(name, config, dataset, model)
+  config = dataclasses.replace(
+    config, attacks=_find_attacks(config, dataset, model)
+  )
   if config.augment and dataset.train_inputs.ndim != 4:
     raise common.FlagError('augment', True, 'a data set of images')
   common.check_range(
@@ -214,24 +216,22 @@ def make_plan(
   return defense_plan.Plan(tuple(specs), facts)
 
 
-def _check_attack(name, config, dataset, model):
-  """Raises `FlagError` if an attack is not defined for a problem."""
-  attack = attack_catalog.ATTACKS[name]
-  if attack.two_classes and dataset.num_classes != 2:
-    raise common.FlagError(
-      'attacks',
-      name,
-      f'data of two classes (--classes picks them), not {dataset.num_classes}',
-    )
-  if attack.logits:
-    widths = shapes.cut_widths(model, dataset.train_inputs[:1])
-    if widths != [dataset.num_classes]:
-      raise common.FlagError(
-        'attacks',
-        name,
-        f'a cut that the {dataset.num_classes} logits cross, after the last '
-        f'layer with weights; {widths} numbers do',
-      )
+def _find_attacks(config, dataset, model):
+  """The attacks named, or of all those that are defined for the problem."""
+  widths = shapes.cut_widths(model, dataset.train_inputs[:1])
+  lacking = {
+    name: attack.lacks(dataset.num_classes, widths)
+    for name, attack in attack_catalog.ATTACKS.items()
+  }
+  if config.attacks == ('all',):
+    for name, expected in lacking.items():
+      if expected:
+        common.warn(f'{name} does not apply: it needs {expected}')
+    return tuple(name for name, expected in lacking.items() if not expected)
+  for name in config.attacks:
+    if lacking[name]:
+      raise common.FlagError('attacks', name, lacking[name])
+  return config.attacks
 
 
 def check_num_aux(

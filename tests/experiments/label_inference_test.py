@@ -88,6 +88,7 @@ class CheckTest(parameterized.TestCase):
     (dict(optimizer='sgdd'), '--optimizer=sgdd: expected one of sgd, '),
     (dict(attacks=('norms',)), '--attacks=norms: expected one of distance, c'),
     (dict(attacks=('norm',)), '--attacks=norm: expected data of two classes'),
+    (dict(attacks=('direct',)), '--attacks=direct: expected a cut that the 10'),
     (dict(classes=('1',)), '--dataset=digits: .*classes must be two or more'),
     (
       dict(attacks=('distance', 'distance')),
@@ -115,6 +116,14 @@ class CheckTest(parameterized.TestCase):
     with self.assertRaisesRegex(common.FlagError, message) as caught:
       problems.check(problems.Config(**change))
     assert '\n' not in str(caught.exception)
+
+  def test_all_attacks_are_those_that_apply(self):
+    find = lambda **kwargs: set(
+      problems.check(problems.Config(attacks=('all',), **kwargs)).config.attacks
+    )
+    assert find().isdisjoint({'norm', 'direct'})
+    assert {'distance', 'clustering', 'transfer'} < find()
+    assert find(dataset='breast_cancer') - find() >= {'norm', 'direction'}
 
   def test_default_cut_is_before_the_head(self):
     problem = problems.check(problems.Config())

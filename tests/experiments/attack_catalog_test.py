@@ -1,0 +1,73 @@
+"""Every attack by name, on a small view, with only what it is granted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import attack_catalog
+from experiments import targets
+from splitjax import evaluation
+from splitjax import viewing
+
+NUM, DRAWS = 40, 2
+
+
+def _view(num_classes, width=6):
+  """Separated classes: vectors, and gradients that say the same."""
+  rng = np.random.default_rng(0)
+  truth = np.arange(NUM) % num_classes
+  # Gradients of two classes point in opposite directions.
+  means = 3 * np.eye(num_classes, width)
+  means -= means.mean(axis=0, keepdims=True)
+  draw = lambda: jnp.asarray(
+    means[truth] + 0.2 * rng.normal(size=(NUM, width)), jnp.float32
+  )
+  if width == num_classes:  # Logits: the label's entry is the negative one.
+    vectors = jnp.asarray(1 / width - np.eye(width)[truth], jnp.float32)
+  else:
+    vectors = draw()
+  rows = np.stack(
+    [
+      [np.flatnonzero(truth == c)[r] for c in range(num_classes)]
+      for r in range(DRAWS)
+    ]
+  )
+  view = viewing.View(
+    vectors=vectors,
+    aux_vectors=vectors[rows],
+    aux_labels=jnp.tile(jnp.arange(num_classes), (DRAWS, 1)),
+    sample_ids=np.arange(NUM),
+    aux_ids=rows,
+    num_classes=num_classes,
+    own=viewing.Own(
+      features=vectors, cut_grads=draw(), sent=draw(), aux_rows=rows
+    ),
+  )
+  return view, truth
+
+
+@pytest.mark.parametrize('name', attack_catalog.ATTACKS)
+def test_attack_needs_no_more_than_it_is_granted(name):
+  attack = attack_catalog.ATTACKS[name]
+  num_classes = 2 if attack.two_classes else 3
+  view, truth = _view(num_classes, num_classes if attack.logits else 6)
+  view = targets.grant(view, attack.granted)
+  answer = evaluation.predict(
+    attack.fn, jax.random.key(0), evaluation.stack_views([view])
+  )
+  assert answer.labels.shape == (1, DRAWS, NUM)
+  assert (answer.scores is not None) == (num_classes == 2)
+  # Norms say nothing here; all the others read separated classes.
+  expected = 0.0 if name == 'norm' else 0.9
+  assert np.mean(answer.labels == truth) >= expected
+
+
+def test_nothing_else_of_a_clients_knowledge_is_in_the_view():
+  view, _ = _view(3)
+  assert targets.grant(view, ()).own is None
+  own = targets.grant(view, ('features',)).own
+  assert own.features is not None
+  assert own.aux_rows is not None
+  assert own.cut_grads is None
+  assert own.sent is None
