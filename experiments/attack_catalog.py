@@ -6,6 +6,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from experiments import common
 from splitjax import attacks
 from splitjax import evaluation
 
@@ -186,3 +187,34 @@ ATTACKS = {
     transfer_similarity, _FEATURES, granted=('features',)
   ),
 }
+
+
+def find_attacks(
+  names: Sequence[str], num_classes: int, cut_widths: Sequence[int]
+) -> tuple[str, ...]:
+  """The attacks named, or of all those that are defined for a problem.
+
+  Args:
+    names: of attacks, or 'all' alone: the others are then warned of.
+    num_classes: of the problem.
+    cut_widths: how many numbers cross each cut.
+
+  Returns:
+    Their names.
+
+  Raises:
+    common.FlagError: if one that is named is not defined for the problem.
+  """
+  lacking = {
+    name: attack.lacks(num_classes, cut_widths)
+    for name, attack in ATTACKS.items()
+  }
+  if tuple(names) == ('all',):
+    for name, expected in lacking.items():
+      if expected:
+        common.warn(f'{name} does not apply: it needs {expected}')
+    return tuple(name for name, expected in lacking.items() if not expected)
+  for name in names:
+    if lacking[name]:
+      raise common.FlagError('attacks', name, lacking[name])
+  return tuple(names)

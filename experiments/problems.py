@@ -154,9 +154,12 @@ def check(
   _check_cuts(cuts, layers, config.model)
   model = split.SplitModel(layers, cuts)
   _check_shapes(config, dataset, model)
-  config = dataclasses.replace(
-    config, attacks=_find_attacks(config, dataset, model)
+  found = attack_catalog.find_attacks(
+    config.attacks,
+    dataset.num_classes,
+    shapes.cut_widths(model, dataset.train_inputs[:1]),
   )
+  config = dataclasses.replace(config, attacks=found)
   if config.augment and dataset.train_inputs.ndim != 4:
     raise common.FlagError('augment', True, 'a data set of images')
   common.check_range(
@@ -214,24 +217,6 @@ def make_plan(
     microbatch=server.examples_at_once,
   )
   return defense_plan.Plan(tuple(specs), facts)
-
-
-def _find_attacks(config, dataset, model):
-  """The attacks named, or of all those that are defined for the problem."""
-  widths = shapes.cut_widths(model, dataset.train_inputs[:1])
-  lacking = {
-    name: attack.lacks(dataset.num_classes, widths)
-    for name, attack in attack_catalog.ATTACKS.items()
-  }
-  if config.attacks == ('all',):
-    for name, expected in lacking.items():
-      if expected:
-        common.warn(f'{name} does not apply: it needs {expected}')
-    return tuple(name for name, expected in lacking.items() if not expected)
-  for name in config.attacks:
-    if lacking[name]:
-      raise common.FlagError('attacks', name, lacking[name])
-  return config.attacks
 
 
 def check_num_aux(
