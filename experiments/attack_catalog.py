@@ -67,12 +67,13 @@ def clustering_hungarian(key, view):
   return _clustering(key, view, matching='hungarian')
 
 
-def _by_score(score_fn):
+def _by_score(score_fn, text):
   def attack(key, view):
     del key
     scores = score_fn(view.vectors, view.aux_vectors, view.aux_labels)
     return evaluation.Answer((scores > 0).astype(jnp.int32), scores)
 
+  attack.__doc__ = text
   return attack
 
 
@@ -174,12 +175,28 @@ ATTACKS = {
   'clustering_paper': Attack(clustering_paper),
   'clustering_hungarian': Attack(clustering_hungarian),
   'spectral': Attack(spectral),
-  'norm': Attack(_by_score(attacks.norm_scores), _GRADIENTS, two_classes=True),
+  'norm': Attack(
+    _by_score(
+      attacks.norm_scores, 'The length of the gradient: how wrong the model is.'
+    ),
+    _GRADIENTS,
+    two_classes=True,
+  ),
   'direction': Attack(
-    _by_score(attacks.direction_scores), _GRADIENTS, two_classes=True
+    _by_score(
+      attacks.direction_scores,
+      'The cosine to the known samples of the second class.',
+    ),
+    _GRADIENTS,
+    two_classes=True,
   ),
   'inner_product': Attack(
-    _by_score(attacks.inner_product_scores), _GRADIENTS, two_classes=True
+    _by_score(
+      attacks.inner_product_scores,
+      'The inner product with the known samples of the second class.',
+    ),
+    _GRADIENTS,
+    two_classes=True,
   ),
   'direct': Attack(direct, _GRADIENTS, logits=True),
   'transfer': Attack(transfer, ('smashed',), granted=('features', 'cut_grads')),

@@ -5,7 +5,9 @@ import shlex
 import pytest
 
 from experiments import ablation  # noqa: F401 (defines flags)
+from experiments import attack_table
 from experiments import common
+from experiments import defense_sweep  # noqa: F401
 
 README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
 
@@ -22,6 +24,11 @@ def test_what_is_linked_exists():
   links = [x for x in re.findall(r'\]\((.*?)\)', README) if '://' not in x]
   assert 'docs/digits.png' in links
   assert all((root / link).exists() for link in links)
+
+
+def test_table_of_attacks_is_that_of_the_code():
+  page = pathlib.Path(__file__).parents[1] / 'docs' / 'attacks.md'
+  assert page.read_text() == attack_table.to_text()
 
 
 def test_commands_name_flags_that_exist():
