@@ -23,7 +23,13 @@ def test_what_is_linked_exists():
   root = pathlib.Path(__file__).parents[1]
   links = [x for x in re.findall(r'\]\((.*?)\)', README) if '://' not in x]
   assert 'docs/digits.png' in links
-  assert all((root / link).exists() for link in links)
+  # What stands before a '#' is a file, what behind it a title in that file.
+  assert all((root / link.partition('#')[0]).exists() for link in links)
+  titles = [
+    re.sub('[^a-z0-9 ]', '', x.lower()).replace(' ', '-')
+    for x in re.findall('^#+ (.*)$', README, re.MULTILINE)
+  ]
+  assert {x[1:] for x in links if x.startswith('#')} <= set(titles)
 
 
 def test_table_of_attacks_is_that_of_the_code():

@@ -6,7 +6,7 @@ width of their features and `C` the number of classes.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -61,10 +61,7 @@ def mix(
     The mixed `x` and `y`, with the same shares; float32 or wider.
   """
   key_share, key_order = jax.random.split(key)
-  alpha = jnp.asarray(alpha, jnp.float32)
-  shape = jnp.where(alpha > 0, alpha, 1)
-  share = jax.random.beta(key_share, shape, shape, (len(x), 1))
-  share = jnp.where(alpha > 0, jnp.maximum(share, 1 - share), 1)
+  share = _larger_shares(key_share, alpha, len(x))[:, None]
   order = jax.random.permutation(key_order, len(x))
 
   def mixed(rows):
@@ -113,18 +110,6 @@ class Head(nn.Module):
     return nn.Dense(self.num_classes, kernel_init=zeros)(features)
 
 
-class Classifier(NamedTuple):
-  """An extractor, a fixed scaling of its features, and a head.
-
-  Attributes:
-    embed_fn: parameters and inputs `[B, ...]` -> scaled features `[B, D]`.
-    head_fn: parameters and scaled features `[B, D]` -> logits `[B, C]`.
-  """
-
-  embed_fn: ApplyFn
-  head_fn: ApplyFn
-
-
 def make_classifier(
   key: jax.Array,
   apply_fn: ApplyFn,
@@ -134,7 +119,7 @@ def make_classifier(
   num_classes: int,
   hidden_size: int | None,
   normalize: bool,
-) -> tuple[PyTree, Classifier]:
+) -> tuple[PyTree, ApplyFn, ApplyFn]:
   """Puts a new head on an extractor.
 
   Args:
@@ -149,8 +134,9 @@ def make_classifier(
       extractor keep these very numbers.
 
   Returns:
-    Parameters `{'extractor': ..., 'head': ...}`, in float32 or wider, and the
-    classifier that takes them.
+    Parameters `{'extractor': ..., 'head': ...}`, in float32 or wider; what
+    makes scaled features `[B, D]` of them and inputs; and what makes logits
+    `[B, C]` of them and scaled features.
 
   Raises:
     ValueError: at trace time, if a size is not positive.
@@ -170,7 +156,7 @@ def make_classifier(
     'head': head.init(key, jnp.zeros((1, features.shape[1]))),
   }
   head_fn = lambda params, x: head.apply(params['head'], x)
-  return params, Classifier(embed, head_fn)
+  return params, embed, head_fn
 
 
 def flat_features(
@@ -258,7 +244,7 @@ def minimize(
 
 
 def draw_rows(key: jax.Array, num_rows: int, size: int) -> jax.Array:
-  """Row numbers, without repetition: all of them if there are at most `size`.
+  """All row numbers if there are at most `size`, else so many with replacement.
 
   Args:
     key: of the draw.
@@ -268,7 +254,9 @@ def draw_rows(key: jax.Array, num_rows: int, size: int) -> jax.Array:
   Returns:
     Row numbers `[min(num_rows, size)]`.
   """
-  return jax.random.permutation(key, num_rows)[:size]
+  if num_rows <= size:
+    return jnp.arange(num_rows)
+  return jax.random.randint(key, (size,), 0, num_rows)
 
 
 def in_chunks(
@@ -285,6 +273,24 @@ def in_chunks(
   if len(rest) or not num_full:
     outputs.append(fn(rest))
   return jnp.concatenate(outputs)
+
+
+def _larger_shares(key, alpha, num):
+  """`max(lam, 1 - lam)` of lam ~ Beta(alpha, alpha), `[num]`; 1 at alpha 0.
+
+  Without rejection, as `jax.random.beta` would take most of a training step.
+  Beta(alpha + 1, alpha + 1) is a coordinate of a point in a disc (Ulrich 1984).
+  As Gamma(a) is Gamma(a + 1) U^(1/a), its logit plus a Laplace draw over alpha
+  is the logit of Beta(alpha, alpha).
+  """
+  key_disc, key_angle, key_laplace = jax.random.split(key, 3)
+  alpha = jnp.asarray(alpha, jnp.float32)
+  a = jnp.where(alpha > 0, alpha, 1)
+  gap = jax.random.uniform(key_disc, (num,)) ** (2 / (2 * a + 1))
+  angle = jax.random.uniform(key_angle, (num,), maxval=jnp.pi)
+  logit = 2 * jnp.arctanh(jnp.sqrt(1 - gap) * jnp.cos(angle))
+  logit = logit + jax.random.laplace(key_laplace, (num,)) / a
+  return jnp.where(alpha > 0, jax.nn.sigmoid(jnp.abs(logit)), 1)
 
 
 def _moments(features):

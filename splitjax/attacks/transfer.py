@@ -262,7 +262,7 @@ def _fit(
   _validate.count('num_epochs', num_epochs)
   _validate.count('batch_size', batch_size)
   key_init, key_steps = jax.random.split(key)
-  params, (embed_fn, head_fn) = mixmatch.make_classifier(
+  params, embed_fn, head_fn = mixmatch.make_classifier(
     key_init,
     apply_fn,
     params,
