@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 import dataclasses
 
-import jax
-import jax.numpy as jnp
-
+from experiments import answers
 from experiments import common
 from splitjax import attacks
 from splitjax import evaluation
@@ -13,120 +11,6 @@ from splitjax import evaluation
 ANYTHING = ('cut_grads', 'smashed', 'untrained_smashed', 'raw_inputs')
 _GRADIENTS = ('cut_grads',)
 _FEATURES = ('smashed', 'untrained_smashed', 'raw_inputs')
-
-
-def _answer(view, labels, score_fn):
-  """Labels, and between two classes how much more likely the second is."""
-  if view.num_classes != 2:
-    return evaluation.Answer(labels)
-  scores = score_fn()
-  return evaluation.Answer(labels, scores[:, 1] - scores[:, 0])
-
-
-def distance(key, view):
-  """The label of the nearest auxiliary vector."""
-  del key
-  args = view.vectors, view.aux_vectors, view.aux_labels
-  return _answer(
-    view,
-    attacks.nearest_labels(*args),
-    lambda: attacks.nearest_scores(*args, num_classes=view.num_classes),
-  )
-
-
-def _clustering(key, view, **kwargs):
-  clusters = attacks.cluster_labels(
-    key,
-    view.vectors,
-    view.aux_vectors,
-    view.aux_labels,
-    num_classes=view.num_classes,
-    **kwargs,
-  )
-  return _answer(
-    view,
-    clusters.labels,
-    lambda: attacks.cluster_scores(view.vectors, clusters),
-  )
-
-
-def clustering(key, view):
-  """Clusters that start from the auxiliary vectors and keep their labels."""
-  return _clustering(key, view)
-
-
-def clustering_paper(key, view):
-  """The paper's mode: k-means++ ten times, Hungarian assignment."""
-  return _clustering(
-    key, view, init='kmeans++', matching='hungarian', num_restarts=10
-  )
-
-
-def clustering_hungarian(key, view):
-  """The paper's mode for smashed data: auxiliary start, Hungarian."""
-  return _clustering(key, view, matching='hungarian')
-
-
-def _by_score(score_fn, text):
-  def attack(key, view):
-    del key
-    scores = score_fn(view.vectors, view.aux_vectors, view.aux_labels)
-    return evaluation.Answer((scores > 0).astype(jnp.int32), scores)
-
-  attack.__doc__ = text
-  return attack
-
-
-def spectral(key, view):
-  """The directions in which vectors differ most."""
-  args = key, view.vectors, view.aux_vectors, view.aux_labels
-  if view.num_classes > 2:
-    return evaluation.Answer(
-      attacks.spectral_labels(*args, num_classes=view.num_classes)
-    )
-  scores = attacks.spectral_scores(*args)
-  return evaluation.Answer((scores > 0).astype(jnp.int32), scores)
-
-
-def direct(key, view):
-  """The negative entry of the logits' gradient."""
-  del key
-  return _answer(
-    view,
-    attacks.direct_labels(view.vectors),
-    lambda: -view.vectors,
-  )
-
-
-def _transfer(key, view, pseudo_labels=None):
-  result = attacks.transfer_labels(
-    key,
-    view.own.features,
-    view.aux_vectors,
-    view.aux_labels,
-    view.vectors,
-    num_classes=view.num_classes,
-    pseudo_labels=pseudo_labels,
-  )
-  return _answer(view, result.labels, lambda: result.logits)
-
-
-def transfer(key, view):
-  """A head on smashed data, trained on what gradients gave away before."""
-  key_cluster, key_fit = jax.random.split(key)
-  clusters = attacks.cluster_labels(
-    key_cluster,
-    view.own.cut_grads,
-    view.own.cut_grads[view.own.aux_rows],
-    view.aux_labels,
-    num_classes=view.num_classes,
-  )
-  return _transfer(key_fit, view, clusters.labels)
-
-
-def transfer_similarity(key, view):
-  """A head on smashed data, trained on the nearest known sample's label."""
-  return _transfer(key, view)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,12 +33,15 @@ class Attack:
   granted: tuple[str, ...] = ()
   active: bool = False
 
-  def lacks(self, num_classes: int, cut_widths: Sequence[int]) -> str:
+  def lacks(
+    self, num_classes: int, cut_widths: Sequence[int], project_to: int
+  ) -> str:
     """What a problem lacks for the attack to be defined, in words.
 
     Args:
       num_classes: of the problem.
       cut_widths: how many numbers cross each cut.
+      project_to: what is wider is recorded through a projection; 0 for none.
 
     Returns:
       Nothing, if it lacks nothing.
@@ -166,24 +53,29 @@ class Attack:
         f'a cut that the {num_classes} logits cross, after the last layer with '
         f'weights; {list(cut_widths)} numbers do'
       )
+    if 'sent' in self.granted and 0 < project_to < max(cut_widths):
+      return (
+        f'what crosses to be recorded whole: --project_to=0 or at least '
+        f'{max(cut_widths)}'
+      )
     return ''
 
 
 ATTACKS = {
-  'distance': Attack(distance),
-  'clustering': Attack(clustering),
-  'clustering_paper': Attack(clustering_paper),
-  'clustering_hungarian': Attack(clustering_hungarian),
-  'spectral': Attack(spectral),
+  'distance': Attack(answers.distance),
+  'clustering': Attack(answers.clustering),
+  'clustering_paper': Attack(answers.clustering_paper),
+  'clustering_hungarian': Attack(answers.clustering_hungarian),
+  'spectral': Attack(answers.spectral),
   'norm': Attack(
-    _by_score(
+    answers.by_score(
       attacks.norm_scores, 'The length of the gradient: how wrong the model is.'
     ),
     _GRADIENTS,
     two_classes=True,
   ),
   'direction': Attack(
-    _by_score(
+    answers.by_score(
       attacks.direction_scores,
       'The cosine to the known samples of the second class.',
     ),
@@ -191,23 +83,37 @@ ATTACKS = {
     two_classes=True,
   ),
   'inner_product': Attack(
-    _by_score(
+    answers.by_score(
       attacks.inner_product_scores,
       'The inner product with the known samples of the second class.',
     ),
     _GRADIENTS,
     two_classes=True,
   ),
-  'direct': Attack(direct, _GRADIENTS, logits=True),
-  'transfer': Attack(transfer, ('smashed',), granted=('features', 'cut_grads')),
-  'transfer_similarity': Attack(
-    transfer_similarity, _FEATURES, granted=('features',)
+  'direct': Attack(answers.direct, _GRADIENTS, logits=True),
+  'transfer': Attack(
+    answers.transfer, ('smashed',), granted=('features', 'cut_grads')
   ),
+  'transfer_similarity': Attack(
+    answers.transfer_similarity, _FEATURES, granted=('features',)
+  ),
+  'model_completion': Attack(
+    answers.model_completion, _FEATURES, granted=('features',)
+  ),
+  'unsplit': Attack(answers.unsplit, _GRADIENTS, granted=('sent',)),
+  'exploit': Attack(answers.exploit, _GRADIENTS, granted=('sent',)),
+  'learning_based': Attack(
+    answers.learning_based, _GRADIENTS, granted=('sent',)
+  ),
+  'gramssat': Attack(answers.gramssat, _GRADIENTS, granted=('sent',)),
 }
 
 
 def find_attacks(
-  names: Sequence[str], num_classes: int, cut_widths: Sequence[int]
+  names: Sequence[str],
+  num_classes: int,
+  cut_widths: Sequence[int],
+  project_to: int,
 ) -> tuple[str, ...]:
   """The attacks named, or of all those that are defined for a problem.
 
@@ -215,6 +121,7 @@ def find_attacks(
     names: of attacks, or 'all' alone: the others are then warned of.
     num_classes: of the problem.
     cut_widths: how many numbers cross each cut.
+    project_to: what is wider is recorded through a projection; 0 for none.
 
   Returns:
     Their names.
@@ -223,7 +130,7 @@ def find_attacks(
     common.FlagError: if one that is named is not defined for the problem.
   """
   lacking = {
-    name: attack.lacks(num_classes, cut_widths)
+    name: attack.lacks(num_classes, cut_widths, project_to)
     for name, attack in ATTACKS.items()
   }
   if tuple(names) == ('all',):

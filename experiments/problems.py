@@ -158,6 +158,7 @@ def check(
     config.attacks,
     dataset.num_classes,
     shapes.cut_widths(model, dataset.train_inputs[:1]),
+    config.project_to,
   )
   config = dataclasses.replace(config, attacks=found)
   if config.augment and dataset.train_inputs.ndim != 4:

@@ -7,9 +7,24 @@ from splitjax.attacks.clustering import cluster_scores as cluster_scores
 from splitjax.attacks.direct import direct_labels as direct_labels
 from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
+from splitjax.attacks.exploit import exploit_labels as exploit_labels
+from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
+from splitjax.attacks.learning_based import (
+  learning_based_labels as learning_based_labels,
+)
+from splitjax.attacks.learning_based import (
+  learning_based_targets as learning_based_targets,
+)
 from splitjax.attacks.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.lloyd import kmeans as kmeans
 from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
+from splitjax.attacks.malicious import (
+  malicious_optimizer as malicious_optimizer,
+)
+from splitjax.attacks.model_completion import complete_model as complete_model
+from splitjax.attacks.model_completion import (
+  fine_tuned_completion as fine_tuned_completion,
+)
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (
   inner_product_scores as inner_product_scores,
@@ -20,7 +35,9 @@ from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
 from splitjax.attacks.transfer import TransferResult as TransferResult
+from splitjax.attacks.transfer import fine_tuned_labels as fine_tuned_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
+from splitjax.attacks.unsplit import unsplit_labels as unsplit_labels
 
 __all__ = [
   'ClusterResult',
@@ -29,11 +46,19 @@ __all__ = [
   'average_by_sample',
   'cluster_labels',
   'cluster_scores',
+  'complete_model',
   'direct_labels',
   'direction_scores',
+  'exploit_labels',
+  'fine_tuned_completion',
+  'fine_tuned_labels',
+  'gramssat_labels',
   'inner_product_scores',
   'kmeans',
   'kmeans_plus_plus',
+  'learning_based_labels',
+  'learning_based_targets',
+  'malicious_optimizer',
   'nearest_labels',
   'nearest_scores',
   'norm_scores',
@@ -42,4 +67,5 @@ __all__ = [
   'top_directions',
   'transfer_labels',
   'unit_normalize',
+  'unsplit_labels',
 ]

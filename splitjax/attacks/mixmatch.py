@@ -244,16 +244,7 @@ def minimize(
 
 
 def draw_rows(key: jax.Array, num_rows: int, size: int) -> jax.Array:
-  """All row numbers if there are at most `size`, else so many with replacement.
-
-  Args:
-    key: of the draw.
-    num_rows: how many rows there are.
-    size: how many are wanted.
-
-  Returns:
-    Row numbers `[min(num_rows, size)]`.
-  """
+  """All row numbers, or `size` of them with replacement if there are more."""
   if num_rows <= size:
     return jnp.arange(num_rows)
   return jax.random.randint(key, (size,), 0, num_rows)

@@ -125,14 +125,8 @@ def transfer_labels(
   if pseudo_labels is None:
     _validate.labels_of('aux_labels', aux_labels, aux_features)
     pseudo_labels = distance.nearest_labels(features, aux_features, aux_labels)
-  samples = _Samples(
-    features=features,
-    inputs=features,
-    pseudo_labels=pseudo_labels,
-    aux_inputs=aux_features,
-    aux_labels=aux_labels,
-    new_inputs=new_features,
-  )
+  known = aux_features, aux_labels
+  samples = _Samples(features, features, pseudo_labels, *known, new_features)
   return _fit(
     key,
     lambda _, inputs: inputs,
@@ -215,14 +209,8 @@ def fine_tuned_labels(
     _validate.labels_of('aux_labels', aux_labels, aux_inputs)
     aux_features = mixmatch.in_chunks(feature_fn, aux_inputs, chunk_size)
     pseudo_labels = distance.nearest_labels(features, aux_features, aux_labels)
-  samples = _Samples(
-    features=features,
-    inputs=inputs,
-    pseudo_labels=pseudo_labels,
-    aux_inputs=aux_inputs,
-    aux_labels=aux_labels,
-    new_inputs=new_inputs,
-  )
+  known = aux_inputs, aux_labels
+  samples = _Samples(features, inputs, pseudo_labels, *known, new_inputs)
   return _fit(
     key,
     apply_fn,

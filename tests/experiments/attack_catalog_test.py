@@ -26,7 +26,7 @@ def _view(num_classes, width=6):
   if width == num_classes:  # Logits: the label's entry is the negative one.
     vectors = jnp.asarray(1 / width - np.eye(width)[truth], jnp.float32)
   else:
-    vectors = draw()
+    vectors = -draw()  # Softmax minus one-hot, through the class's weights.
   rows = np.stack(
     [
       [np.flatnonzero(truth == c)[r] for c in range(num_classes)]
@@ -41,7 +41,7 @@ def _view(num_classes, width=6):
     aux_ids=rows,
     num_classes=num_classes,
     own=viewing.Own(
-      features=vectors, cut_grads=draw(), sent=draw(), aux_rows=rows
+      features=vectors, cut_grads=-draw(), sent=draw(), aux_rows=rows
     ),
   )
   return view, truth
