@@ -43,7 +43,8 @@ flags.DEFINE_list(
   'pair',
   [],
   'Where the data have more classes, the two that defenses of two classes are '
-  'tried on, by name or number; by default the first two.',
+  'tried on, by name or number; by default the first two. --num_train and '
+  '--num_test are cut to their share.',
 )
 flags.DEFINE_list(
   'averaged_passes',
@@ -157,7 +158,16 @@ def check(config: Config) -> list[Family]:
   pair = config.pair or config.classes or base.dataset.class_names
   if config.pair and len(config.pair) != 2:
     raise common.FlagError('pair', ','.join(config.pair), 'two classes')
-  binary = problems.check(dataclasses.replace(config, classes=tuple(pair[:2])))
+  # As many samples of a class as of the whole set.
+  share = 2 / base.dataset.num_classes
+  sizes = {
+    name: max(round(share * getattr(config, name)), 2)
+    for name in ('num_train', 'num_test')
+    if getattr(config, name) is not None
+  }
+  binary = problems.check(
+    dataclasses.replace(config, classes=tuple(pair[:2]), **sizes)
+  )
   others = [x for x, two in zip(swept, of_two, strict=True) if not two]
   return [
     *(_families(base, others) if others else []),

@@ -205,6 +205,16 @@ class CheckTest(parameterized.TestCase):
     )
     assert [x.strength for x in families[1].settings] == [0.5]
 
+  def test_pair_has_its_share_of_the_samples(self):
+    families = defense_sweep.check(
+      defense_sweep.Config(
+        defenses=('max_norm', 'marvell'), num_train=1000, num_test=350, **SMALL
+      )
+    )
+    dataset = families[-1].problem.dataset
+    assert len(dataset.train_labels) == 200
+    assert len(dataset.test_labels) == 70
+
   def test_two_stages_count_twice(self):
     families = defense_sweep.check(
       defense_sweep.Config(defenses=('lp_2st:epsilon=1',), **SMALL)
