@@ -67,6 +67,6 @@ class EvaluateTest(parameterized.TestCase):
     first, _ = model.apply_part(0, state.params[0], state.state[0], inputs)
     second, _ = model.apply_part(1, state.params[1], state.state[1], first)
     logits, _ = model.apply(state.params, state.state, inputs)
-    np.testing.assert_allclose(result.recorded[0], first, rtol=1e-5)
-    np.testing.assert_allclose(result.recorded[1], second, rtol=1e-5)
+    np.testing.assert_allclose(result.recorded[0], first, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result.recorded[1], second, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(result.logits, logits, rtol=1e-4, atol=1e-5)

@@ -7,6 +7,8 @@ from scipy import special
 from splitjax import attacks
 from splitjax.attacks import gramssat
 
+pytestmark = pytest.mark.slow  # Compiles for long.
+
 
 def _problem(seed, separation=1.0, num=240, num_classes=3, width=8):
   """Blobs, and the gradients of the top that tells them apart best."""

@@ -8,6 +8,8 @@ from sklearn import linear_model
 
 from splitjax.attacks import model_completion
 
+pytestmark = pytest.mark.slow  # Compiles for long.
+
 _CLASSES = 4
 _OPTIONS = dict(num_classes=_CLASSES, num_steps=500)
 

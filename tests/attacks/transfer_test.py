@@ -9,6 +9,8 @@ from sklearn import linear_model
 from splitjax import attacks
 from splitjax.attacks import transfer
 
+pytestmark = pytest.mark.slow  # Compiles for long.
+
 _CLASSES = 4
 _OPTIONS = dict(num_classes=_CLASSES, num_epochs=20, batch_size=16)
 

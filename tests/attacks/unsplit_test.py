@@ -6,6 +6,8 @@ from scipy import special
 
 from splitjax.attacks import unsplit
 
+pytestmark = pytest.mark.slow  # Compiles for long.
+
 
 def _problem(seed, form='noise', num=240, num_classes=3, width=8, shares=None):
   """Smashed data, true gradients of a batch's mean loss, labels; known last."""

@@ -4,8 +4,11 @@ from absl.testing import parameterized
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from splitjax.defenses import cae
+
+pytestmark = pytest.mark.slow  # Compiles for long.
 
 _WEIGHTS = np.float32([0.1, 0.5, 1, 2])
 

@@ -47,7 +47,17 @@ def _view(num_classes, width=6):
   return view, truth
 
 
-@pytest.mark.parametrize('name', attack_catalog.ATTACKS)
+# Fits, which take long to compile.
+_SLOW = ('model_completion', 'unsplit', 'exploit', 'learning_based', 'gramssat')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else [])
+    for name in attack_catalog.ATTACKS
+  ],
+)
 def test_attack_needs_no_more_than_it_is_granted(name):
   attack = attack_catalog.ATTACKS[name]
   num_classes = 2 if attack.two_classes else 3

@@ -81,6 +81,7 @@ def test_labels_of_a_table_are_read(table, tmp_path, model):
   assert rows['cut_grads', 'distance', 'auc']['mean'] > 0.9
 
 
+@pytest.mark.slow
 def test_labels_of_texts_are_read(texts, tmp_path):
   config = problems.Config(
     dataset=f'csv:{texts}',
