@@ -94,10 +94,11 @@ def test_defenses_of_two_classes_are_tried_on_the_pair(swept):
   'flag, name, strength',
   [
     ('label_dp:epsilon=8', 'label_dp', 8.0),
-    (
+    pytest.param(
       'compression:ratio=0.5+max_norm',
       'compression+max_norm:strength=1',
       0.5,
+      marks=pytest.mark.slow,
     ),
   ],
 )
@@ -268,6 +269,7 @@ def test_flags_become_the_configuration():
   assert config.averaged_passes == (5,)
 
 
+@pytest.mark.slow
 def test_model_that_noise_destroys_is_reported_and_not_an_error(tmp_path):
   problem = problems.check(
     problems.Config(defense='dp_message:epsilon=0.001:clip_norm=1e6', **SMALL)

@@ -186,6 +186,7 @@ def test_same_seed_gives_the_same_files_apart_from_seconds(whole, tmp_path):
   assert tables[0] == tables[1]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_figures(whole, tmp_path):
   _, results = whole
   config = problems.Config(seed=1, **{**SMALL, 'attacks': ('distance',)})
@@ -272,6 +273,7 @@ def test_records_are_of_the_model_and_the_seed_they_name(whole):
   )
 
 
+@pytest.mark.slow
 def test_untrained_client_and_centring_give_other_figures(whole, tmp_path):
   problem, results = whole
   figures = _figures(results)
