@@ -152,6 +152,7 @@ def run(
         observed,
         auxiliary[setting.num_aux],
         problem.plan,
+        problem.model,
         epoch=setting.recorded_epoch,
       )
 

@@ -104,48 +104,75 @@ def direct(key, view):
   )
 
 
-def _transfer(key, view, pseudo_labels=None):
-  result = attacks.transfer_labels(
+def _new_head(fn, key, view, **kwargs):
+  """Attacks that train a head on frozen features."""
+  result = fn(
     key,
     view.own.features,
     view.aux_vectors,
     view.aux_labels,
     view.vectors,
     num_classes=view.num_classes,
-    pseudo_labels=pseudo_labels,
+    **kwargs,
   )
   return _answer(view, result.labels, lambda: result.logits)
 
 
-def transfer(key, view):
-  """A head on smashed data, trained on what gradients gave away before."""
-  key_cluster, key_fit = jax.random.split(key)
-  clusters = attacks.cluster_labels(
-    key_cluster,
+def _tuned(fn, key, view, **kwargs):
+  """The same, with what makes the features trained along."""
+  extractor = view.own.extractor
+  result = fn(
+    key,
+    extractor.apply_fn,
+    extractor.params,
+    extractor.inputs,
+    extractor.inputs[view.own.aux_rows],
+    view.aux_labels,
+    extractor.new_inputs,
+    num_classes=view.num_classes,
+    **kwargs,
+  )
+  return _answer(view, result.labels, lambda: result.logits)
+
+
+def _from_gradients(key, view):
+  """The labels that clustering reads from the gradients of the training."""
+  return attacks.cluster_labels(
+    key,
     view.own.cut_grads,
     view.own.cut_grads[view.own.aux_rows],
     view.aux_labels,
     num_classes=view.num_classes,
-  )
-  return _transfer(key_fit, view, clusters.labels)
+  ).labels
+
+
+def transfer(key, view):
+  """A head on features, trained on the labels that gradients gave away."""
+  key_cluster, key_fit = jax.random.split(key)
+  guess = _from_gradients(key_cluster, view)
+  return _new_head(attacks.transfer_labels, key_fit, view, pseudo_labels=guess)
+
+
+def transfer_tuned(key, view):
+  """As `transfer`, and what makes the features is trained along."""
+  key_cluster, key_fit = jax.random.split(key)
+  guess = _from_gradients(key_cluster, view)
+  return _tuned(attacks.fine_tuned_labels, key_fit, view, pseudo_labels=guess)
 
 
 def transfer_similarity(key, view):
-  """A head on smashed data, trained on the nearest known sample's label."""
-  return _transfer(key, view)
+  """A head on features, trained on the nearest known sample's label."""
+  return _new_head(attacks.transfer_labels, key, view)
 
 
 def model_completion(key, view):
-  """A head on smashed data, trained on the few known labels by MixMatch."""
-  result = attacks.complete_model(
-    key,
-    view.own.features,
-    view.aux_vectors,
-    view.aux_labels,
-    view.vectors,
-    num_classes=view.num_classes,
-  )
-  return _answer(view, result.labels, lambda: result.logits)
+  """A head on features, trained on the few known labels by MixMatch."""
+  return _new_head(attacks.complete_model, key, view)
+
+
+def model_completion_tuned(key, view):
+  """As `model_completion`, and what makes the features is trained along."""
+  return _tuned(attacks.fine_tuned_completion, key, view)
 
 
 def _match_gradients(fn, key, view, *args):

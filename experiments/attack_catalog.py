@@ -8,9 +8,10 @@ from experiments import common
 from splitjax import attacks
 from splitjax import evaluation
 
-ANYTHING = ('cut_grads', 'smashed', 'untrained_smashed', 'raw_inputs')
 _GRADIENTS = ('cut_grads',)
-_FEATURES = ('smashed', 'untrained_smashed', 'raw_inputs')
+_OWN = ('smashed', 'extracted')  # What a network of the attacker's makes.
+_FEATURES = (*_OWN, 'untrained_smashed', 'raw_inputs')
+ANYTHING = (*_GRADIENTS, *_FEATURES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,6 @@ class Attack:
     two_classes: whether it is defined for two classes only.
     logits: whether it is defined for a cut that logits cross, only.
     granted: what it knows beside a view, fields of `viewing.Own`.
-    active: whether the attacker leaves the protocol, for the documentation.
   """
 
   fn: evaluation.AttackFn
@@ -31,10 +31,13 @@ class Attack:
   two_classes: bool = False
   logits: bool = False
   granted: tuple[str, ...] = ()
-  active: bool = False
 
   def lacks(
-    self, num_classes: int, cut_widths: Sequence[int], project_to: int
+    self,
+    num_classes: int,
+    cut_widths: Sequence[int],
+    project_to: int,
+    u_shaped: bool = False,
   ) -> str:
     """What a problem lacks for the attack to be defined, in words.
 
@@ -42,10 +45,13 @@ class Attack:
       num_classes: of the problem.
       cut_widths: how many numbers cross each cut.
       project_to: what is wider is recorded through a projection; 0 for none.
+      u_shaped: whether the attacker is the server in the middle.
 
     Returns:
       Nothing, if it lacks nothing.
     """
+    if 'extractor' in self.granted and u_shaped:
+      return 'one cut: with two the attacker has no inputs'
     if self.two_classes and num_classes != 2:
       return f'data of two classes (--classes picks them), not {num_classes}'
     if self.logits and set(cut_widths) != {num_classes}:
@@ -91,14 +97,18 @@ ATTACKS = {
     two_classes=True,
   ),
   'direct': Attack(answers.direct, _GRADIENTS, logits=True),
-  'transfer': Attack(
-    answers.transfer, ('smashed',), granted=('features', 'cut_grads')
+  'transfer': Attack(answers.transfer, _OWN, granted=('features', 'cut_grads')),
+  'transfer_tuned': Attack(
+    answers.transfer_tuned, _OWN, granted=('cut_grads', 'extractor')
   ),
   'transfer_similarity': Attack(
     answers.transfer_similarity, _FEATURES, granted=('features',)
   ),
   'model_completion': Attack(
     answers.model_completion, _FEATURES, granted=('features',)
+  ),
+  'model_completion_tuned': Attack(
+    answers.model_completion_tuned, _OWN, granted=('extractor',)
   ),
   'unsplit': Attack(answers.unsplit, _GRADIENTS, granted=('sent',)),
   'exploit': Attack(answers.exploit, _GRADIENTS, granted=('sent',)),
@@ -114,6 +124,7 @@ def find_attacks(
   num_classes: int,
   cut_widths: Sequence[int],
   project_to: int,
+  u_shaped: bool = False,
 ) -> tuple[str, ...]:
   """The attacks named, or of all those that are defined for a problem.
 
@@ -122,6 +133,7 @@ def find_attacks(
     num_classes: of the problem.
     cut_widths: how many numbers cross each cut.
     project_to: what is wider is recorded through a projection; 0 for none.
+    u_shaped: whether the attacker is the server in the middle.
 
   Returns:
     Their names.
@@ -130,7 +142,7 @@ def find_attacks(
     common.FlagError: if one that is named is not defined for the problem.
   """
   lacking = {
-    name: attack.lacks(num_classes, cut_widths, project_to)
+    name: attack.lacks(num_classes, cut_widths, project_to, u_shaped)
     for name, attack in ATTACKS.items()
   }
   if tuple(names) == ('all',):

@@ -3,19 +3,18 @@ r"""How what leaks depends on where the network is cut.
   python -m experiments.cut_sweep
 
 trains five small networks on handwritten digits once, records what crosses
-every cut (undefended, the cut does not change the training), and attacks it at
-each, in under a minute on two CPU cores. --cuts=4,18,50 takes some
-cuts only. It writes what `label_inference` writes. Expect cut gradients to be
-read nearly completely at every depth of a small network; smashed data approach
-the no-leak lines towards the input.
+every cut (where it is cut does not change the training, unless a defense acts
+there: such are refused), and attacks it at each, in under a minute on two CPU
+cores. --cuts=4,18,50 takes some cuts only. It writes what `label_inference`
+writes. Expect cut gradients to be read nearly completely at every depth of a
+small network; smashed data approach the no-leak lines towards the input.
 """
-
-import pathlib
 
 from absl import flags
 
 from experiments import catalog
 from experiments import common
+from experiments import jobs
 from experiments import measuring
 from experiments import options
 from experiments import problems
@@ -26,10 +25,30 @@ from splitjax import report
 
 
 def check(config: problems.Config) -> problems.Problem:
-  """Looks up a configuration, with all cuts if it names none."""
+  """Looks up a configuration, with all cuts if it names none.
+
+  Args:
+    config: to be checked.
+
+  Returns:
+    The problem.
+
+  Raises:
+    common.FlagError: naming the flag, its value and what was expected.
+  """
   common.check_name('model', config.model, catalog.MODELS)
   cuts = config.cuts or catalog.MODELS[config.model].cuts
-  return problems.check(config, cuts=cuts or 'all')
+  problem = problems.check(config, cuts=cuts or 'all')
+  plan = problem.plan
+  if len(problem.model.cuts) > 1:
+    # One training serves all cuts.
+    if plan.protect(plan.strengths()).at_a_cut:
+      expected = 'a defense of labels alone, or --cuts with one: it acts there'
+      raise common.FlagError('defense', config.defense, expected)
+    if config.malicious_client:
+      expected = 'one of --cuts: which part cheats depends on it'
+      raise common.FlagError('malicious_client', True, expected)
+  return problem
 
 
 def whole_of(problem: problems.Problem) -> report.Setting:
@@ -58,50 +77,21 @@ def cells_of(problem: problems.Problem) -> list[report.Cell]:
   return cells
 
 
-def run(
-  problem: problems.Problem,
-  results: report.Results,
-  progress: common.Progress,
-  *,
-  records_dir: pathlib.Path | None = None,
-) -> None:
-  """Measures every cell that is not finished yet.
-
-  Args:
-    problem: what to measure.
-    results: where finished cells are kept.
-    progress: told of every epoch and cell.
-    records_dir: where to save what crossed the cuts, if anywhere.
-  """
-  measuring.train_and_run(
-    problem,
-    whole_of(problem),
-    sweep_of(problem).settings,
-    cells_of(problem),
-    results,
-    progress,
-    records_dir=records_dir,
-  )
+def job_of(problem: problems.Problem) -> jobs.Job:
+  """What is trained and measured."""
+  settings = sweep_of(problem).settings
+  return jobs.Job(problem, whole_of(problem), settings, cells_of(problem))
 
 
 def main() -> None:
   problem = check(options.config_of_flags())
-  cells = cells_of(problem)
-  out_dir, results = common.open_results('cut_sweep', problem.config, cells)
-  records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None
-  if records_dir is not None or not results.complete:
-    with common.Progress(problem.num_epochs + len(cells)) as progress:
-      run(problem, results, progress, records_dir=records_dir)
   sweeps = [sweep_of(problem)]
-  common.show(
-    summary.summarise_sweeps(
-      problem,
-      results.rows(),
-      whole_of(problem),
-      sweeps,
-      'labels read, by the cut',
+  jobs.execute(
+    'cut_sweep',
+    job_of(problem),
+    lambda rows: summary.summarise_sweeps(
+      problem, rows, whole_of(problem), sweeps, 'labels read, by the cut'
     ),
-    out_dir,
     lambda what, path: plots.sweep(what, sweeps, path),
   )
 

@@ -243,7 +243,7 @@ def run(
     for setting, plan, one in zip(
       family.settings, family.plans, observed, strict=True
     ):
-      source = targets.Source(one, auxiliary, plan)
+      source = targets.Source(one, auxiliary, plan, problem.model)
       for num_passes in (1, *family.passes):
         sources[setting._replace(num_passes=num_passes)] = source._replace(
           num_passes=num_passes

@@ -65,7 +65,7 @@ def summarise(
         place_setting, phase, intermediate = cell
         if intermediate == 'none' or not _same(place_setting, setting):
           continue
-        title = summary.TITLES[intermediate]
+        title = summary.title_of(report.Cell(*cell, 'none'))
         if place_setting.num_passes > 1:
           title = f'cut gradients, mean of {place_setting.num_passes} passes'
         shown.append(page.Line(*cell, f'{title}; {label}'))

@@ -11,11 +11,10 @@ close to 100% from the cut gradients of the first pass, and from smashed data
 nearly the accuracy of the model itself.
 """
 
-import pathlib
-
 from absl import flags
 
 from experiments import common
+from experiments import jobs
 from experiments import measuring
 from experiments import options
 from experiments import problems
@@ -54,41 +53,20 @@ def cells_of(problem: problems.Problem) -> list[report.Cell]:
   return cells
 
 
-def run(
-  problem: problems.Problem,
-  results: report.Results,
-  progress: common.Progress,
-  *,
-  records_dir: pathlib.Path | None = None,
-) -> None:
-  """Measures every cell that is not finished yet.
-
-  Args:
-    problem: what to measure.
-    results: where finished cells are kept.
-    progress: told of every epoch and cell.
-    records_dir: where to save what crossed the cut, if anywhere.
-  """
-  measuring.train_and_run(
-    problem,
-    problem.setting,
-    settings_of(problem),
-    cells_of(problem),
-    results,
-    progress,
-    records_dir=records_dir,
+def job_of(problem: problems.Problem) -> jobs.Job:
+  """What is trained and measured."""
+  return jobs.Job(
+    problem, problem.setting, settings_of(problem), cells_of(problem)
   )
 
 
 def main() -> None:
   problem = problems.check(options.config_of_flags())
-  config, cells = problem.config, cells_of(problem)
-  out_dir, results = common.open_results('label_inference', config, cells)
-  records_dir = out_dir / 'records' if common.SAVE_RECORDS.value else None
-  if records_dir is not None or not results.complete:
-    with common.Progress(problem.num_epochs + len(cells)) as progress:
-      run(problem, results, progress, records_dir=records_dir)
-  common.show(summary.summarise(problem, results.rows()), out_dir)
+  jobs.execute(
+    'label_inference',
+    job_of(problem),
+    lambda rows: summary.summarise(problem, rows),
+  )
 
 
 if __name__ == '__main__':

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 import itertools
-import pathlib
 
 import jax
 import numpy as np
@@ -10,14 +9,14 @@ import numpy as np
 from experiments import attack_catalog
 from experiments import common
 from experiments import observations
-from experiments import pipeline
 from experiments import problems
 from experiments import targets
 from splitjax import evaluation
 from splitjax import metrics
 from splitjax import report
 
-# What can be read, by phase; all but what crosses the trained cut is no leak.
+# What can be read, by phase. Untrained clients and raw inputs are no leak, nor
+# is what a network of the attacker's own extracts, unless gradients helped.
 PLACES = (
   ('training', 'cut_grads'),
   ('training', 'smashed'),
@@ -26,6 +25,8 @@ PLACES = (
   ('inference', 'smashed'),
   ('inference', 'untrained_smashed'),
   ('inference', 'raw_inputs'),
+  ('training', 'extracted'),
+  ('inference', 'extracted'),
 )
 # What is known without an attack: how good the model is, what guessing gives,
 # and what the defense promises.
@@ -112,41 +113,6 @@ def run(
       progress.advance()
 
 
-def train_and_run(
-  problem: problems.Problem,
-  whole: report.Setting,
-  settings: Sequence[report.Setting],
-  cells: Sequence[report.Cell],
-  results: report.Results,
-  progress: common.Progress,
-  *,
-  records_dir: pathlib.Path | None = None,
-) -> None:
-  """Trains once, and measures every cell that is not finished yet.
-
-  Args:
-    problem: what to train and to measure.
-    whole: the setting of what depends on no single cut.
-    settings: one for each cut of the model.
-    cells: in the order of the results.
-    results: where finished cells are kept.
-    progress: told of every epoch and cell.
-    records_dir: where to save what crossed the cuts, if anywhere.
-  """
-  key_train, key_attack = jax.random.split(jax.random.key(problem.config.seed))
-  [observed] = pipeline.observe(problem, problem.recipe(), key_train, progress)
-  results.begin()
-  if records_dir is not None:
-    observations.save(observed, records_dir)
-  source = targets.Source(
-    observed, targets.draw_auxiliary(problem), problem.plan
-  )
-  sources = {whole: source}
-  for index, setting in enumerate(settings):
-    sources[setting] = source._replace(cut=index)
-  run(key_attack, problem, cells, sources, results, progress)
-
-
 def _measure(key, problem, cell, target):
   """The rows of one attack."""
   if cell.attack == 'none':
@@ -174,6 +140,8 @@ def _measure(key, problem, cell, target):
   measures = metrics.measure_all(confusion)
   if answer.scores is not None:
     measures |= _aucs(answer.scores, target.truth, target.scored)
+  rate = answer.labels.shape[-1] / answer.seconds
+  measures['samples_per_second'] = np.array([[rate]])  # Timed all together.
   return report.cell_rows(
     cell,
     measures,

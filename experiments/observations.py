@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import itertools
 import pathlib
 import shutil
 from typing import Any
@@ -29,6 +30,8 @@ class Observed:
       phase, a record for each cut.
     untrained_smashed: the same through the client before it was trained.
     logits: the trained model's, of both sets, by phase, `[N, C]`.
+    clients: parameters and state of the trained model's parts but the last, if
+      they were kept.
     monitored: what the label party noted, by epoch; leaves `[T, ...]`.
     diverged: whether the model ended in infinities; it answers class 0 then.
   """
@@ -39,13 +42,20 @@ class Observed:
   untrained_smashed: dict[str, tuple[recording.Record, ...]]
   logits: dict[str, np.ndarray]
   monitored: dict[int, Any]
+  clients: tuple[Any, Any] = ((), ())
   diverged: bool = False
+
+  def client(self, cut: int) -> tuple[Any, Any]:
+    """Parameters and state of all layers before a cut, numbered from 0."""
+    join = lambda parts: tuple(itertools.chain(*parts[: cut + 1]))
+    return join(self.clients[0]), join(self.clients[1])
 
 
 def collect(
   index: int,
   logs: Mapping[int, training.EpochLog],
   passes: Mapping[tuple[str, str], inference.Pass],
+  clients: Any,
   dataset: data.Dataset,
   model: split.SplitModel,
   metadata: Mapping[str, Any],
@@ -58,6 +68,7 @@ def collect(
     index: of the run, on the first axis of every array.
     logs: of the epochs that were kept, by number.
     passes: of the clients, by phase and by 'smashed' or 'untrained_smashed'.
+    clients: parameters and state of the trained ones.
     dataset: what was trained on.
     model: the split model.
     metadata: goes into every record.
@@ -119,6 +130,7 @@ def collect(
     untrained_smashed=smashed('untrained_smashed'),
     logits=jax.tree.map(_finite, logits) if diverged else logits,
     diverged=diverged,
+    clients=jax.tree.map(lambda x: x[index], clients),
     monitored={
       epoch: jax.tree.map(lambda x: x[index], log.monitored)
       for epoch, log in logs.items()

@@ -129,6 +129,13 @@ flags.DEFINE_string(
   'label_dp:epsilon=1+compression:ratio=0.5. Names: '
   f'{", ".join(defense_catalog.DEFENSES)}.',
 )
+flags.DEFINE_boolean(
+  'malicious_client',
+  False,
+  'Whether the attacker is ACTIVE: against the protocol it enlarges the '
+  'gradients of its part that keep their sign (malicious optimizer, Fu et al., '
+  'made for model_completion).',
+)
 flags.DEFINE_list(
   'intermediates',
   list(_DEFAULT.intermediates),

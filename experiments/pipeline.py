@@ -174,6 +174,9 @@ def train_runs(
     # The trained model says how good it is, whatever is read.
     if name == 'smashed' or name in recipe.read
   }
+  clients = ((), ())
+  if 'client' in recipe.read:
+    clients = jax.device_get((states.params[:-1], states.state[:-1]))
   try:
     return [
       [
@@ -181,6 +184,7 @@ def train_runs(
           index * num_seeds + seed,
           logs,
           passes,
+          clients,
           dataset,
           model,
           {**metadata[index], 'seed_index': seed},

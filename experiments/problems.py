@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
-import math
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments import attack_catalog
@@ -12,11 +10,11 @@ from experiments import catalog
 from experiments import common
 from experiments import defending
 from experiments import defense_plan
+from experiments import networks
 from experiments import programs
 from experiments import sets
 from experiments import shapes
 from splitjax import data
-from splitjax import layering
 from splitjax import recording
 from splitjax import report
 from splitjax import split
@@ -36,6 +34,7 @@ class Config(sets.DataConfig):
   optimizer: str = 'sgd'
   augment: bool = False
   defense: str = 'none'
+  malicious_client: bool = False
   intermediates: tuple[str, ...] = ('cut_grads', 'smashed')
   attacks: tuple[str, ...] = ('distance', 'clustering', 'clustering_paper')
   center_smashed: bool = False
@@ -60,7 +59,8 @@ class Problem:
     """The setting of what depends on no single cut."""
     return report.Setting(
       dataset=self.dataset.name,
-      model=self.config.model,
+      model=self.config.model
+      + ('+malicious_client' if self.config.malicious_client else ''),
       cut='-'.join(str(cut) for cut in self.model.cuts),
       defense=self.plan.name,
       strength=self.plan.strength,
@@ -107,6 +107,7 @@ class Problem:
     """
     read = self.read if baseline else self.config.intermediates
     read += tuple({'cut_grads', 'sent'} & self.granted)
+    read += ('client',) if 'extractor' in self.granted else ()
     recipe = programs.Recipe(
       optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
       num_epochs=self.config.epochs,
@@ -117,6 +118,10 @@ class Problem:
       protect_fn=self.plan.protect,
       may_diverge=not self.plan.off,
       relabel_fn=self.plan.relabel_fn(),
+      # Of the two-party split the client, of the U-shaped the server.
+      malicious_part=len(self.model.cuts) - 1
+      if self.config.malicious_client
+      else None,
     )
     return dataclasses.replace(recipe, **changes)
 
@@ -138,27 +143,32 @@ def check(
   """
   common.check_name('model', config.model, catalog.MODELS)
   common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
-  common.check_name('dtype', config.dtype, ('float32', 'bfloat16'))
   if config.attacks != ('all',):
     _check_names('attacks', config.attacks, attack_catalog.ATTACKS)
   _check_names('intermediates', config.intermediates, recording.INTERMEDIATES)
   common.check_positive('learning_rate', config.learning_rate)
   dataset = sets.load(config, config.seed)
-  layers = _make_layers(config, dataset)
+  options = networks.options_of(
+    config.model, dataset, norm=config.norm, dtype=config.dtype
+  )
+  layers = networks.make_layers(config.model, options)
   if cuts == 'all':
     cuts = range(1, len(layers))
-  elif cuts is None:
+  u_shaped = cuts is None and len(config.cuts) == 2
+  if cuts is None:
     cuts = config.cuts or (catalog.MODELS[config.model].main_cut,)
     if len(cuts) > 2:
-      raise common.FlagError('cuts', _join(cuts), 'one cut, or two')
-  _check_cuts(cuts, layers, config.model)
+      text = ','.join(str(cut) for cut in cuts)
+      raise common.FlagError('cuts', text, 'one cut, or two')
+  networks.check_cuts(cuts, layers, config.model)
   model = split.SplitModel(layers, cuts)
-  _check_shapes(config, dataset, model)
+  networks.check_inputs('model', config.model, model, dataset.train_inputs[:1])
   found = attack_catalog.find_attacks(
     config.attacks,
     dataset.num_classes,
     shapes.cut_widths(model, dataset.train_inputs[:1]),
     config.project_to,
+    u_shaped,
   )
   config = dataclasses.replace(config, attacks=found)
   if config.augment and dataset.train_inputs.ndim != 4:
@@ -239,56 +249,3 @@ def _check_names(flag: str, names: Sequence[str], accepted) -> None:
     common.check_name(flag, name, accepted)
   if len(set(names)) < len(names):
     raise common.FlagError(flag, ','.join(names), 'each name once')
-
-
-def _make_layers(
-  config: Config, dataset: data.Dataset
-) -> tuple[layering.Layer, ...]:
-  """The layers of the model that a configuration names."""
-  architecture = catalog.MODELS[config.model]
-  kind = catalog.kind_of(dataset)
-  if kind not in architecture.kinds:
-    fitting = [n for n, one in catalog.MODELS.items() if kind in one.kinds]
-    raise common.FlagError(
-      'model', config.model, f'a model for {kind}: {", ".join(fitting)}'
-    )
-  options = {name: getattr(dataset, name) for name in architecture.sizes}
-  if architecture.normalized:
-    options['norm'] = config.norm or 'batch'
-    common.check_name('norm', options['norm'], ('batch', 'group'))
-  elif config.norm is not None:
-    raise common.FlagError(
-      'norm', config.norm, f'no such flag with --model={config.model}'
-    )
-  if config.dtype != 'float32':
-    options['dtype'] = jnp.dtype(config.dtype)
-  return architecture.make_fn(dataset.num_classes, **options)
-
-
-def _check_cuts(cuts, layers, model):
-  for cut in cuts:
-    common.check_range(
-      'cuts', cut, 1, len(layers) - 1, f'a layer inside {model}'
-    )
-  if list(cuts) != sorted(set(cuts)):
-    raise common.FlagError('cuts', _join(cuts), 'cuts in ascending order')
-
-
-def _join(numbers):
-  return ','.join(str(number) for number in numbers)
-
-
-def _check_shapes(config, dataset, model):
-  """Raises `FlagError` if the inputs do not fit through the model."""
-  shape = dataset.train_inputs.shape[1:]
-  try:
-    found = shapes.layer_shapes(model, dataset.train_inputs[:1])
-    if not all(math.prod(one) for one in found):
-      raise ValueError('a layer leaves nothing of them')
-  except (TypeError, ValueError, ZeroDivisionError) as error:
-    hint = ' (--image_size enlarges images)' if len(shape) == 3 else ''
-    raise common.FlagError(
-      'model',
-      config.model,
-      f'a model for inputs of shape {shape}: {error}{hint}',
-    ) from error

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments import shapes
+from splitjax import attacks
 from splitjax import inference
 from splitjax import projection
 from splitjax import protection
@@ -38,8 +39,9 @@ class Recipe:
     optimizer_fn: makes a part's optimizer from the learning rate.
     num_epochs: passes over the training set.
     batch_size: samples of a step.
-    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed', and
-      'sent', the smashed data that the cut gradients answered.
+    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed',
+      'sent', the smashed data that the cut gradients answered, and 'client',
+      the trained model without its last part.
     recorded_epochs: passes whose cut gradients are kept, from 1.
     width: of the random projection of what is wider; 0 for none.
     augment_fn: random changes of the inputs, if any.
@@ -49,6 +51,8 @@ class Recipe:
     relabel_fn: `(key, labels, logits, strengths) -> labels`, of a defense in
       two stages: half of the samples train a model first, whose answers help
       to draw the labels of the rest. What is kept is of the second stage.
+    malicious_part: whose holder does not train it as agreed, if any, see
+      `attacks.malicious_optimizer`.
   """
 
   optimizer_fn: Callable[[jax.Array], optax.GradientTransformation]
@@ -63,6 +67,7 @@ class Recipe:
   )
   may_diverge: bool = False
   relabel_fn: Callable[..., jax.Array] | None = None
+  malicious_part: int | None = None
 
 
 class Programs:
@@ -102,7 +107,11 @@ class Programs:
 
   def _optimizers(self, point):
     optimizer = self._recipe.optimizer_fn(point.learning_rate)
-    return [optimizer] * len(self._model.bounds)
+    optimizers = [optimizer] * len(self._model.bounds)
+    part = self._recipe.malicious_part
+    if part is not None:
+      optimizers[part] = attacks.malicious_optimizer(optimizer)
+    return optimizers
 
   def _protection(self, point):
     return self._recipe.protect_fn(point.strengths)

@@ -6,12 +6,22 @@ from experiments import problems
 from splitjax import page
 from splitjax import report
 
-TITLES = {
-  'cut_grads': 'cut gradients, first pass',
+_TITLES = {
+  'cut_grads': 'cut gradients',
   'smashed': 'smashed data',
   'untrained_smashed': 'no leak: untrained client',
   'raw_inputs': 'no leak: raw inputs',
+  'extracted': "features of the attacker's network",
 }
+
+
+def title_of(cell: report.Cell) -> str:
+  """What was read, in words."""
+  title = _TITLES[cell.intermediate]
+  if cell.intermediate != 'cut_grads':
+    return title
+  epoch = cell.setting.recorded_epoch
+  return f'{title}, ' + (f'pass {epoch}' if epoch > 1 else 'first pass')
 
 
 def measure_of(problem: problems.Problem) -> str:
@@ -33,7 +43,7 @@ def lines_of(rows: Sequence[report.Row]) -> list[page.Line]:
     cell = report.cell_of(row)
     if cell.intermediate != 'none':
       _, _, cut = cell.setting.cut.partition('@')
-      title = TITLES[cell.intermediate] + (f', cut {cut}' if cut else '')
+      title = title_of(cell) + (f', cut {cut}' if cut else '')
       lines[cell[:3]] = page.Line(*cell[:3], title)
   return list(lines.values())
 
@@ -56,6 +66,7 @@ def facts_of(
     f'Training: {config.epochs} epochs of {config.optimizer}, learning rate '
     f'{config.learning_rate:g}, batch {config.batch_size}'
     + (', crop and flip.' if config.augment else '.'),
+    *_attacker_facts(config),
     *_defense_facts(problem, rows),
     f'Labels known to the attacker: {config.num_aux} of each class; '
     f'{config.num_seeds} seeds x {config.num_aux_draws} draws of them = '
@@ -105,6 +116,16 @@ def _where(row):
   if row['num_passes'] > 1:
     where += f', mean of {row["num_passes"]} passes'
   return where
+
+
+def _attacker_facts(config):
+  """Whether the attacker leaves the protocol."""
+  if not config.malicious_client:
+    return []
+  return [
+    'ACTIVE attacker: it enlarges the gradients of its part that keep their '
+    'sign; nothing here is passive.'
+  ]
 
 
 def _defense_facts(problem, rows):
@@ -171,11 +192,14 @@ def summarise_sweeps(
       lines.append(known[whole, *place])
     for sweep in sweeps:
       found = [
-        page.Line(x, *place, f'{TITLES[place[1]]}; {sweep.factor} {label}')
+        page.Line(
+          x, *place, f'{known[x, *place].title}; {sweep.factor} {label}'
+        )
         for x, label in zip(sweep.settings, sweep.labels, strict=True)
         if (x, *place) in known
       ]
-      lines += found if len(found) > 1 else []
+      shown = len(found) > 1 or len(sweep.settings) == 1
+      lines += found if shown else []
   return page.Summary(
     title=f'{problem.dataset.name}: {title}',
     facts=facts_of(problem, rows, whole, measure_of(problem)),

@@ -8,12 +8,14 @@ import jax
 import numpy as np
 
 from experiments import defense_plan
+from experiments import extractors
 from experiments import observations
 from experiments import problems
 from splitjax import attacks
 from splitjax import data
 from splitjax import evaluation
 from splitjax import recording
+from splitjax import split
 from splitjax import viewing
 
 
@@ -24,6 +26,8 @@ class Source(NamedTuple):
     observed: what crossed the cuts, one for each seed.
     auxiliary: the auxiliary samples of each seed.
     plan: the defenses that were at work.
+    model: what was trained.
+    extractor: a network that the attacker owns beside its client, if any.
     cut: which of the model's cuts, from 0.
     epoch: whose cut gradients, from 1.
     num_passes: from there on, over how many passes a sample's are averaged.
@@ -32,6 +36,8 @@ class Source(NamedTuple):
   observed: Sequence[observations.Observed]
   auxiliary: Sequence[viewing.Auxiliary]
   plan: defense_plan.Plan
+  model: split.SplitModel
+  extractor: extractors.Extractor | None = None
   cut: int = 0
   epoch: int = 1
   num_passes: int = 1
@@ -40,6 +46,10 @@ class Source(NamedTuple):
     """What the label parties noted in that epoch; leaves `[S, T]`."""
     noted = [one.monitored.get(self.epoch) for one in self.observed]
     return jax.tree.map(lambda *x: np.stack(x), *noted)
+
+  def client_fn(self) -> extractors.ApplyFn:
+    """The client at that cut, as a function of its variables and inputs."""
+    return extractors.client_fn(self.model, self.cut)
 
   def cut_grads(self) -> list[recording.Record]:
     """The cut gradients that are attacked, one record for each seed."""
@@ -68,7 +78,7 @@ class Target(NamedTuple):
   scored: np.ndarray
 
 
-def _own(source, index, features, view, granted):
+def _own(dataset, source, place, index, features, view, granted):
   """What a client knows of the training set, in the order of `features`."""
   ids = features.sample_ids
   in_order = lambda record: record.vectors[
@@ -79,6 +89,9 @@ def _own(source, index, features, view, granted):
     'cut_grads': lambda: in_order(source.cut_grads()[index]),
     'sent': lambda: in_order(
       source.observed[index].sent[source.epoch][source.cut]
+    ),
+    'extractor': lambda: _extractor(
+      dataset, source, place, index, ids, view.sample_ids
     ),
   }
   return viewing.Own(
@@ -106,28 +119,47 @@ def _average(records, unit):
   )
 
 
-@functools.lru_cache(maxsize=1)
-def raw_inputs(dataset: data.Dataset) -> dict[str, recording.Record]:
-  """The inputs themselves as if they were smashed data: a baseline.
+def _extractor(dataset, source, place, index, ids, new_ids):
+  """The network that made the features of a place, and inputs for it."""
+  if place == 'extracted':
+    variables, apply_fn = source.extractor.variables, source.extractor.apply_fn
+  else:
+    variables = source.observed[index].client(source.cut)
+    apply_fn = source.client_fn()
+  inputs = np.concatenate([dataset.train_inputs, dataset.test_inputs])
+  every = np.concatenate([dataset.train_ids, dataset.test_ids])
+  some = lambda ids: inputs[viewing.rows_of(ids, every)[0]]
+  return viewing.Extractor(variables, some(ids), some(new_ids), apply_fn)
+
+
+@functools.lru_cache(maxsize=2)
+def no_leak_records(
+  dataset: data.Dataset, extractor: extractors.Extractor | None = None
+) -> dict[str, recording.Record]:
+  """What an attacker has without any split learning, as if it were smashed.
 
   Args:
     dataset: whose inputs.
+    extractor: what makes features of them; by default the inputs themselves.
 
   Returns:
     A record for each phase.
   """
-  ids = (dataset.train_ids, dataset.test_ids)
+  if extractor is not None:
+    vectors = extractor.extract(dataset)
+  else:
+    raw = data.raw_vectors(dataset)
+    vectors = dict(zip(observations.PHASES, raw, strict=True))
+  ids = {'training': dataset.train_ids, 'inference': dataset.test_ids}
   return {
     phase: recording.Record(
       intermediate='smashed',
-      vectors=vectors,
-      sample_ids=sample_ids,
-      steps=np.zeros(len(sample_ids), dtype=np.int32),
+      vectors=vectors[phase],
+      sample_ids=ids[phase],
+      steps=np.zeros(len(ids[phase]), dtype=np.int32),
       metadata={'dataset': dataset.name, 'phase': phase},
     )
-    for phase, vectors, sample_ids in zip(
-      observations.PHASES, data.raw_vectors(dataset), ids, strict=True
-    )
+    for phase in observations.PHASES
   }
 
 
@@ -180,9 +212,9 @@ def make_target(
     dataset: what was trained on.
     source: what was observed, and what the attacker knows.
     phase: 'training' or 'inference'.
-    intermediate: 'cut_grads' (training only), 'smashed', 'untrained_smashed' or
-      'raw_inputs'. Raw inputs do not depend on the seed of the model: there,
-      all draws count as of one seed.
+    intermediate: 'cut_grads' (training only), 'smashed', 'untrained_smashed',
+      'raw_inputs' or 'extracted'. Raw inputs do not depend on the seed of the
+      model: there, all draws count as of one seed.
     center_smashed: whether the attacker centres all but gradients.
     granted: fields of `viewing.Own` that some attack is granted.
 
@@ -193,9 +225,14 @@ def make_target(
   if intermediate == 'cut_grads':
     records = aux_records = source.cut_grads()
   elif intermediate == 'raw_inputs':
-    raw = raw_inputs(dataset)
+    raw = no_leak_records(dataset)
     records, aux_records = [raw[phase]], [raw['training']]
     auxiliary = [jax.tree.map(lambda *x: np.concatenate(x), *auxiliary)]
+  elif intermediate == 'extracted':
+    found = no_leak_records(dataset, source.extractor)
+    records, aux_records = (
+      [found[which]] * len(auxiliary) for which in (phase, 'training')
+    )
   else:
     records, aux_records = (
       [getattr(one, intermediate)[which][source.cut] for one in source.observed]
@@ -217,7 +254,11 @@ def make_target(
     granted = {'features'}.intersection(granted)  # No leak: no gradients.
   if granted:
     views = [
-      view.replace(own=_own(source, index, aux_record, view, granted))
+      view.replace(
+        own=_own(
+          dataset, source, intermediate, index, aux_record, view, granted
+        )
+      )
       for index, (view, aux_record) in enumerate(
         zip(views, aux_records, strict=True)
       )

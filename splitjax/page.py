@@ -94,6 +94,13 @@ $tables
 """)
 
 
+def shown(row: report.Row) -> str:
+  """A row as the tables show it: rates as numbers, all else in percent."""
+  if row['measure'] == 'samples_per_second':
+    return f'{row["mean"]:,.0f}'
+  return percent(row)
+
+
 def percent(row: report.Row) -> str:
   """A row's mean and interval in percent, as the tables show them."""
   mean = f'{100 * row["mean"]:.1f}'
@@ -116,7 +123,7 @@ def pivot(
     rows: from `report.cell_rows`.
     lines: what was read.
     attacks: one a column.
-    measure: which measure to show, in percent.
+    measure: which measure to show.
     style: of `tabulate`: 'simple', 'github', 'html'.
 
   Returns:
@@ -126,7 +133,7 @@ def pivot(
 
   def entry(line, name):
     row = found.get(report.Cell(*line[:3], name))
-    return '' if row is None else percent(row)
+    return '' if row is None else shown(row)
 
   body = [
     [line.phase, line.title, *(entry(line, name) for name in attacks)]
@@ -149,6 +156,12 @@ def to_text(summary: Summary) -> str:
   return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
 
 
+def _title(measure):
+  """A measure in words, with its unit if it has one."""
+  words = measure.replace('_', ' ')
+  return words if measure == 'samples_per_second' else f'{words}, %'
+
+
 def write(summary: Summary, out_dir: pathlib.Path) -> None:
   """Writes `report.html`, with what the folder holds already inside it.
 
@@ -160,7 +173,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     row['measure'] for row in summary.rows if row['measure'] != 'zero_share'
   )
   tables = [
-    f'<h2>{html.escape(measure.replace("_", " "))}, %</h2>\n'
+    f'<h2>{html.escape(_title(measure))}</h2>\n'
     + pivot(
       summary.rows,
       summary.lines,

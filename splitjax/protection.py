@@ -48,6 +48,12 @@ class Protection(NamedTuple):
   answers: Place = None
   monitor: Place = None
 
+  @property
+  def at_a_cut(self) -> bool:
+    """Whether the training depends on where the model is cut."""
+    places = (self.smashed, self.loss, self.cut_grads, self.server_grads)
+    return any(place is not None for place in places)
+
 
 def compose(protections: Sequence[Protection]) -> Protection:
   """Several defenses at once, each acting on what the one before it made.

@@ -5,7 +5,8 @@ width of the cut, `R` the number of auxiliary draws, `A` the auxiliary samples
 of a draw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flax import struct
 import jax
@@ -82,6 +83,27 @@ def sample_auxiliary(
   return Auxiliary(ids=sample_ids[chosen], labels=labels[chosen])
 
 
+class Extractor(struct.PyTreeNode):
+  """A network that a client can go on to train, with inputs to train it on.
+
+  Its own part of the split model, or one that was trained on public data.
+
+  Attributes:
+    params: of the network, all of floating types.
+    inputs: of the training set, in the order of `Own`, `[N, ...]`.
+    new_inputs: of what is to be labelled, in the view's order, `[M, ...]`.
+    apply_fn: `(params, inputs) -> features`. One object a network: another one
+      compiles anew.
+  """
+
+  params: Any
+  inputs: jax.Array
+  new_inputs: jax.Array
+  apply_fn: Callable[[Any, jax.Array], jax.Array] = struct.field(
+    pytree_node=False
+  )
+
+
 class Own(struct.PyTreeNode):
   """What a client knows of the training set beside the vectors it is to label.
 
@@ -92,12 +114,14 @@ class Own(struct.PyTreeNode):
     features: of the same kind as what is to be labelled, `[N, D]`.
     cut_grads: received in the recorded pass, `[N, E]`.
     sent: the smashed data that these answered, `[N, E]`.
+    extractor: what made the features.
     aux_rows: which rows are the auxiliary samples, `[R, A]`.
   """
 
   features: jax.Array | None = None
   cut_grads: jax.Array | None = None
   sent: jax.Array | None = None
+  extractor: Extractor | None = None
   aux_rows: jax.Array | None = None
 
 

@@ -13,6 +13,10 @@ from splitjax import viewing
 NUM, DRAWS = 40, 2
 
 
+def _scaled(params, inputs):
+  return inputs * params['scale'][None]
+
+
 def _view(num_classes, width=6):
   """Separated classes: vectors, and gradients that say the same."""
   rng = np.random.default_rng(0)
@@ -41,14 +45,28 @@ def _view(num_classes, width=6):
     aux_ids=rows,
     num_classes=num_classes,
     own=viewing.Own(
-      features=vectors, cut_grads=-draw(), sent=draw(), aux_rows=rows
+      features=vectors,
+      cut_grads=-draw(),
+      sent=draw(),
+      extractor=viewing.Extractor(
+        {'scale': jnp.ones(width)}, vectors, vectors, _scaled
+      ),
+      aux_rows=rows,
     ),
   )
   return view, truth
 
 
 # Fits, which take long to compile.
-_SLOW = ('model_completion', 'unsplit', 'exploit', 'learning_based', 'gramssat')
+_SLOW = (
+  'transfer_tuned',
+  'model_completion',
+  'model_completion_tuned',
+  'unsplit',
+  'exploit',
+  'learning_based',
+  'gramssat',
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +99,4 @@ def test_nothing_else_of_a_clients_knowledge_is_in_the_view():
   assert own.aux_rows is not None
   assert own.cut_grads is None
   assert own.sent is None
+  assert own.extractor is None

@@ -103,14 +103,11 @@ def test_defenses_of_two_classes_are_tried_on_the_pair(swept):
   ],
 )
 def test_vmapped_strength_is_that_of_a_run_of_its_own(
-  swept, tmp_path, flag, name, strength
+  swept, run_job, tmp_path, flag, name, strength
 ):
   families, results = swept
   problem = problems.check(problems.Config(defense=flag, **SMALL))
-  cells = label_inference.cells_of(problem)
-  alone = report.Results(tmp_path, {}, cells)
-  with common.Progress(1) as progress:
-    label_inference.run(problem, alone, progress)
+  alone = run_job(label_inference.job_of(problem), tmp_path)
   setting = _setting(families, name, strength)
   assert problem.setting == setting
   for place in (('training', 'cut_grads'), ('inference', 'smashed')):
@@ -270,15 +267,13 @@ def test_flags_become_the_configuration():
 
 
 @pytest.mark.slow
-def test_model_that_noise_destroys_is_reported_and_not_an_error(tmp_path):
+def test_model_that_noise_destroys_is_reported_and_not_an_error(
+  run_job, tmp_path
+):
   problem = problems.check(
     problems.Config(defense='dp_message:epsilon=0.001:clip_norm=1e6', **SMALL)
   )
-  cells = label_inference.cells_of(problem)
-  results = report.Results(tmp_path, {}, cells)
-  with common.Progress(1) as progress:
-    label_inference.run(problem, results, progress)
-  assert results.complete
+  results = run_job(label_inference.job_of(problem), tmp_path)
   cell = report.Cell(problem.setting, 'training', 'none', 'model')
   assert _values(results, 'diverged')[cell] == [[1.0], [1.0]]
   shown = summary.summarise(problem, results.rows())

@@ -7,7 +7,6 @@ from experiments import common
 from experiments import label_inference
 from experiments import problems
 from experiments import sets
-from splitjax import report
 
 SMALL = dict(
   epochs=2, num_seeds=2, num_aux_draws=2, batch_size=20, attacks=('distance',)
@@ -43,20 +42,19 @@ def texts(tmp_path):
   return path
 
 
-def _run(config, out_dir):
-  problem = problems.check(config)
-  cells = label_inference.cells_of(problem)
-  results = report.Results(out_dir, {}, cells)
-  with common.Progress(1) as progress:
-    label_inference.run(problem, results, progress)
-  assert results.complete
-  return problem, results
+@pytest.fixture
+def run(run_job):
+  def run_config(config, out_dir):
+    problem = problems.check(config)
+    return problem, run_job(label_inference.job_of(problem), out_dir)
+
+  return run_config
 
 
 @pytest.mark.parametrize(
   'model', ['wide_deep', pytest.param('dlrm', marks=pytest.mark.slow)]
 )
-def test_labels_of_a_table_are_read(table, tmp_path, model):
+def test_labels_of_a_table_are_read(run, table, tmp_path, model):
   config = problems.Config(
     dataset=f'csv:{table}',
     label_column='bought',
@@ -64,7 +62,7 @@ def test_labels_of_a_table_are_read(table, tmp_path, model):
     model=model,
     **SMALL,
   )
-  problem, results = _run(config, tmp_path / 'out')
+  problem, results = run(config, tmp_path / 'out')
   assert problem.dataset.class_names == ('no', 'yes')
   assert any('missing' in note for note in problem.dataset.notes)
   rows = {
@@ -82,7 +80,7 @@ def test_labels_of_a_table_are_read(table, tmp_path, model):
 
 
 @pytest.mark.slow
-def test_labels_of_texts_are_read(texts, tmp_path):
+def test_labels_of_texts_are_read(run, texts, tmp_path):
   config = problems.Config(
     dataset=f'csv:{texts}',
     label_column='-1',
@@ -92,7 +90,7 @@ def test_labels_of_texts_are_read(texts, tmp_path):
     model='text_cnn',
     **SMALL,
   )
-  problem, results = _run(config, tmp_path / 'out')
+  problem, results = run(config, tmp_path / 'out')
   assert problem.dataset.vocabulary_size == 64
   assert problem.dataset.train_inputs.shape == (80, 10)
   figures = {

@@ -1,5 +1,6 @@
 """Tests of the binaries that vary something: cut_sweep and ablation."""
 
+import dataclasses
 from unittest import mock
 
 from absl.testing import parameterized
@@ -26,26 +27,18 @@ SMALL = dict(
 )
 
 
-def _run(binary, problem, out_dir):
-  cells = binary.cells_of(problem)
-  results = report.Results(out_dir, {}, cells)
-  with common.Progress(1) as progress:
-    binary.run(problem, results, progress)
-  assert results.complete
-  return results
-
-
 def _figures(results, measure='accuracy'):
   found = report.by_cell(results.rows(), measure)
   return {cell: row['values'] for cell, row in found.items()}
 
 
 @pytest.fixture(scope='module')
-def by_cut(tmp_path_factory):
+def by_cut(run_job, tmp_path_factory):
   problem = cut_sweep.check(
     problems.Config(cuts=(3, 7), project_to=48, **SMALL)
   )
-  return problem, _run(cut_sweep, problem, tmp_path_factory.mktemp('cuts'))
+  folder = tmp_path_factory.mktemp('cuts')
+  return problem, run_job(cut_sweep.job_of(problem), folder)
 
 
 @pytest.fixture(scope='module')
@@ -59,18 +52,46 @@ def varied(tmp_path_factory):
     **SMALL,
   )
   problem = ablation.check(config)
-  return problem, _run(ablation, problem, tmp_path_factory.mktemp('ablation'))
+  folder = tmp_path_factory.mktemp('ablation')
+  results = report.Results(folder, {}, ablation.cells_of(problem))
+  with common.Progress(1) as progress:
+    ablation.run(problem, results, progress)
+  assert results.complete
+  return problem, results
 
 
 def test_sweep_takes_every_cut_by_default():
   assert cut_sweep.check(problems.Config()).model.cuts == tuple(range(1, 10))
 
 
-def test_each_cut_of_a_sweep_is_that_of_a_model_cut_there(by_cut, tmp_path):
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'defense': 'marvell'}, '--defense=marvell: expected'),
+    ({'defense': 'dp_message:epsilon=1'}, 'expected a defense of labels alone'),
+    ({'defense': 'dp_sgd:epsilon=1'}, 'expected a defense of labels alone'),
+    ({'malicious_client': True}, '--malicious_client=True: expected one of'),
+  ],
+)
+def test_what_depends_on_the_cut_is_refused_where_one_training_serves_all(
+  changes, message
+):
+  config = problems.Config(**SMALL, **changes, classes=('0', '1'))
+  with pytest.raises(common.FlagError, match=message):
+    cut_sweep.check(config)
+  one = dataclasses.replace(config, cuts=(3,))
+  assert cut_sweep.check(one).model.cuts == (3,)
+  labels_alone = problems.Config(**SMALL, defense='label_dp:epsilon=1')
+  assert len(cut_sweep.check(labels_alone).model.cuts) == 9
+
+
+def test_each_cut_of_a_sweep_is_that_of_a_model_cut_there(
+  by_cut, run_job, tmp_path
+):
   """Through the same projection, too: both are 64 wide, and read at 48."""
   problem, results = by_cut
   alone = problems.check(problems.Config(cuts=(3,), project_to=48, **SMALL))
-  figures = _figures(_run(label_inference, alone, tmp_path))
+  figures = _figures(run_job(label_inference.job_of(alone), tmp_path))
   setting = cut_sweep.whole_of(problem)._replace(cut='3')
   for phase, name in (('training', 'cut_grads'), ('inference', 'smashed')):
     one = figures[report.Cell(alone.setting, phase, name, 'distance')]
@@ -99,14 +120,15 @@ def test_ablation_changes_one_thing_at_a_time(varied):
 
 
 @pytest.mark.slow
-def test_ablation_is_that_of_runs_one_by_one(varied, tmp_path):
+def test_ablation_is_that_of_runs_one_by_one(varied, run_job, tmp_path):
   """The vmapped learning rate and the batch size are what they say."""
   _, results = varied
   figures = _figures(results)
   place = ('inference', 'smashed', 'distance')
   for index, change in enumerate(({'learning_rate': 0.2}, {'batch_size': 400})):
     alone = problems.check(problems.Config(cuts=(3,), **{**SMALL, **change}))
-    one = _figures(_run(label_inference, alone, tmp_path / str(index)))
+    job = label_inference.job_of(alone)
+    one = _figures(run_job(job, tmp_path / str(index)))
     cell = report.Cell(alone.setting, *place)
     np.testing.assert_allclose(one[cell], figures[cell], atol=6e-3)
 
@@ -128,8 +150,9 @@ def test_tables_and_plots_show_every_value(varied, tmp_path):
     problem, results.rows(), problem.setting, sweeps, 'title'
   )
   text = page.to_text(shown)
-  for words in ('batch size 400', 'recorded epoch 3', 'num aux 4'):
+  for words in ('batch size 400', 'num aux 4'):
     assert f'cut gradients, first pass; {words}' in text
+  assert 'cut gradients, pass 3; recorded epoch 3' in text
   assert 'smashed data; recorded epoch' not in text
   plots.sweep(shown, sweeps, tmp_path / 'leakage.png')
   assert (tmp_path / 'leakage.png').read_bytes().startswith(b'\x89PNG')
