@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 from importlib import metadata
+import itertools
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from absl import logging
 import jax
 import tqdm
 
+from experiments import machine
 import splitjax
 from splitjax import page
 from splitjax import plots
@@ -40,6 +42,7 @@ SAVE_RECORDS = flags.DEFINE_boolean(
   False,
   'Whether to write what crossed the cut to out_dir/records.',
 )
+flags.adopt_module_key_flags(machine)
 
 
 class FlagError(Exception):
@@ -139,7 +142,8 @@ def open_results(
     FlagError: if the folder cannot be used.
   """
   out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(binary, config))
-  check_writable(out_dir)
+  if machine.writes():
+    check_writable(out_dir)
   run = {
     'out_dir': str(out_dir),
     'overwrite': OVERWRITE.value,
@@ -151,10 +155,13 @@ def open_results(
       {'binary': binary, **identity(config), 'run': run},
       cells,
       overwrite=OVERWRITE.value,
+      writes=machine.writes(),
     )
   except ValueError as error:
     expected = f'a new folder, or --overwrite: {error}'
     raise FlagError('out_dir', out_dir, expected) from error
+  finished = machine.agree([cell in results for cell in cells])
+  results.skip(itertools.compress(cells, finished))
   return out_dir, results
 
 
@@ -172,6 +179,8 @@ def show(
   plot_fn: Callable[[page.Summary, pathlib.Path], None] = plots.leakage,
 ) -> None:
   """Prints a summary, and writes its plot and page beside the results."""
+  if not machine.writes():
+    return
   plot_fn(summary, out_dir / 'leakage.png')
   page.write(summary, out_dir)
   print(page.to_text(summary))
@@ -187,10 +196,13 @@ class Progress:
   """A bar on a terminal, plain lines otherwise; written to standard error."""
 
   def __init__(self, total: int):
-    self._bar = tqdm.tqdm(total=total, disable=None, leave=False)
+    self._quiet = not machine.writes()
+    self._bar = tqdm.tqdm(total=total, disable=self._quiet or None, leave=False)
 
   def start(self, text: str) -> None:
     """Says what is being done now."""
+    if self._quiet:
+      return
     if self._bar.disable:
       print(text, file=sys.stderr, flush=True)
     else:
@@ -228,6 +240,7 @@ def launch(main: Callable[[], None]) -> None:
   def run(argv):
     del argv
     with _one_line_errors():
+      machine.start()
       main()
 
   app.run(run, flags_parser=parse)

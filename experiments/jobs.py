@@ -8,6 +8,7 @@ import jax
 
 from experiments import common
 from experiments import extractors
+from experiments import machine
 from experiments import measuring
 from experiments import observations
 from experiments import pipeline
@@ -56,7 +57,7 @@ def run(
   recipe = problem.recipe(recorded_epochs=(epoch,))
   [observed] = pipeline.observe(problem, recipe, key_train, progress)
   results.begin()
-  if records_dir is not None:
+  if records_dir is not None and machine.writes():
     observations.save(observed, records_dir)
   source = targets.Source(
     observed,

@@ -141,7 +141,9 @@ def _measure(key, problem, cell, target):
   if answer.scores is not None:
     measures |= _aucs(answer.scores, target.truth, target.scored)
   rate = answer.labels.shape[-1] / answer.seconds
-  measures['samples_per_second'] = np.array([[rate]])  # Timed all together.
+  # Of all trials together.
+  measures['samples_per_second'] = np.array([[rate]])
+  measures['compile_seconds'] = np.array([[answer.compile_seconds]])
   return report.cell_rows(
     cell,
     measures,

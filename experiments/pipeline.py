@@ -15,6 +15,7 @@ from experiments import programs
 from experiments import shapes
 from splitjax import data
 from splitjax import split
+from splitjax import sweeps
 
 # Called after each epoch with its name and the mean loss.
 EpochFn = Callable[[str, float], None]
@@ -96,7 +97,8 @@ def train_runs(
 ) -> list[list[observations.Observed]]:
   """Trains a model for every point and seed, and keeps what crosses.
 
-  All runs are one program; as many train side by side as memory allows.
+  All runs are one program; as many train side by side as memory allows, and
+  all devices share them.
 
   Args:
     dataset: what to train on.
@@ -119,13 +121,12 @@ def train_runs(
   )
   key_train, key_project, key_halves = jax.random.split(key, 3)
   sketch_fn = programs.make_sketch(key_project, model, inputs[:1], recipe.width)
+  mesh = sweeps.make_mesh()
   leaves = jax.tree.map(lambda *x: jnp.asarray(x, jnp.float32), *points)
-  runs = (
-    jnp.tile(jax.random.split(key_train, num_seeds), len(points)),
-    jax.tree.map(lambda x: jnp.repeat(x, num_seeds, axis=0), leaves),
-  )
+  leaves, keys = sweeps.grid(leaves, jax.random.split(key_train, num_seeds))
+  runs = sweeps.pad((keys, leaves), mesh)
   at_once = shapes.runs_at_once(model, inputs[: recipe.batch_size])
-  compiled = programs.Programs(model, recipe, sketch_fn, at_once)
+  compiled = programs.Programs(model, recipe, sketch_fn, at_once, mesh)
 
   truth = labels
   labels = compiled.stored_labels(runs, truth)
@@ -176,7 +177,7 @@ def train_runs(
   }
   clients = ((), ())
   if 'client' in recipe.read:
-    clients = jax.device_get((states.params[:-1], states.state[:-1]))
+    clients = compiled.gather((states.params[:-1], states.state[:-1]))
   try:
     return [
       [

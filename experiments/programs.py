@@ -14,6 +14,7 @@ from splitjax import inference
 from splitjax import projection
 from splitjax import protection
 from splitjax import split
+from splitjax import sweeps
 from splitjax import training
 
 PyTree = Any
@@ -79,6 +80,7 @@ class Programs:
     recipe: Recipe,
     sketch_fn: Callable[[Sequence[jax.Array]], PyTree],
     at_once: int,
+    mesh: jax.sharding.Mesh | None = None,
   ):
     """Nothing is compiled yet.
 
@@ -86,12 +88,14 @@ class Programs:
       model: the split model.
       recipe: how to train, and what to keep.
       sketch_fn: of what crosses the cuts, see `make_sketch`.
-      at_once: how many runs may go side by side.
+      at_once: how many runs may go side by side on a device.
+      mesh: of devices that share the runs, if there are several.
     """
     self._model = model
     self._recipe = recipe
     self._sketch_fn = sketch_fn
     self._at_once = at_once
+    self._mesh = mesh
     self.stored_labels = jax.jit(self._stored_labels)
     self.relabel = jax.jit(self._relabel)
     self.init = jax.jit(self._init)
@@ -99,11 +103,12 @@ class Programs:
     self.evaluate = jax.jit(self._evaluate, static_argnames='kept')
 
   def _over_runs(self, fn, runs):
-    size = len(jax.tree.leaves(runs)[0])
-    if self._at_once >= size:
-      return jax.vmap(fn)(runs)
-    size = None if self._at_once == 1 else self._at_once
-    return jax.lax.map(fn, runs, batch_size=size)
+    return sweeps.map_runs(fn, runs, at_once=self._at_once, mesh=self._mesh)
+
+  def gather(self, tree: PyTree) -> PyTree:
+    """What is spread over devices, in the memory of the host."""
+    gather_fn = jax.jit(lambda x: sweeps.on_every_device(x, self._mesh))
+    return jax.device_get(gather_fn(tree))
 
   def _optimizers(self, point):
     optimizer = self._recipe.optimizer_fn(point.learning_rate)
@@ -120,7 +125,7 @@ class Programs:
     one_fn = lambda run: training.stored_labels(
       run[0], labels, self._protection(run[1])
     )
-    return jax.vmap(one_fn)(runs)
+    return self._over_runs(one_fn, runs)
 
   def _relabel(self, runs, inputs, truth, rows):
     """Draws the labels of the rows that the first stage did not use.
@@ -171,7 +176,8 @@ class Programs:
         protection=self._protection(point),
       )
 
-    return self._over_runs(one_fn, runs)
+    states, log = self._over_runs(one_fn, runs)
+    return states, sweeps.on_every_device(log, self._mesh)
 
   def _evaluate(self, runs, inputs, *, kept):
     """A pass of every run's model in evaluation mode."""
@@ -187,7 +193,7 @@ class Programs:
         key=key,
       )
 
-    return self._over_runs(one_fn, runs)
+    return sweeps.on_every_device(self._over_runs(one_fn, runs), self._mesh)
 
 
 def make_sketch(

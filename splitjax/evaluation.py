@@ -12,7 +12,11 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from splitjax import sweeps
 from splitjax import viewing
+
+# What the copies of the vectors that the draws of a seed make may take, bytes.
+_MEMORY = 2 << 30
 
 
 class Answer(NamedTuple):
@@ -39,11 +43,14 @@ class Predictions(NamedTuple):
     scores: `[S, R, N]`, or None.
     seconds: run time of one trial, compilation apart: that of all trials,
       which run as one program, divided by their number.
+    compile_seconds: what it took to compile that program; next to nothing if
+      it was compiled before.
   """
 
   labels: np.ndarray
   scores: np.ndarray | None
   seconds: float
+  compile_seconds: float
 
 
 def stack_views(views: Sequence[viewing.View]) -> viewing.View:
@@ -63,6 +70,8 @@ def predict(
 ) -> Predictions:
   """Runs an attack once for every seed and auxiliary draw of a view.
 
+  All devices share the seeds; as many draws go side by side as memory allows.
+
   Args:
     attack_fn: `(key, view) -> Answer` of one trial, a pure function. It is
       compiled once for each shape of view. The draws of a seed share its key.
@@ -72,34 +81,55 @@ def predict(
   Returns:
     The predictions.
   """
-  keys = jax.random.split(key, len(view.vectors))
-  view = jax.device_put(view)
-  leaves, structure = jax.tree.flatten((keys, view))
+  num_seeds, num_draws = view.aux_ids.shape[:2]
+  mesh = sweeps.make_mesh()
+  runs = (jax.random.split(key, num_seeds), view)
+  runs = jax.device_put(sweeps.pad(runs, mesh))
+  leaves, structure = jax.tree.flatten(runs)
   shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
-  program = _compile(attack_fn, structure, shapes)
-  jax.block_until_ready((keys, view))
   start = time.perf_counter()
-  answer = jax.block_until_ready(program(keys, view))
+  program = _compile(attack_fn, structure, shapes, mesh)
+  compile_seconds = time.perf_counter() - start
+  jax.block_until_ready(runs)
+  start = time.perf_counter()
+  answer = jax.block_until_ready(program(runs))
   seconds = time.perf_counter() - start
-  num_trials = answer.labels.shape[0] * answer.labels.shape[1]
-  answer = jax.device_get(answer)
-  return Predictions(answer.labels, answer.scores, seconds / num_trials)
+  answer = jax.tree.map(lambda x: x[:num_seeds], jax.device_get(answer))
+  return Predictions(
+    answer.labels,
+    answer.scores,
+    seconds=seconds / (num_seeds * num_draws),
+    compile_seconds=compile_seconds,
+  )
 
 
 @functools.lru_cache(maxsize=64)
-def _compile(attack_fn, structure, shapes):
+def _compile(attack_fn, structure, shapes, mesh):
   """All trials as one program, for arrays of these shapes."""
 
-  def one_seed(key, view):
-    draw_axes = view.replace(
-      vectors=None,
-      sample_ids=None,
-      aux_vectors=0,
-      aux_labels=0,
-      aux_ids=0,
-      own=viewing.Own(aux_rows=0) if view.own is not None else None,
-    )
-    return jax.vmap(attack_fn, in_axes=(None, draw_axes))(key, view)
+  def one_seed(run):
+    key, view = run
+    own = view.own
+    draws = {
+      name: getattr(view, name)
+      for name in ('aux_vectors', 'aux_labels', 'aux_ids')
+    }
 
-  args = jax.tree.unflatten(structure, shapes)
-  return jax.jit(jax.vmap(one_seed)).lower(*args).compile()
+    def one_draw(draw):
+      aux_rows, drawn = draw
+      known = own if own is None else own.replace(aux_rows=aux_rows)
+      return attack_fn(key, view.replace(**drawn, own=known))
+
+    return sweeps.map_runs(
+      one_draw,
+      (None if own is None else own.aux_rows, draws),
+      at_once=max(_MEMORY // (4 * view.vectors.size), 1),
+    )
+
+  def all_seeds(runs):
+    return sweeps.on_every_device(
+      sweeps.map_runs(one_seed, runs, mesh=mesh), mesh
+    )
+
+  runs = jax.tree.unflatten(structure, shapes)
+  return jax.jit(all_seeds).lower(runs).compile()

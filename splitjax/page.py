@@ -95,10 +95,9 @@ $tables
 
 
 def shown(row: report.Row) -> str:
-  """A row as the tables show it: rates as numbers, all else in percent."""
-  if row['measure'] == 'samples_per_second':
-    return f'{row["mean"]:,.0f}'
-  return percent(row)
+  """A row as the tables show it: times as numbers, all else in percent."""
+  form = report.TIMES.get(row['measure'])
+  return percent(row) if form is None else format(row['mean'], form)
 
 
 def percent(row: report.Row) -> str:
@@ -159,7 +158,7 @@ def to_text(summary: Summary) -> str:
 def _title(measure):
   """A measure in words, with its unit if it has one."""
   words = measure.replace('_', ' ')
-  return words if measure == 'samples_per_second' else f'{words}, %'
+  return words if measure in report.TIMES else f'{words}, %'
 
 
 def write(summary: Summary, out_dir: pathlib.Path) -> None:

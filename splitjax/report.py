@@ -82,6 +82,9 @@ class Cell(NamedTuple):
 
 Row = dict[str, Any]
 
+# Measures that a clock gives, which no seed repeats, and how to print them.
+TIMES = {'samples_per_second': ',.0f', 'compile_seconds': '.2f'}
+
 RESULT_FILES = ('config.json', 'results.jsonl', 'results.csv')
 
 
@@ -140,6 +143,7 @@ class Results:
     cells: Sequence[Cell],
     *,
     overwrite: bool = False,
+    writes: bool = True,
   ):
     """Opens the folder, if it is there.
 
@@ -149,6 +153,8 @@ class Results:
         'run' may differ when the folder is opened again.
       cells: all cells, in the order in which the files hold them.
       overwrite: whether to replace what an earlier run left, see `begin`.
+      writes: whether to touch the folder at all; of several processes that run
+        together, one does.
 
     Raises:
       ValueError: if the folder holds results of another configuration, or
@@ -159,8 +165,10 @@ class Results:
     self._cells = cells
     self._config = json.loads(json.dumps(config))
     self._rows: dict[Cell, list[Row]] = {}
-    self._overwrite = overwrite
-    if overwrite or not any((self.path / n).exists() for n in RESULT_FILES):
+    self._overwrite = overwrite and writes
+    self._writes = writes
+    found = writes and any((self.path / n).exists() for n in RESULT_FILES)
+    if overwrite or not found:
       return
     try:
       saved = json.loads((self.path / 'config.json').read_text())
@@ -189,6 +197,11 @@ class Results:
         (self.path / name).unlink(missing_ok=True)
       shutil.rmtree(self.path / 'records', ignore_errors=True)
 
+  def skip(self, cells: Iterable[Cell]) -> None:
+    """Takes cells as finished, whose rows another process has."""
+    for cell in cells:
+      self._rows.setdefault(cell, [])
+
   def __contains__(self, cell: Cell) -> bool:
     return cell in self._rows
 
@@ -213,6 +226,8 @@ class Results:
       rows: its rows.
     """
     self._rows[cell] = list(rows)
+    if not self._writes:
+      return
     self.path.mkdir(parents=True, exist_ok=True)
     with files.replacing(self.path / 'config.json') as path:
       path.write_text(json.dumps(self._config, indent=2, sort_keys=True) + '\n')

@@ -37,7 +37,7 @@ def _attack(key, view):
 def test_all_trials_equal_a_loop():
   views = [_view(seed) for seed in range(2)]
   key = jax.random.key(0)
-  labels, scores, seconds = evaluation.predict(
+  labels, scores, seconds, compile_seconds = evaluation.predict(
     _attack, key, evaluation.stack_views(views)
   )
   assert labels.shape == (2, 3, 12)
@@ -56,12 +56,13 @@ def test_all_trials_equal_a_loop():
       np.testing.assert_array_equal(scores[seed, draw], answer.scores)
 
 
-def test_seconds_are_of_one_trial(monkeypatch):
-  clock = iter([10.0, 16.0])
+def test_seconds_are_of_one_trial_and_without_compilation(monkeypatch):
+  clock = iter([1.0, 4.5, 10.0, 16.0])
   monkeypatch.setattr(evaluation.time, 'perf_counter', lambda: next(clock))
   view = evaluation.stack_views([_view(0), _view(1)])
   predictions = evaluation.predict(_attack, jax.random.key(0), view)
   assert predictions.seconds == 1.0  # Two seeds, three draws.
+  assert predictions.compile_seconds == 3.5
 
 
 def test_an_attack_is_traced_once_for_views_of_one_shape():

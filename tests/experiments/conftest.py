@@ -29,7 +29,7 @@ def untimed():
     return [
       {**row, 'seconds': None}
       for row in results.rows()
-      if row['measure'] != 'samples_per_second'
+      if row['measure'] not in report.TIMES
     ]
 
   return rows_of
