@@ -61,6 +61,19 @@ def clustering_hungarian(key, view):
   return _clustering(key, view, matching='hungarian')
 
 
+def online(key, view):
+  """Clusters found batch by batch while the gradients came, none stored."""
+  del key
+  labels = attacks.name_online(
+    view.own.online[:, 0].astype(jnp.int32),
+    view.own.aux_rows,
+    view.aux_labels,
+    num_classes=view.num_classes,
+  )
+  # It is sure of every sample, or of none.
+  return _answer(view, labels, lambda: jax.nn.one_hot(labels, 2))
+
+
 def by_score(
   score_fn: Callable[[jax.Array, jax.Array, jax.Array], jax.Array], text: str
 ) -> evaluation.AttackFn:

@@ -72,6 +72,7 @@ ATTACKS = {
   'clustering': Attack(answers.clustering),
   'clustering_paper': Attack(answers.clustering_paper),
   'clustering_hungarian': Attack(answers.clustering_hungarian),
+  'online': Attack(answers.online, _GRADIENTS, granted=('online',)),
   'spectral': Attack(answers.spectral),
   'norm': Attack(
     answers.by_score(

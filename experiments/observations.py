@@ -26,6 +26,7 @@ class Observed:
   Attributes:
     cut_grads: by epoch, counted from 1, a record for each cut.
     sent: the same of the smashed data that they answered, if it was kept.
+    online: the same of the clusters that they fell into as they came, `[N, 1]`.
     smashed: of the training and of the test set through the trained client, by
       phase, a record for each cut.
     untrained_smashed: the same through the client before it was trained.
@@ -38,6 +39,7 @@ class Observed:
 
   cut_grads: dict[int, tuple[recording.Record, ...]]
   sent: dict[int, tuple[recording.Record, ...]]
+  online: dict[int, tuple[recording.Record, ...]]
   smashed: dict[str, tuple[recording.Record, ...]]
   untrained_smashed: dict[str, tuple[recording.Record, ...]]
   logits: dict[str, np.ndarray]
@@ -126,6 +128,7 @@ def collect(
   return Observed(
     cut_grads=exchanged('cut_grads', 'cut_grads'),
     sent=exchanged('sent', 'smashed'),
+    online=exchanged('online', 'cut_grads'),
     smashed=smashed('smashed'),
     untrained_smashed=smashed('untrained_smashed'),
     logits=jax.tree.map(_finite, logits) if diverged else logits,

@@ -106,7 +106,7 @@ class Problem:
       The recipe.
     """
     read = self.read if baseline else self.config.intermediates
-    read += tuple({'cut_grads', 'sent'} & self.granted)
+    read += tuple({'cut_grads', 'sent', 'online'} & self.granted)
     read += ('client',) if 'extractor' in self.granted else ()
     recipe = programs.Recipe(
       optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
@@ -118,6 +118,7 @@ class Problem:
       protect_fn=self.plan.protect,
       may_diverge=not self.plan.off,
       relabel_fn=self.plan.relabel_fn(),
+      num_classes=self.dataset.num_classes,
       # Of the two-party split the client, of the U-shaped the server.
       malicious_part=len(self.model.cuts) - 1
       if self.config.malicious_client

@@ -41,8 +41,9 @@ class Recipe:
     num_epochs: passes over the training set.
     batch_size: samples of a step.
     read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed',
-      'sent', the smashed data that the cut gradients answered, and 'client',
-      the trained model without its last part.
+      'sent', the smashed data that the cut gradients answered, 'online', the
+      clusters that these fell into as they came, and 'client', the trained
+      model without its last part.
     recorded_epochs: passes whose cut gradients are kept, from 1.
     width: of the random projection of what is wider; 0 for none.
     augment_fn: random changes of the inputs, if any.
@@ -52,6 +53,7 @@ class Recipe:
     relabel_fn: `(key, labels, logits, strengths) -> labels`, of a defense in
       two stages: half of the samples train a model first, whose answers help
       to draw the labels of the rest. What is kept is of the second stage.
+    num_classes: clusters of 'online'.
     malicious_part: whose holder does not train it as agreed, if any, see
       `attacks.malicious_optimizer`.
   """
@@ -68,6 +70,7 @@ class Recipe:
   )
   may_diverge: bool = False
   relabel_fn: Callable[..., jax.Array] | None = None
+  num_classes: int = 2
   malicious_part: int | None = None
 
 
@@ -122,7 +125,7 @@ class Programs:
     return self._recipe.protect_fn(point.strengths)
 
   def _stored_labels(self, runs, labels):
-    one_fn = lambda run: training.stored_labels(
+    one_fn = lambda run: protection.draw_stored_labels(
       run[0], labels, self._protection(run[1])
     )
     return self._over_runs(one_fn, runs)
@@ -154,12 +157,23 @@ class Programs:
 
   def _train(self, runs, epoch, inputs, *, kept):
     """An epoch of every run."""
+    read, online = self._recipe.read, ()
+    if kept and 'online' in read:
+      online = self._start_online(inputs[:1])
 
-    def record_fn(exchanges):
-      kept = {'cut_grads': [one.cut_grads for one in exchanges]}
-      if 'sent' in self._recipe.read:
-        kept['sent'] = [one.smashed for one in exchanges]
-      return {name: self._sketch_fn(one) for name, one in kept.items()}
+    def observe_fn(online, exchanges):
+      crossing = {'cut_grads': [one.cut_grads for one in exchanges]}
+      if 'sent' in read:
+        crossing['sent'] = [one.smashed for one in exchanges]
+      found = {name: self._sketch_fn(one) for name, one in crossing.items()}
+      steps = [
+        attacks.cluster_batch(clusters, vectors)
+        for clusters, vectors in zip(online, found['cut_grads'], strict=False)
+      ]
+      if steps:
+        online, assignments = zip(*steps, strict=True)
+        found['online'] = [x[:, None].astype(jnp.float32) for x in assignments]
+      return online, found
 
     def one_fn(run):
       key, point, train_state, labels = run
@@ -172,12 +186,26 @@ class Programs:
         optimizers=self._optimizers(point),
         batch_size=min(self._recipe.batch_size, len(inputs)),
         augment_fn=self._recipe.augment_fn,
-        record_fn=record_fn if kept else None,
+        observe_fn=observe_fn if kept else None,
+        seen=online if kept else None,
         protection=self._protection(point),
       )
 
     states, log = self._over_runs(one_fn, runs)
     return states, sweeps.on_every_device(log, self._mesh)
+
+  def _start_online(self, example):
+    """What clusters each cut's gradients as they come, before the first."""
+    widths = shapes.cut_widths(self._model, example)
+    most = self._recipe.width or max(widths)
+    return tuple(
+      attacks.start_online(
+        jax.random.key(index),
+        num_clusters=self._recipe.num_classes,
+        width=min(width, most),
+      )
+      for index, width in enumerate(widths)
+    )
 
   def _evaluate(self, runs, inputs, *, kept):
     """A pass of every run's model in evaluation mode."""

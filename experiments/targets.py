@@ -87,9 +87,13 @@ def _own(dataset, source, place, index, features, view, granted):
   received = {
     'features': lambda: features.vectors,
     'cut_grads': lambda: in_order(source.cut_grads()[index]),
-    'sent': lambda: in_order(
-      source.observed[index].sent[source.epoch][source.cut]
-    ),
+    **{
+      name: lambda kept=kept: in_order(kept[source.epoch][source.cut])
+      for name, kept in (
+        ('sent', source.observed[index].sent),
+        ('online', source.observed[index].online),
+      )
+    },
     'extractor': lambda: _extractor(
       dataset, source, place, index, ids, view.sample_ids
     ),

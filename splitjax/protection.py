@@ -55,6 +55,24 @@ class Protection(NamedTuple):
     return any(place is not None for place in places)
 
 
+def draw_stored_labels(
+  key: jax.Array, labels: jax.Array, protection: Protection
+) -> jax.Array:
+  """The labels that the run that `key` started trains on.
+
+  Args:
+    key: the run's key.
+    labels: `[N]`.
+    protection: its `stored_labels` are drawn, once.
+
+  Returns:
+    `[N]`, or soft labels `[N, C]`.
+  """
+  if protection.stored_labels is None:
+    return labels
+  return protection.stored_labels(jax.random.split(key, 3)[2], labels)
+
+
 def compose(protections: Sequence[Protection]) -> Protection:
   """Several defenses at once, each acting on what the one before it made.
 

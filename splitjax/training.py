@@ -14,10 +14,14 @@ import optax
 
 from splitjax import split
 from splitjax.protection import Protection
+from splitjax.protection import draw_stored_labels
 
 PyTree = Any
 AugmentFn = Callable[[jax.Array, jax.Array], jax.Array]
 RecordFn = Callable[[tuple[split.Exchange, ...]], PyTree]
+ObserveFn = Callable[
+  [PyTree, tuple[split.Exchange, ...]], tuple[PyTree, PyTree]
+]
 
 
 class TrainState(NamedTuple):
@@ -37,6 +41,7 @@ class EpochLog(NamedTuple):
     losses: the mean loss of each step, `[T]`.
     recorded: what `record_fn` kept of each sample; leaves `[N, ...]`.
     monitored: what `Protection.monitor` noted of each step; leaves `[T, ...]`.
+    seen: what an observer carries on after the last step.
   """
 
   positions: jax.Array
@@ -44,6 +49,7 @@ class EpochLog(NamedTuple):
   losses: jax.Array
   recorded: PyTree
   monitored: PyTree = None
+  seen: PyTree = None
 
 
 def init(
@@ -127,6 +133,8 @@ def train_epoch(
   *,
   batch_size: int,
   record_fn: RecordFn | None = None,
+  observe_fn: ObserveFn | None = None,
+  seen: PyTree = None,
   augment_fn: AugmentFn | None = None,
   **step_kwargs,
 ) -> tuple[TrainState, EpochLog]:
@@ -143,6 +151,9 @@ def train_epoch(
     batch_size: samples a step, at most `N`.
     record_fn: what to keep of a step's exchanges (one for each cut); leaves
       `[B, ...]`. Nothing is kept by default.
+    observe_fn: `(seen, exchanges) -> (seen, kept)`, instead, of an observer who
+      carries something from step to step.
+    seen: what it carries into the first step.
     augment_fn: `(key, inputs) -> inputs`, random changes of each batch.
     **step_kwargs: the keyword arguments of `train_step`.
 
@@ -160,8 +171,12 @@ def train_epoch(
     )
   key_order, key_steps = jax.random.split(key)
   positions = jax.random.permutation(key_order, num_samples)
+  if observe_fn is None:
+    record_fn = record_fn or (lambda exchanges: None)
+    observe_fn = lambda seen, exchanges: (seen, record_fn(exchanges))
 
-  def step(train_state, step_input):
+  def step(carry, step_input):
+    train_state, seen = carry
     index, batch = step_input
     key_step, batch_inputs = jax.random.fold_in(key_steps, index), inputs[batch]
     if augment_fn is not None:
@@ -174,18 +189,18 @@ def train_epoch(
       labels[batch],
       **step_kwargs,
     )
-    kept = None if record_fn is None else record_fn(result.exchanges)
-    return train_state, (result.loss, kept, result.monitored)
+    seen, kept = observe_fn(seen, result.exchanges)
+    return (train_state, seen), (result.loss, kept, result.monitored)
 
   num_full, rest = divmod(num_samples, batch_size)
   full = positions[: num_full * batch_size].reshape(num_full, batch_size)
-  train_state, (losses, recorded, monitored) = jax.lax.scan(
-    step, train_state, (jnp.arange(num_full), full)
+  carry, (losses, recorded, monitored) = jax.lax.scan(
+    step, (train_state, seen), (jnp.arange(num_full), full)
   )
   recorded = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
   if rest:
-    train_state, (loss, kept, noted) = step(
-      train_state, (num_full, positions[num_full * batch_size :])
+    carry, (loss, kept, noted) = step(
+      carry, (num_full, positions[num_full * batch_size :])
     )
     losses = jnp.append(losses, loss)
     recorded = jax.tree.map(lambda *xs: jnp.concatenate(xs), recorded, kept)
@@ -193,7 +208,8 @@ def train_epoch(
       lambda xs, x: jnp.concatenate([xs, x[None]]), monitored, noted
     )
   steps = jnp.arange(num_samples) // batch_size
-  log = EpochLog(positions, steps, losses, recorded, monitored)
+  train_state, seen = carry
+  log = EpochLog(positions, steps, losses, recorded, monitored, seen)
   return train_state, log
 
 
@@ -205,24 +221,6 @@ def init_key(key: jax.Array) -> jax.Array:
 def epoch_key(key: jax.Array, epoch: jax.Array | int) -> jax.Array:
   """The key of an epoch of the run that `key` started."""
   return jax.random.fold_in(jax.random.split(key)[1], epoch)
-
-
-def stored_labels(
-  key: jax.Array, labels: jax.Array, protection: Protection
-) -> jax.Array:
-  """The labels that the run that `key` started trains on.
-
-  Args:
-    key: the run's key.
-    labels: `[N]`.
-    protection: its `stored_labels` are drawn, once.
-
-  Returns:
-    `[N]`, or soft labels `[N, C]`.
-  """
-  if protection.stored_labels is None:
-    return labels
-  return protection.stored_labels(jax.random.split(key, 3)[2], labels)
 
 
 def train(
@@ -240,8 +238,8 @@ def train(
 ) -> tuple[TrainState, EpochLog, jax.Array]:
   """A whole run, from initialisation; `jax.vmap` it over keys.
 
-  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)` on the
-  `stored_labels`.
+  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)`, on the
+  labels of `draw_stored_labels`.
 
   Args:
     key: the run's key.
@@ -271,7 +269,7 @@ def train(
     model=model,
     protection=protection,
   )
-  labels = stored_labels(key, labels, protection)
+  labels = draw_stored_labels(key, labels, protection)
   train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
   train_state, log = train_epoch(
     epoch_key(key, 0),

@@ -114,6 +114,7 @@ class Own(struct.PyTreeNode):
     features: of the same kind as what is to be labelled, `[N, D]`.
     cut_grads: received in the recorded pass, `[N, E]`.
     sent: the smashed data that these answered, `[N, E]`.
+    online: the clusters that these fell into as they came, `[N, 1]`.
     extractor: what made the features.
     aux_rows: which rows are the auxiliary samples, `[R, A]`.
   """
@@ -121,6 +122,7 @@ class Own(struct.PyTreeNode):
   features: jax.Array | None = None
   cut_grads: jax.Array | None = None
   sent: jax.Array | None = None
+  online: jax.Array | None = None
   extractor: Extractor | None = None
   aux_rows: jax.Array | None = None
 

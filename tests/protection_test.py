@@ -122,12 +122,12 @@ def test_stored_labels_are_drawn_once_and_by_the_run():
   )
   _, log, _ = run(jax.random.key(5))
   jax.effects_barrier()
-  stored = training.stored_labels(
+  stored = protection.draw_stored_labels(
     jax.random.key(5), labels, protection.Protection(stored_labels=draw)
   )
   np.testing.assert_array_equal(seen[0], stored[log.positions])
   np.testing.assert_array_equal(np.sort(seen[0]), np.sort(seen[1]))
-  other = training.stored_labels(
+  other = protection.draw_stored_labels(
     jax.random.key(6), labels, protection.Protection(stored_labels=draw)
   )
   assert not np.array_equal(stored, other)

@@ -25,6 +25,10 @@ from splitjax.attacks.model_completion import complete_model as complete_model
 from splitjax.attacks.model_completion import (
   fine_tuned_completion as fine_tuned_completion,
 )
+from splitjax.attacks.online import OnlineClusters as OnlineClusters
+from splitjax.attacks.online import cluster_batch as cluster_batch
+from splitjax.attacks.online import name_online as name_online
+from splitjax.attacks.online import start_online as start_online
 from splitjax.attacks.ridge import ridge_targets as ridge_targets
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (
@@ -43,8 +47,10 @@ from splitjax.attacks.unsplit import unsplit_labels as unsplit_labels
 __all__ = [
   'ClusterResult',
   'KMeansResult',
+  'OnlineClusters',
   'TransferResult',
   'average_by_sample',
+  'cluster_batch',
   'cluster_labels',
   'cluster_scores',
   'complete_model',
@@ -60,12 +66,14 @@ __all__ = [
   'learning_based_labels',
   'learning_based_targets',
   'malicious_optimizer',
+  'name_online',
   'nearest_labels',
   'nearest_scores',
   'norm_scores',
   'ridge_targets',
   'spectral_labels',
   'spectral_scores',
+  'start_online',
   'top_directions',
   'transfer_labels',
   'unit_normalize',

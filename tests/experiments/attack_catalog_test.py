@@ -48,6 +48,7 @@ def _view(num_classes, width=6):
       features=vectors,
       cut_grads=-draw(),
       sent=draw(),
+      online=jnp.asarray((truth + 1) % num_classes, jnp.float32)[:, None],
       extractor=viewing.Extractor(
         {'scale': jnp.ones(width)}, vectors, vectors, _scaled
       ),
@@ -99,4 +100,5 @@ def test_nothing_else_of_a_clients_knowledge_is_in_the_view():
   assert own.aux_rows is not None
   assert own.cut_grads is None
   assert own.sent is None
+  assert own.online is None
   assert own.extractor is None
