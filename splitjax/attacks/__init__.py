@@ -25,6 +25,7 @@ from splitjax.attacks.model_completion import complete_model as complete_model
 from splitjax.attacks.model_completion import (
   fine_tuned_completion as fine_tuned_completion,
 )
+from splitjax.attacks.ridge import ridge_targets as ridge_targets
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (
   inner_product_scores as inner_product_scores,
@@ -62,6 +63,7 @@ __all__ = [
   'nearest_labels',
   'nearest_scores',
   'norm_scores',
+  'ridge_targets',
   'spectral_labels',
   'spectral_scores',
   'top_directions',

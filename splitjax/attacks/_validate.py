@@ -36,6 +36,16 @@ def labels_of(name: str, labels: jax.Array, vectors: jax.Array) -> None:
     raise ValueError(f'{name} must be integers, got {dtype}.')
 
 
+def targets_of(name: str, targets: jax.Array, vectors: jax.Array) -> None:
+  """Checks that there is one real number for each row of `vectors`."""
+  shape, dtype = jnp.shape(targets), jnp.result_type(targets)
+  expected = jnp.shape(vectors)[:1]
+  if shape != expected or not jnp.issubdtype(dtype, jnp.floating):
+    raise ValueError(
+      f'{name} must be floating of shape {expected}, got {dtype} of {shape}.'
+    )
+
+
 def choice(name: str, value: object, accepted: Sequence[str]) -> None:
   """Checks that a value is one of those accepted."""
   if value not in accepted:

@@ -170,12 +170,7 @@ def learning_based_targets(
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
   """
-  shape, dtype = jnp.shape(aux_targets), jnp.result_type(aux_targets)
-  if shape != aux_smashed.shape[:1] or not jnp.issubdtype(dtype, jnp.floating):
-    raise ValueError(
-      f'aux_targets must be floating of shape {aux_smashed.shape[:1]}, got '
-      f'{dtype} of {shape}.'
-    )
+  _validate.targets_of('aux_targets', aux_targets, aux_smashed)
   aux_targets = aux_targets.astype(jnp.float32)
   centre, spread = jnp.mean(aux_targets), jnp.std(aux_targets)
   spread = jnp.where(spread > 0, spread, 1)
@@ -184,7 +179,7 @@ def learning_based_targets(
     (smashed, cut_grads),
     (aux_smashed, aux_cut_grads),
     ((aux_targets - centre) / spread)[:, None],
-    loss_fn=lambda outputs, targets: jnp.sum((outputs - targets) ** 2, axis=1),
+    loss_fn=losses_lib.squared_error,
     target_fn=lambda dummies: dummies,
     hidden_sizes=hidden_sizes,
     num_restarts=num_restarts,

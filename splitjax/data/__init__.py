@@ -9,7 +9,12 @@ from splitjax.data.dataset import split_and_standardize as split_and_standardize
 from splitjax.data.dataset import stratified_split as stratified_split
 from splitjax.data.dataset import stratified_subset as stratified_subset
 from splitjax.data.embedded import load_breast_cancer as load_breast_cancer
+from splitjax.data.embedded import load_diabetes as load_diabetes
 from splitjax.data.embedded import load_digits as load_digits
+from splitjax.data.regression import RegressionDataset as RegressionDataset
+from splitjax.data.regression import (
+  split_and_standardize_targets as split_and_standardize_targets,
+)
 from splitjax.data.tables import load_csv as load_csv
 from splitjax.data.text import hash_tokens as hash_tokens
 from splitjax.data.tfds_sets import load_tfds as load_tfds
@@ -17,17 +22,20 @@ from splitjax.data.vectors import raw_vectors as raw_vectors
 
 __all__ = [
   'Dataset',
+  'RegressionDataset',
   'crop_and_flip',
   'draw_subset',
   'find_classes',
   'hash_tokens',
   'load_breast_cancer',
   'load_csv',
+  'load_diabetes',
   'load_digits',
   'load_tfds',
   'name_of',
   'raw_vectors',
   'split_and_standardize',
+  'split_and_standardize_targets',
   'stratified_split',
   'stratified_subset',
 ]

@@ -246,11 +246,7 @@ def split_and_standardize(
     The data set, with float32 inputs.
   """
   train, test = stratified_split(labels, seed=seed, test_ratio=test_ratio)
-  axes = tuple(range(inputs.ndim - 1))
-  mean = inputs[train].mean(axes)
-  std = inputs[train].std(axes)
-  scale = np.where(std > 0, std, 1.0)
-  inputs = ((inputs - mean) / scale).astype(np.float32)
+  inputs = standardize(inputs, train)
   labels = labels.astype(np.int32)
   return Dataset(
     name=name,
@@ -260,3 +256,18 @@ def split_and_standardize(
     test_labels=labels[test],
     class_names=class_names,
   )
+
+
+def standardize(inputs: np.ndarray, train: np.ndarray) -> np.ndarray:
+  """Standardises inputs with the statistics of some rows.
+
+  Args:
+    inputs: images `[N, H, W, C]`, by channel, or tables `[N, F]`, by column.
+    train: which rows; what is constant in them is only centred.
+
+  Returns:
+    Inputs in float32.
+  """
+  axes = tuple(range(inputs.ndim - 1))
+  mean, std = inputs[train].mean(axes), inputs[train].std(axes)
+  return ((inputs - mean) / np.where(std > 0, std, 1.0)).astype(np.float32)

@@ -1,6 +1,7 @@
 """Real data sets that come with scikit-learn: nothing to download."""
 
 from splitjax.data import dataset
+from splitjax.data import regression
 
 
 def load_digits(*, seed: int) -> dataset.Dataset:
@@ -42,4 +43,21 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
     bunch.target,
     tuple(str(name) for name in bunch.target_names),
     seed=seed,
+  )
+
+
+def load_diabetes(*, seed: int) -> regression.RegressionDataset:
+  """442 patients described by 10 numbers; how far diabetes got in a year.
+
+  Args:
+    seed: of the split into training and test part.
+
+  Returns:
+    Inputs `[N, 10]`; targets between 25 and 346 before they are standardised.
+  """
+  from sklearn import datasets  # Seconds to import, so not above.
+
+  bunch = datasets.load_diabetes(scaled=False)
+  return regression.split_and_standardize_targets(
+    'diabetes', bunch.data, bunch.target, seed=seed
   )
