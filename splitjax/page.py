@@ -36,6 +36,15 @@ class Sweep(NamedTuple):
   labels: Sequence[str]
 
 
+HOW_TO_READ = (
+  'What an attack reads above its two no-leak lines is leakage; what it '
+  'reaches there is few-shot learning from the same labelled samples. The '
+  'oracle names clusters with all true labels: a bound, not an attack.'
+)
+# Measures of real targets, which are no shares.
+_NUMBERS = ('r2', 'mean_absolute_error', 'spearman')
+
+
 class Summary(NamedTuple):
   """What a person reads of a run.
 
@@ -48,6 +57,7 @@ class Summary(NamedTuple):
     lines: lines of the table.
     attacks: columns of the table.
     measure: what the table shows.
+    how_to_read: what the figures say.
   """
 
   title: str
@@ -57,13 +67,8 @@ class Summary(NamedTuple):
   lines: Sequence[Line]
   attacks: Sequence[str]
   measure: str
+  how_to_read: str = HOW_TO_READ
 
-
-HOW_TO_READ = (
-  'What an attack reads above its two no-leak lines is leakage; what it '
-  'reaches there is few-shot learning from the same labelled samples. The '
-  'oracle names clusters with all true labels: a bound, not an attack.'
-)
 
 _PAGE = string.Template("""<!DOCTYPE html>
 <html lang="en">
@@ -94,6 +99,15 @@ $tables
 """)
 
 
+def shown(row: report.Row) -> str:
+  """A row as the tables show it: measures of targets as they are."""
+  if row['measure'] not in _NUMBERS:
+    return percent(row)
+  if row['ci_low'] is None:
+    return f'{row["mean"]:.2f}'
+  return f'{row["mean"]:.2f} [{row["ci_low"]:.2f}, {row["ci_high"]:.2f}]'
+
+
 def percent(row: report.Row) -> str:
   """A row's mean and interval in percent, as the tables show them."""
   mean = f'{100 * row["mean"]:.1f}'
@@ -116,7 +130,7 @@ def pivot(
     rows: from `report.cell_rows`.
     lines: what was read.
     attacks: one a column.
-    measure: which measure to show, in percent.
+    measure: which measure to show.
     style: of `tabulate`: 'simple', 'github', 'html'.
 
   Returns:
@@ -126,7 +140,7 @@ def pivot(
 
   def entry(line, name):
     row = found.get(report.Cell(*line[:3], name))
-    return '' if row is None else percent(row)
+    return '' if row is None else shown(row)
 
   body = [
     [line.phase, line.title, *(entry(line, name) for name in attacks)]
@@ -149,6 +163,12 @@ def to_text(summary: Summary) -> str:
   return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
 
 
+def _title(measure):
+  """A measure in words, with its unit if it has one."""
+  words = measure.replace('_', ' ')
+  return words if measure in _NUMBERS else f'{words}, %'
+
+
 def write(summary: Summary, out_dir: pathlib.Path) -> None:
   """Writes `report.html`, with what the folder holds already inside it.
 
@@ -160,7 +180,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     row['measure'] for row in summary.rows if row['measure'] != 'zero_share'
   )
   tables = [
-    f'<h2>{html.escape(measure.replace("_", " "))}, %</h2>\n'
+    f'<h2>{html.escape(_title(measure))}</h2>\n'
     + pivot(
       summary.rows,
       summary.lines,
@@ -175,7 +195,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     title=html.escape(summary.title),
     facts='\n'.join(f'<li>{html.escape(fact)}</li>' for fact in summary.facts),
     image=base64.b64encode(image).decode(),
-    how_to_read=html.escape(HOW_TO_READ),
+    how_to_read=html.escape(summary.how_to_read),
     tables='\n'.join(tables),
     config=html.escape((out_dir / 'config.json').read_text()),
   )
