@@ -169,6 +169,8 @@ def _run(sets, targets, recipe, key, strength):
     )
 
   def span(state, first, last):
+    if first == last:  # Not compiled for nothing.
+      return state
     step = lambda state, index: (epoch(state, index)[0], None)
     return jax.lax.scan(step, state, jnp.arange(first, last))[0]
 
