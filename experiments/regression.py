@@ -208,4 +208,5 @@ def main() -> None:
 if __name__ == '__main__':
   flags.adopt_module_key_flags(common)
   regression_config.define_flags()
+  flags.adopt_module_key_flags(regression_config)
   common.launch(main)

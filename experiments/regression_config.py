@@ -26,7 +26,7 @@ class Config:
   optimizer: str = 'sgd'
   recorded_epoch: int = 1
   defense: tuple[str, ...] = ('none',)
-  strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+  strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
   num_extra: int = 4
   num_aux: tuple[int, ...] = (5, 10, 20)
   num_aux_draws: int = 5

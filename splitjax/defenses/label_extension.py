@@ -64,19 +64,18 @@ def adaptive_loss(
   *,
   scale: jax.typing.ArrayLike,
 ) -> jax.Array:
-  """The loss on extended labels that follow the model, as MLE.
+  """The loss on extended labels that adapt to the model, as MLE.
 
-  An entry is what the model says now, moved by its random number times the
-  error of the original label. So extra errors are as large as the label's,
-  times `scale`: below `1 / sqrt(K)` the label dominates, and where it is
-  learned nothing disturbs it.
+  An entry is its random number times the error that the model makes now on the
+  original label. So the entries are as large as that error, times `scale`, and
+  fade as it does: below `1 / sqrt(K)` the original label dominates.
 
   Args:
     loss_fn: `(outputs, labels) -> losses [B]`, of several outputs.
     outputs: of the top model, `[B, 1 + K]`.
     smashed: not used.
     labels: from `extend` with scale 1, `[B, 1 + K]`.
-    scale: of the extra errors; at 0 only the original label counts.
+    scale: of the extra entries, in units of the error; at 0 they are 0.
 
   Returns:
     Losses `[B]`.
@@ -87,11 +86,9 @@ def adaptive_loss(
   del smashed
   _check_scale(scale)
   original = labels[:, :1]
-  now = jax.lax.stop_gradient(outputs)
-  errors = scale * labels[:, 1:] * jnp.abs(now[:, :1] - original)
-  return loss_fn(
-    outputs, jnp.concatenate([original, now[:, 1:] - errors], axis=1)
-  )
+  error = jax.lax.stop_gradient(jnp.abs(outputs[:, :1] - original))
+  extra = scale * labels[:, 1:] * error
+  return loss_fn(outputs, jnp.concatenate([original, extra], axis=1))
 
 
 def answers(outputs: jax.Array) -> jax.Array:
