@@ -255,9 +255,17 @@ def test_diverging_training_is_a_mistake_in_a_flag(tmp_path):
 @pytest.mark.parametrize(
   ('flag', 'message'),
   [
-    ('--num_aux=2', '--num_aux=2: expected known samples'),
     ('--num_aux=5,x', 'expected whole numbers with commas between'),
-    ('--save_records', '--save_records=True: expected no such flag'),
+    pytest.param(
+      '--num_aux=2',
+      '--num_aux=2: expected known samples',
+      marks=pytest.mark.slow,
+    ),
+    pytest.param(
+      '--save_records',
+      '--save_records=True: expected no such flag',
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_command_tells_mistakes_in_one_line(flag, message):
@@ -272,6 +280,7 @@ def test_command_tells_mistakes_in_one_line(flag, message):
   assert message in result.stderr and result.stderr.count('\n') == 1
 
 
+@pytest.mark.slow
 def test_help_names_the_flags():
   result = subprocess.run(
     [sys.executable, '-m', 'experiments.regression', '--help'],
