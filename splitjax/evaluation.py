@@ -23,7 +23,7 @@ class Answer(NamedTuple):
   """What an attack answers.
 
   Attributes:
-    labels: `[N]`.
+    labels: `[N]`; or real targets.
     scores: of two classes, how much more likely the second is, `[N]`; None of
       more, or from an attack without scores.
   """

@@ -36,6 +36,15 @@ class Sweep(NamedTuple):
   labels: Sequence[str]
 
 
+HOW_TO_READ = (
+  'What an attack reads above its two no-leak lines is leakage; what it '
+  'reaches there is few-shot learning from the same labelled samples. The '
+  'oracle names clusters with all true labels: a bound, not an attack.'
+)
+# Measures of real targets, which are no shares.
+_NUMBERS = ('r2', 'mean_absolute_error', 'spearman')
+
+
 class Summary(NamedTuple):
   """What a person reads of a run.
 
@@ -48,6 +57,7 @@ class Summary(NamedTuple):
     lines: lines of the table.
     attacks: columns of the table.
     measure: what the table shows.
+    how_to_read: what the figures say.
   """
 
   title: str
@@ -57,13 +67,8 @@ class Summary(NamedTuple):
   lines: Sequence[Line]
   attacks: Sequence[str]
   measure: str
+  how_to_read: str = HOW_TO_READ
 
-
-HOW_TO_READ = (
-  'What an attack reads above its two no-leak lines is leakage; what it '
-  'reaches there is few-shot learning from the same labelled samples. The '
-  'oracle names clusters with all true labels: a bound, not an attack.'
-)
 
 _PAGE = string.Template("""<!DOCTYPE html>
 <html lang="en">
@@ -95,9 +100,14 @@ $tables
 
 
 def shown(row: report.Row) -> str:
-  """A row as the tables show it: times as numbers, all else in percent."""
-  form = report.TIMES.get(row['measure'])
-  return percent(row) if form is None else format(row['mean'], form)
+  """A row as the tables show it: in percent, but for times and targets."""
+  if row['measure'] in report.TIMES:
+    return format(row['mean'], report.TIMES[row['measure']])
+  if row['measure'] not in _NUMBERS:
+    return percent(row)
+  if row['ci_low'] is None:
+    return f'{row["mean"]:.2f}'
+  return f'{row["mean"]:.2f} [{row["ci_low"]:.2f}, {row["ci_high"]:.2f}]'
 
 
 def percent(row: report.Row) -> str:
@@ -158,7 +168,8 @@ def to_text(summary: Summary) -> str:
 def _title(measure):
   """A measure in words, with its unit if it has one."""
   words = measure.replace('_', ' ')
-  return words if measure in report.TIMES else f'{words}, %'
+  plain = measure in report.TIMES or measure in _NUMBERS
+  return words if plain else f'{words}, %'
 
 
 def write(summary: Summary, out_dir: pathlib.Path) -> None:
@@ -187,7 +198,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     title=html.escape(summary.title),
     facts='\n'.join(f'<li>{html.escape(fact)}</li>' for fact in summary.facts),
     image=base64.b64encode(image).decode(),
-    how_to_read=html.escape(HOW_TO_READ),
+    how_to_read=html.escape(summary.how_to_read),
     tables='\n'.join(tables),
     config=html.escape((out_dir / 'config.json').read_text()),
   )

@@ -54,7 +54,8 @@ class Setting(NamedTuple):
     batch_size: samples of a step.
     learning_rate: of the training.
     recorded_epoch: the pass whose cut gradients were recorded, from 1.
-    num_aux: samples of each class whose labels the attacker knows.
+    num_aux: samples of each class whose labels the attacker knows; of real
+      targets, samples in all.
     num_passes: over how many passes a sample's gradients were averaged.
   """
 

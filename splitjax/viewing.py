@@ -135,10 +135,10 @@ class View(struct.PyTreeNode):
   Attributes:
     vectors: what to label, flattened, `[N, D]`.
     aux_vectors: the same of the auxiliary samples, `[R, A, D]`.
-    aux_labels: their labels, `[R, A]`.
+    aux_labels: their labels, or real targets, `[R, A]`.
     sample_ids: ids of the rows of `vectors`, `[N]`.
     aux_ids: ids of the auxiliary samples, `[R, A]`.
-    num_classes: the number of classes.
+    num_classes: the number of classes; 0 of real targets.
     own: what else a client knows, where the threat model grants it.
   """
 

@@ -11,6 +11,7 @@ from splitjax.defenses import gradient_averaging as gradient_averaging
 from splitjax.defenses import isotropic as isotropic
 from splitjax.defenses import kdk as kdk
 from splitjax.defenses import label_dp as label_dp
+from splitjax.defenses import label_extension as label_extension
 from splitjax.defenses import marvell as marvell
 from splitjax.defenses import max_norm as max_norm
 from splitjax.defenses import mixup as mixup
@@ -28,6 +29,7 @@ __all__ = [
   'isotropic',
   'kdk',
   'label_dp',
+  'label_extension',
   'marvell',
   'max_norm',
   'mixup',
