@@ -148,7 +148,7 @@ def _run(sets, targets, recipe, key, strength):
   model = make_model(recipe)
   protect = DEFENSES[recipe.defense](recipe.num_extra, strength)
   inputs = sets['training']
-  labels = training.stored_labels(key, targets, protect)
+  labels = protection.draw_stored_labels(key, targets, protect)
   optimizers = [recipe.optimizer] * len(model.bounds)
   state = training.init(
     training.init_key(key), inputs, model=model, optimizers=optimizers

@@ -115,7 +115,7 @@ class Reader:
         predictions = np.broadcast_to(means, scored.shape)
       else:
         place = PLACES.index((cell.phase, cell.intermediate))
-        predictions, _, seconds = evaluation.predict(
+        predictions, _, seconds, _ = evaluation.predict(
           ATTACKS[cell.attack], jax.random.fold_in(self._key, place), view
         )
     return report.cell_rows(
