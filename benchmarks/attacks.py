@@ -1,16 +1,21 @@
-r"""Times the attack kernels against scikit-learn and the bare matrix product.
+r"""Times the attack kernels against their peers and the bare matrix product.
 
   python -m benchmarks.attacks
 
-prints, for each case, the median time of ours and of the peer in the same run,
-and their ratio (above 1: ours is faster). About two minutes on two cores. With
---json it prints one JSON object instead.
+prints, for each case, the median time of ours and of the peer, timed in turns
+in the same run, and their ratio (above 1: ours is faster). About ten minutes on
+two cores; `--only=distance` runs the cases whose name contains the word. With
+--json it prints one JSON object instead. Peers: scikit-learn, faiss-cpu where
+it is installed (the `bench` extra), the paper's pipeline, a loop over pairs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import importlib.util
+import itertools
 import json
 import time
 from typing import NamedTuple
+import warnings
 
 from absl import app
 from absl import flags
@@ -18,7 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
+import sklearn
 from sklearn import cluster
+from sklearn import exceptions
 from sklearn import neighbors
 from sklearn import preprocessing
 import tabulate
@@ -26,15 +33,17 @@ import tabulate
 from splitjax import attacks
 
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
+_ONLY = flags.DEFINE_string('only', '', 'A part of the names of cases to run.')
 _REPEATS = flags.DEFINE_integer(
   'repeats', 5, 'Timed runs of each; the median counts.', lower_bound=1
 )
 
-# Vectors, width, classes.
-_SIZES = ((2048, 64, 10), (2048, 2048, 10), (51200, 256, 10))
-_MOST_VMAPPED = 2048  # Vectors; above, 64 draws one by one take minutes.
-_NUM_AUX_DRAWS = 64
 _LLOYD_ITERS = 10
+_LLOYD_SIZES = tuple(
+  itertools.product((2048, 51200), (64, 256, 2048), (2, 10, 100))
+)
+_LOOPED_VECTORS = 20  # The loop over pairs is timed on so many, and scaled.
+_NUM_AUX_DRAWS = 64
 
 
 class Timing(NamedTuple):
@@ -47,25 +56,123 @@ class Timing(NamedTuple):
   ratio: float
 
 
-def median_ms(fn: Callable[[], object], repeats: int) -> float:
-  """The median time of a call, after one that is not counted."""
-  jax.block_until_ready(fn())
-  times = []
-  for _ in range(repeats):
-    start = time.perf_counter()
-    jax.block_until_ready(fn())
-    times.append(time.perf_counter() - start)
-  return 1000 * float(np.median(times))
+def medians_ms(
+  fns: dict[str, Callable[[], object]], repeats: int
+) -> dict[str, float]:
+  """The median time of each, called in turns, after a call not counted."""
+  times = {name: [] for name in fns}
+  for turn in range(repeats + 1):
+    for name, fn in fns.items():
+      start = time.perf_counter()
+      jax.block_until_ready(fn())
+      if turn > 0:
+        times[name].append(1000 * (time.perf_counter() - start))
+  return {name: float(np.median(taken)) for name, taken in times.items()}
+
+
+def compare(
+  case: str,
+  ours_fn: Callable[[], object],
+  peer_fns: dict[str, Callable[[], object]],
+  repeats: int,
+  calls: dict[str, float] | None = None,
+) -> list[Timing]:
+  """Times ours and its peers; `calls` says how often each does the case."""
+  medians = medians_ms({'ours': ours_fn, **peer_fns}, repeats)
+  for name, number in (calls or {}).items():
+    medians[name] /= number
+  ours = medians.pop('ours')
+  return [
+    Timing(case, ours, peer, peer_ms, peer_ms / ours)
+    for peer, peer_ms in medians.items()
+  ]
 
 
 def make_case(num_vectors: int, width: int, num_classes: int):
   """Directions of classes with noise, as cut gradients have: few, unequal."""
   rng = np.random.default_rng(0)
-  means = rng.normal(size=(num_classes, width))
+  means = rng.standard_normal((num_classes, width), np.float32)
   truth = rng.integers(0, num_classes, num_vectors)
   truth[:num_classes] = np.arange(num_classes)
-  noise = rng.normal(size=(num_vectors, width))
-  return (means[truth] + 2 * noise).astype(np.float32), truth
+  vectors = rng.standard_normal((num_vectors, width), np.float32)
+  vectors *= 2
+  vectors += means[truth]
+  return vectors, truth
+
+
+def lloyd(num_vectors: int, width: int, num_classes: int, repeats: int):
+  """An iteration of K-means, from points that are no class means."""
+  vectors, _ = make_case(num_vectors, width, num_classes)
+  on_device, init = jax.device_put(vectors), vectors[-num_classes:]
+  lloyd_fn = lambda: attacks.kmeans(
+    on_device, init, max_iters=_LLOYD_ITERS, tol=0.0
+  )
+  kmeans = cluster.KMeans(
+    num_classes, init=init, n_init=1, max_iter=_LLOYD_ITERS, tol=0.0
+  )
+  found, expected = lloyd_fn(), kmeans.fit(vectors)
+  # A benchmark of two different results would say nothing.
+  np.testing.assert_allclose(found.inertia, expected.inertia_, rtol=1e-4)
+  product_fn = jax.jit(_product)
+  peer_fns = {
+    'scikit-learn': lambda: kmeans.fit(vectors),
+    'bare product': lambda: product_fn(on_device, init),
+  }
+  calls = {'ours': int(found.num_iters), 'scikit-learn': expected.n_iter_}
+  if importlib.util.find_spec('faiss'):
+    peer_fns['faiss'] = _make_faiss_fn(vectors, init)
+    calls['faiss'] = _LLOYD_ITERS
+  case = f'Lloyd iteration, {num_vectors} x {width} x {num_classes}'
+  return compare(case, lloyd_fn, peer_fns, repeats, calls)
+
+
+def _product(points, targets):
+  return jnp.dot(points, targets.T, precision='highest')
+
+
+def _make_faiss_fn(vectors, init):
+  import faiss
+
+  def run():
+    kmeans = faiss.Kmeans(
+      vectors.shape[1],
+      len(init),
+      niter=_LLOYD_ITERS,
+      min_points_per_centroid=1,
+      max_points_per_centroid=len(vectors),
+    )
+    return kmeans.train(vectors, init_centroids=init)
+
+  return run
+
+
+def distance(num_vectors: int, width: int, num_aux: int, repeats: int):
+  """The distance attack against nearest neighbours and a loop over pairs."""
+  vectors, truth = make_case(num_vectors, width, 10)
+  on_device = jax.device_put(vectors)
+  aux, aux_labels = vectors[:num_aux], truth[:num_aux]
+  knn = neighbors.KNeighborsClassifier(1, algorithm='brute', metric='cosine')
+  knn.fit(aux, aux_labels)
+  product_fn = jax.jit(_product)
+
+  def pairs_fn():
+    cosine = lambda u, v: u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
+    return [
+      max((cosine(vector, one), label) for one, label in zip(aux, aux_labels))  # noqa: B905
+      for vector in vectors[:_LOOPED_VECTORS]
+    ]
+
+  return compare(
+    f'distance attack, {num_vectors} x {width} x {num_aux}',
+    lambda: attacks.nearest_labels(on_device, aux, aux_labels),
+    {
+      'scikit-learn': lambda: knn.predict(vectors),
+      'bare product': lambda: product_fn(on_device, aux),
+      'loop over pairs (scaled)': pairs_fn,
+    },
+    repeats,
+    {'loop over pairs (scaled)': _LOOPED_VECTORS / num_vectors},
+  )
 
 
 def authors_pipeline(vectors, aux_rows, aux_labels, num_classes):
@@ -79,117 +186,100 @@ def authors_pipeline(vectors, aux_rows, aux_labels, num_classes):
   return names[assignments]
 
 
-def time_case(
-  num_vectors: int, width: int, num_classes: int, repeats: int
-) -> list[Timing]:
-  """All comparisons at one size."""
+def clustering(num_vectors: int, width: int, num_classes: int, repeats: int):
+  """The clustering attack against the paper's pipeline, in two modes."""
   vectors, truth = make_case(num_vectors, width, num_classes)
   on_device = jax.device_put(vectors)
   aux_rows = np.arange(num_classes)
-  aux_labels = truth[aux_rows]
-  aux = jax.device_put(vectors[aux_rows])
-  size = f'{num_vectors} x {width} x {num_classes}'
-  timings = []
+  aux, aux_labels = vectors[aux_rows], truth[aux_rows]
+  seeds = itertools.count()
 
-  def compare(case, ours_fn, peer, peer_fn, ours_per=1, peer_per=1):
-    ours = median_ms(ours_fn, repeats) / ours_per
-    theirs = median_ms(peer_fn, repeats) / peer_per
-    timings.append(Timing(f'{case}, {size}', ours, peer, theirs, theirs / ours))
-
-  # A fixed number of iterations, from points that are no class means.
-  init = vectors[-num_classes:]
-  lloyd_fn = lambda: attacks.kmeans(
-    on_device, init, max_iters=_LLOYD_ITERS, tol=0.0
-  )
-  sklearn_kmeans = cluster.KMeans(
-    num_classes, init=init, n_init=1, max_iter=_LLOYD_ITERS, tol=0.0
-  )
-  ours_iters = int(lloyd_fn().num_iters)
-  compare(
-    'Lloyd iteration',
-    lloyd_fn,
-    'scikit-learn',
-    lambda: sklearn_kmeans.fit(vectors),
-    ours_iters,
-    sklearn_kmeans.fit(vectors).n_iter_,
-  )
-  product_fn = jax.jit(lambda x, c: x @ c.T)
-  compare(
-    'Lloyd iteration',
-    lloyd_fn,
-    'bare product',
-    lambda: product_fn(on_device, init),
-    ours_iters,
-  )
-  knn = neighbors.KNeighborsClassifier(1, algorithm='brute', metric='cosine')
-  knn.fit(vectors[aux_rows], aux_labels)
-  nearest_fn = lambda: attacks.nearest_labels(on_device, aux, aux_labels)
-  compare(
-    'distance attack',
-    nearest_fn,
-    'scikit-learn',
-    lambda: knn.predict(vectors),
-  )
-  compare(
-    'distance attack',
-    nearest_fn,
-    'bare product',
-    lambda: product_fn(on_device, aux),
-  )
-  key = jax.random.key(0)
-  attack = lambda aux, **kwargs: (
-    attacks.cluster_labels(
+  def attack(**kwargs):
+    key = jax.random.key(next(seeds))  # The peer draws anew as well.
+    return attacks.cluster_labels(
       key, on_device, aux, aux_labels, num_classes=num_classes, **kwargs
     ).labels
+
+  paper_fn = lambda: attack(
+    init='kmeans++', matching='hungarian', num_restarts=10
   )
-  authors_fn = lambda: authors_pipeline(
-    vectors, aux_rows, aux_labels, num_classes
+  default, paper = (
+    compare(
+      f'clustering, {mode}, {num_vectors} x {width} x {num_classes}',
+      attack if mode == 'default' else paper_fn,
+      {
+        "authors' pipeline": lambda: authors_pipeline(
+          vectors, aux_rows, aux_labels, num_classes
+        )
+      },
+      repeats,
+    )
+    for mode in ('default', 'paper mode')
   )
-  compare('clustering', lambda: attack(aux), "authors' pipeline", authors_fn)
-  compare(
-    'clustering, paper mode',
-    lambda: attack(aux, init='kmeans++', matching='hungarian', num_restarts=10),
-    "authors' pipeline",
-    authors_fn,
-  )
-  if num_vectors > _MOST_VMAPPED:
-    return timings
+  return default + paper
+
+
+def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
+  """Auxiliary draws as one vmapped program and as single calls."""
+  vectors, truth = make_case(num_vectors, width, num_classes)
   draws = np.random.default_rng(1).integers(
     0, num_vectors, (_NUM_AUX_DRAWS, num_classes)
   )
-  aux_draws = jnp.asarray(vectors[draws])
-  vmapped_fn = jax.jit(jax.vmap(attack))
-  compare(
-    f'clustering, {_NUM_AUX_DRAWS} draws vmapped',
-    lambda: vmapped_fn(aux_draws),
-    'one by one',
-    lambda: [attack(one) for one in aux_draws],
-  )
+  on_device, aux = jax.device_put(vectors), jnp.asarray(vectors[draws])
+  aux_labels = jnp.asarray(truth[draws])
+  key = jax.random.key(0)
+  fns = {
+    'clustering': lambda vectors, aux, labels: (
+      attacks.cluster_labels(
+        key, vectors, aux, labels, num_classes=num_classes
+      ).labels
+    ),
+    'distance': attacks.nearest_labels,
+  }
+  timings = []
+  singles = list(zip(list(aux), list(aux_labels), strict=True))
+  for name, fn in fns.items():
+    vmapped_fn = jax.jit(jax.vmap(fn, (None, 0, 0)))
+    timings += compare(
+      f'{name}, {_NUM_AUX_DRAWS} draws vmapped, '
+      f'{num_vectors} x {width} x {num_classes}',
+      lambda vmapped_fn=vmapped_fn: vmapped_fn(on_device, aux, aux_labels),
+      {'one by one': lambda fn=fn: [fn(on_device, *one) for one in singles]},
+      repeats,
+    )
   return timings
+
+
+def run(repeats: int, only: str) -> Iterator[Timing]:
+  """Yields the timings of all cases whose name contains `only`."""
+  sizes = {
+    lloyd: _LLOYD_SIZES,
+    distance: ((2048, 64, 10), (51200, 512, 100)),
+    clustering: ((2048, 64, 10), (51200, 256, 10)),
+    many_draws: ((2048, 64, 10), (2048, 2048, 10)),
+  }
+  for time_fn, sizes_of in sizes.items():
+    for size in sizes_of if only in time_fn.__name__ else ():
+      with warnings.catch_warnings():
+        # Ten iterations are not meant to converge.
+        warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
+        yield from time_fn(*size, repeats)
 
 
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
-  timings = [
-    timing for size in _SIZES for timing in time_case(*size, _REPEATS.value)
-  ]
+  timings = [timing._asdict() for timing in run(_REPEATS.value, _ONLY.value)]
   if _JSON.value:
-    print(
-      json.dumps(
-        {
-          'jax': jax.__version__,
-          'device': jax.devices()[0].device_kind,
-          'timings': [timing._asdict() for timing in timings],
-        }
-      )
-    )
+    described = {
+      'jax': jax.__version__,
+      'scikit-learn': sklearn.__version__,
+      'device': jax.devices()[0].device_kind,
+      'timings': timings,
+    }
+    print(json.dumps(described))
     return
-  print(
-    tabulate.tabulate(
-      [timing._asdict() for timing in timings], headers='keys', floatfmt='.3g'
-    )
-  )
+  print(tabulate.tabulate(timings, headers='keys', floatfmt='.3g'))
 
 
 if __name__ == '__main__':

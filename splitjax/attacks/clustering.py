@@ -44,6 +44,7 @@ class ClusterResult(NamedTuple):
     'matching',
     'num_restarts',
     'max_iters',
+    'precision',
   ),
 )
 def cluster_labels(
@@ -59,6 +60,7 @@ def cluster_labels(
   num_restarts: int = 1,
   max_iters: int = 100,
   tol: float = 1e-4,
+  precision: str = 'highest',
 ) -> ClusterResult:
   """Clusters vectors into as many clusters as classes, and names the clusters.
 
@@ -90,6 +92,7 @@ def cluster_labels(
     num_restarts: k-means++ runs, of which the best inertia counts.
     max_iters: most Lloyd iterations of a run.
     tol: see `kmeans`.
+    precision: see `kmeans`.
 
   Returns:
     A `ClusterResult`.
@@ -105,6 +108,7 @@ def cluster_labels(
   _validate.count('num_classes', num_classes, at_most=len(vectors))
   _validate.count('num_restarts', num_restarts)
   _validate.count('max_iters', max_iters)
+  _validate.choice('precision', precision, similarity.PRECISIONS)
   if init == 'aux' and num_restarts > 1:
     raise ValueError(
       f"num_restarts must be 1 with init='aux', {num_restarts=}."
@@ -115,7 +119,9 @@ def cluster_labels(
   if metric == 'cosine':
     vectors = similarity.unit_normalize(vectors)
     aux_vectors = similarity.unit_normalize(aux_vectors)
-  run = functools.partial(lloyd.lloyd, vectors, max_iters=max_iters, tol=tol)
+  run = functools.partial(
+    lloyd.lloyd, vectors, max_iters=max_iters, tol=tol, precision=precision
+  )
   if init == 'aux':
     clusters = run(_class_means(aux_vectors, aux_labels, num_classes, vectors))
   else:

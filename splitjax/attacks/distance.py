@@ -9,13 +9,14 @@ from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
 
-@functools.partial(jax.jit, static_argnames='metric')
+@functools.partial(jax.jit, static_argnames=('metric', 'precision'))
 def nearest_labels(
   vectors: jax.Array,
   aux_vectors: jax.Array,
   aux_labels: jax.Array,
   *,
   metric: str = 'cosine',
+  precision: str = 'highest',
 ) -> jax.Array:
   """Labels each vector as the auxiliary vector that is nearest to it.
 
@@ -34,6 +35,7 @@ def nearest_labels(
     aux_vectors: the same of the auxiliary samples, `[A, D]`.
     aux_labels: their labels, integers, `[A]`.
     metric: 'cosine' or 'euclidean'.
+    precision: see `kmeans`.
 
   Returns:
     Labels `[N]`, in the type of `aux_labels`.
@@ -44,8 +46,10 @@ def nearest_labels(
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
-  scores = _scores(vectors, aux_vectors, metric)
-  return aux_labels[jnp.argmax(scores, axis=1)]
+  _validate.choice('precision', precision, similarity.PRECISIONS)
+  targets, offsets = _targets(aux_vectors, metric)
+  nearest, _ = similarity.largest_product(vectors, targets, offsets, precision)
+  return aux_labels[nearest]
 
 
 @functools.partial(jax.jit, static_argnames=('num_classes', 'metric'))
@@ -79,7 +83,8 @@ def nearest_scores(
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.count('num_classes', num_classes)
-  scores = _scores(vectors, aux_vectors, metric)
+  targets, offsets = _targets(aux_vectors, metric)
+  scores = similarity.inner_products(vectors, targets) - offsets[None]
   if metric == 'cosine':
     wide = similarity.to_accumulator(vectors)
     lengths = jnp.linalg.norm(wide, axis=1, keepdims=True)
@@ -87,12 +92,12 @@ def nearest_scores(
   return jax.ops.segment_max(scores.T, aux_labels, num_classes).T
 
 
-def _scores(vectors, aux_vectors, metric):
-  """How near each vector is to each auxiliary one, `[N, A]`."""
+def _targets(aux_vectors, metric):
+  """What the auxiliary vectors stand for in products, and their offsets."""
   targets = similarity.to_accumulator(aux_vectors)
   if metric == 'cosine':
     # The length of a vector does not change which cosine is the largest.
-    return similarity.inner_products(
-      vectors, similarity.unit_normalize(targets)
-    )
-  return similarity.closeness(vectors, targets, jnp.mean(targets, axis=0))
+    return similarity.unit_normalize(targets), jnp.zeros_like(targets[:, 0])
+  origin = jnp.mean(targets, axis=0)
+  shifted = targets - origin[None]
+  return shifted, similarity.target_offsets(shifted, origin)

@@ -14,6 +14,9 @@ import jax.numpy as jnp
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
+# Below this share of the squared norms the inertia is summed point by point.
+_LEAST_INERTIA = 0.02
+
 
 class KMeansResult(NamedTuple):
   """What K-means found.
@@ -34,13 +37,14 @@ class KMeansResult(NamedTuple):
   converged: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames='max_iters')
+@functools.partial(jax.jit, static_argnames=('max_iters', 'precision'))
 def kmeans(
   points: jax.Array,
   init_centroids: jax.Array,
   *,
   max_iters: int = 100,
   tol: float = 1e-4,
+  precision: str = 'highest',
 ) -> KMeansResult:
   """Clusters points by Lloyd's iterations from given centroids.
 
@@ -54,6 +58,9 @@ def kmeans(
     init_centroids: `[K, D]`.
     max_iters: most iterations to run, at least 1.
     tol: relative tolerance; 0 runs until no assignment changes.
+    precision: of the factors of the products, 'highest', 'high' or 'default';
+      below the first a GPU may round float32 to TensorFloat32, and centroids
+      are rounded to the type of narrower points. Sums stay float32.
 
   Returns:
     A `KMeansResult`.
@@ -68,7 +75,10 @@ def kmeans(
     at_most=len(points),
   )
   _validate.count('max_iters', max_iters)
-  return lloyd(points, init_centroids, max_iters=max_iters, tol=tol)
+  _validate.choice('precision', precision, similarity.PRECISIONS)
+  return lloyd(
+    points, init_centroids, max_iters=max_iters, tol=tol, precision=precision
+  )
 
 
 def lloyd(
@@ -77,13 +87,16 @@ def lloyd(
   *,
   max_iters: int,
   tol: float | jax.Array,
+  precision: str,
 ) -> KMeansResult:
   """`kmeans` without its checks, to be called under a jit of the caller's."""
   dtype = jnp.result_type(points, init_centroids, jnp.float32)
   init_centroids = init_centroids.astype(dtype)
   origin = jnp.mean(points, axis=0, dtype=dtype)
-  spread = jnp.mean((points.astype(dtype) - origin[None]) ** 2)
-  run = functools.partial(_iterate, max_iters=max_iters)
+  squares = (points.astype(dtype) - origin[None]) ** 2
+  # A sum a feature first: one sum over all numbers in turn rounds too much.
+  variances = jax.lax.optimization_barrier(jnp.mean(squares, axis=0))
+  run = functools.partial(_iterate, max_iters=max_iters, precision=precision)
   # Vmapped, all starts would iterate until the slowest has settled. That pays
   # where a device waits for work, not on a CPU, which takes them one by one.
   on_cpu = jax.custom_batching.sequential_vmap(
@@ -93,48 +106,76 @@ def lloyd(
     points,
     init_centroids,
     origin,
-    tol * spread,
+    jnp.sum(variances),
+    tol * jnp.mean(variances),
     cpu=on_cpu,
     default=functools.partial(run, sums_fn=_sums_by_product),
   )
 
 
-def _iterate(points, init_centroids, origin, least_move, *, max_iters, sums_fn):
+def _iterate(
+  points,
+  init_centroids,
+  origin,
+  variance,
+  least_move,
+  *,
+  max_iters,
+  precision,
+  sums_fn,
+):
   """Lloyd's iterations until the centroids move less than `least_move`."""
-  num_clusters = len(init_centroids)
-  dtype = init_centroids.dtype
-  assign = lambda centroids: jnp.argmax(
-    similarity.closeness(points, centroids, origin), axis=1
-  ).astype(jnp.int32)
+  assign = lambda centroids: similarity.nearest(
+    points, centroids, origin, precision
+  )
 
   def cond_fn(carry):
     _, _, num_iters, converged = carry
     return (num_iters < max_iters) & ~converged
 
   def body_fn(carry):
-    centroids, old_assignments, num_iters, _ = carry
-    assignments = assign(centroids)
-    sums = sums_fn(points, assignments, num_clusters, dtype)
-    sizes = jnp.zeros(num_clusters, dtype).at[assignments].add(1)[:, None]
-    means = sums / jnp.maximum(sizes, 1)
-    new_centroids = jnp.where(sizes > 0, means, centroids)
+    centroids, (assignments, _), num_iters, _ = carry
+    new_centroids = _means(points, assignments, centroids, sums_fn)
+    nearest = assign(new_centroids)
     moved = jnp.sum((new_centroids - centroids) ** 2)
-    settled = jnp.all(assignments == old_assignments)
-    converged = settled | (moved <= least_move)
-    return new_centroids, assignments, num_iters + 1, converged
+    still = moved <= least_move
+    # The next iteration, if there is one, changes nothing and counts as run.
+    settled = jnp.all(nearest[0] == assignments) & ~still
+    settled = settled & (num_iters + 1 < max_iters)
+    return new_centroids, nearest, num_iters + 1 + settled, still | settled
 
-  nowhere = jnp.full(len(points), -1, dtype=jnp.int32)
-  centroids, _, num_iters, converged = jax.lax.while_loop(
-    cond_fn, body_fn, (init_centroids, nowhere, 0, False)
+  start = init_centroids, assign(init_centroids), jnp.int32(0), jnp.bool(False)
+  centroids, nearest, num_iters, converged = jax.lax.while_loop(
+    cond_fn, body_fn, start
   )
-  assignments = assign(centroids)
   return KMeansResult(
     centroids=centroids,
-    assignments=assignments,
-    inertia=jnp.sum((points.astype(dtype) - centroids[assignments]) ** 2),
+    assignments=nearest[0],
+    inertia=_inertia(points, centroids, *nearest, origin, variance),
     num_iters=num_iters,
     converged=converged,
   )
+
+
+def _means(points, assignments, centroids, sums_fn):
+  """The mean of each cluster, its old centroid where it has no point."""
+  sums = sums_fn(points, assignments, len(centroids), centroids.dtype)
+  sizes = jnp.zeros(len(centroids), sums.dtype).at[assignments].add(1)[:, None]
+  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
+
+
+def _inertia(points, centroids, assignments, closeness, origin, variance):
+  """The sum of squared distances to the centroids."""
+  # By definition of `closeness`; no read of the points. Where it is small
+  # beside the sum of squared norms, little is left of its digits.
+  quick = len(points) * variance - 2 * jnp.sum(closeness)
+  least = _LEAST_INERTIA * len(points) * (variance + jnp.sum(origin**2))
+
+  def exact():
+    gaps = points.astype(centroids.dtype) - centroids[assignments]
+    return jnp.sum(jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0)))
+
+  return jax.lax.cond(quick > least, lambda: quick, exact)
 
 
 def _sums_by_segment(points, assignments, num_clusters, dtype):

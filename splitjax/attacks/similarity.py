@@ -4,12 +4,17 @@ On unit vectors `||u - v||^2 = 2 - 2 cos(u, v)`, so one Euclidean kernel serves
 both similarities of Liu et al. (https://arxiv.org/abs/2203.05222).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
 
 METRICS = ('cosine', 'euclidean')
+PRECISIONS = ('highest', 'high', 'default')
+# Above so many targets XLA's argmax costs a CPU as much as the product does.
+_FEW_TARGETS = 16
 
 
 @jax.jit
@@ -45,7 +50,9 @@ def to_accumulator(x: jax.Array) -> jax.Array:
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def inner_products(points: jax.Array, targets: jax.Array) -> jax.Array:
+def inner_products(
+  points: jax.Array, targets: jax.Array, precision: str = 'highest'
+) -> jax.Array:
   """All inner products, accumulated in float32 or wider.
 
   Points that are narrower than float32 are not widened in memory; the targets
@@ -54,26 +61,48 @@ def inner_products(points: jax.Array, targets: jax.Array) -> jax.Array:
   Args:
     points: `[N, D]`.
     targets: `[K, D]`, float32 or wider.
+    precision: of the factors. Below 'highest' a device may round float32 (a
+      GPU to TensorFloat32), and the targets of narrow points are rounded once.
 
   Returns:
     `[N, K]` in the type of `targets`.
   """
-  product = lambda narrow: jax.lax.dot_general(
-    points,
-    narrow,
+  parts = _narrow(targets, points.dtype, precision)
+  return sum(_dot(points, part, precision, targets.dtype) for part in parts)
+
+
+def _narrow(targets, dtype, precision):
+  """One or two arrays of a type that add up to the targets, `[K, D]` each."""
+  high = targets.astype(dtype)
+  if targets.dtype == dtype or precision != 'highest':
+    return [high]
+  return [high, (targets - high.astype(targets.dtype)).astype(dtype)]
+
+
+def _dot(rows, others, precision, dtype):
+  return jax.lax.dot_general(
+    rows,
+    others,
     (((1,), (1,)), ((), ())),
-    precision=jax.lax.Precision.HIGHEST,
-    preferred_element_type=targets.dtype,
+    precision=precision,
+    preferred_element_type=dtype,
   )
-  if points.dtype == targets.dtype:
-    return product(targets)
-  high = targets.astype(points.dtype)
-  low = (targets - high.astype(targets.dtype)).astype(points.dtype)
-  return product(high) + product(low)
+
+
+def target_offsets(targets: jax.Array, origin: jax.Array) -> jax.Array:
+  r"""What ranks targets by distance: $o^T t' + ||t'||^2 / 2$, `[K]`.
+
+  See `closeness`. The targets `t' = t - o` are those after the shift.
+  """
+  along = jnp.dot(targets, origin, precision=jax.lax.Precision.HIGHEST)
+  return along + jnp.sum(targets**2, axis=1) / 2
 
 
 def closeness(
-  points: jax.Array, targets: jax.Array, origin: jax.Array
+  points: jax.Array,
+  targets: jax.Array,
+  origin: jax.Array,
+  precision: str = 'highest',
 ) -> jax.Array:
   r"""How close each point is to each target; ranks as the distance does.
 
@@ -86,11 +115,79 @@ def closeness(
     points: `x`, `[N, D]`.
     targets: `t`, `[K, D]`, float32 or wider.
     origin: `o`, `[D]`, in the type of `targets`.
+    precision: see `inner_products`.
 
   Returns:
     `[N, K]`; the larger, the closer.
   """
   shifted = targets - origin[None]
-  along = jnp.dot(shifted, origin, precision=jax.lax.Precision.HIGHEST)
-  offsets = along + jnp.sum(shifted**2, axis=1) / 2
-  return inner_products(points, shifted) - offsets[None]
+  offsets = target_offsets(shifted, origin)
+  return inner_products(points, shifted, precision) - offsets[None]
+
+
+def nearest(
+  points: jax.Array,
+  targets: jax.Array,
+  origin: jax.Array,
+  precision: str = 'highest',
+) -> tuple[jax.Array, jax.Array]:
+  """Which target is nearest to each point, and its closeness.
+
+  Args:
+    points: as in `closeness`, `[N, D]`.
+    targets: likewise, `[K, D]`.
+    origin: likewise, `[D]`.
+    precision: see `inner_products`.
+
+  Returns:
+    The index of the nearest target, the first of equally near ones, `[N]`,
+    int32, and its `closeness`, `[N]`.
+  """
+  shifted = targets - origin[None]
+  return largest_product(
+    points, shifted, target_offsets(shifted, origin), precision
+  )
+
+
+def largest_product(
+  points: jax.Array, targets: jax.Array, offsets: jax.Array, precision: str
+) -> tuple[jax.Array, jax.Array]:
+  """Which inner product less its target's offset `[K]` is the largest.
+
+  Returns:
+    The first such index `[N]`, int32, and what it is the index of, `[N]`.
+  """
+  by_point = functools.partial(_largest_by_point, precision=precision)
+  if len(targets) <= _FEW_TARGETS:
+    return by_point(points, targets, offsets)
+  return jax.lax.platform_dependent(
+    points,
+    targets,
+    offsets,
+    cpu=functools.partial(_largest_by_target, precision=precision),
+    default=by_point,
+  )
+
+
+def _largest_by_point(points, targets, offsets, precision):
+  values = inner_products(points, targets, precision) - offsets[None]
+  indices = jnp.argmax(values, axis=1).astype(jnp.int32)
+  return indices, jnp.max(values, axis=1)
+
+
+def _largest_by_target(points, targets, offsets, precision):
+  """One target after the other against all points: steps that vectorise."""
+  parts = _narrow(targets, points.dtype, precision)
+  values = sum(_dot(part, points, precision, targets.dtype) for part in parts)
+  values = values - offsets[:, None]  # [K, N]
+
+  def body_fn(index, best):
+    indices, largest = best
+    larger = values[index] > largest
+    return (
+      jnp.where(larger, jnp.int32(index), indices),
+      jnp.where(larger, values[index], largest),
+    )
+
+  first = jnp.zeros(len(points), jnp.int32), values[0]
+  return jax.lax.fori_loop(1, len(targets), body_fn, first, unroll=8)

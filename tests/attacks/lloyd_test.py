@@ -1,3 +1,5 @@
+import functools
+
 from absl.testing import parameterized
 import hypothesis
 from hypothesis import strategies as st
@@ -114,12 +116,17 @@ class KMeansTest(parameterized.TestCase):
   def test_all_devices_iterate_alike(self):
     points = jnp.asarray(_blobs())
     starts = jnp.stack([points[:4], points[4:8]])
+    iterate = functools.partial(
+      lloyd._iterate,
+      points,
+      origin=points.mean(0),
+      variance=points.var(0).sum(),
+      least_move=0.0,
+      max_iters=100,
+      precision='highest',
+    )
     found = [
-      jax.vmap(
-        lambda start, sums_fn=sums_fn: lloyd._iterate(
-          points, start, points.mean(0), 0.0, max_iters=100, sums_fn=sums_fn
-        )
-      )(starts)
+      jax.vmap(functools.partial(iterate, sums_fn=sums_fn))(starts)
       for sums_fn in (lloyd._sums_by_segment, lloyd._sums_by_product)
     ]
     np.testing.assert_array_equal(found[0].assignments, found[1].assignments)
