@@ -39,6 +39,10 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
+from splitjax.attacks.streaming import stream_kmeans as stream_kmeans
+from splitjax.attacks.streaming import (
+  stream_nearest_labels as stream_nearest_labels,
+)
 from splitjax.attacks.transfer import TransferResult as TransferResult
 from splitjax.attacks.transfer import fine_tuned_labels as fine_tuned_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
@@ -74,6 +78,8 @@ __all__ = [
   'spectral_labels',
   'spectral_scores',
   'start_online',
+  'stream_kmeans',
+  'stream_nearest_labels',
   'top_directions',
   'transfer_labels',
   'unit_normalize',

@@ -178,6 +178,20 @@ def _inertia(points, centroids, assignments, closeness, origin, variance):
   return jax.lax.cond(quick > least, lambda: quick, exact)
 
 
+def sums_of_clusters(
+  points: jax.Array, assignments: jax.Array, num_clusters: int
+) -> jax.Array:
+  """The sum of each cluster's points, `[K, D]`, in float32 or wider."""
+  dtype = jnp.promote_types(points.dtype, jnp.float32)
+  bind = lambda fn: lambda points, rows: fn(points, rows, num_clusters, dtype)
+  return jax.lax.platform_dependent(
+    points,
+    assignments,
+    cpu=bind(_sums_by_segment),
+    default=bind(_sums_by_product),
+  )
+
+
 def _sums_by_segment(points, assignments, num_clusters, dtype):
   """Adds each point to its cluster's sum `[K, D]`: the least work."""
   sums = jnp.zeros((num_clusters, points.shape[1]), dtype)

@@ -108,7 +108,9 @@ def cluster_batch(
     init = jax.lax.cond(
       clusters.num_batches == 0, first_centroids, lambda: clusters.centroids
     )
-  result = lloyd.lloyd(units, init, max_iters=max_iters, tol=0.0)
+  result = lloyd.lloyd(
+    units, init, max_iters=max_iters, tol=0.0, precision='highest'
+  )
   found = result.assignments
   members = jax.nn.one_hot(found, num_clusters, dtype=jnp.float32)
   sums = jnp.dot(members.T, units, precision=jax.lax.Precision.HIGHEST)
