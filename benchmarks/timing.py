@@ -1,0 +1,72 @@
+"""What the benchmarks share: timing in turns, and how the times are printed."""
+
+from collections.abc import Callable, Iterable
+import json
+import time
+from typing import NamedTuple
+
+from absl import flags
+import jax
+import numpy as np
+import tabulate
+
+JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
+REPEATS = flags.DEFINE_integer(
+  'repeats', 5, 'Timed runs of each; the median counts.', lower_bound=1
+)
+
+
+class Timing(NamedTuple):
+  """Medians in milliseconds, and how many times faster ours is."""
+
+  case: str
+  ours_ms: float
+  peer: str
+  peer_ms: float
+  ratio: float
+
+
+def medians_ms(
+  fns: dict[str, Callable[[], object]], repeats: int
+) -> dict[str, float]:
+  """The median time of each, called in turns, after a call not counted."""
+  times = {name: [] for name in fns}
+  for turn in range(repeats + 1):
+    for name, fn in fns.items():
+      start = time.perf_counter()
+      jax.block_until_ready(fn())
+      if turn > 0:
+        times[name].append(1000 * (time.perf_counter() - start))
+  return {name: float(np.median(taken)) for name, taken in times.items()}
+
+
+def compare(
+  case: str,
+  ours_fn: Callable[[], object],
+  peer_fns: dict[str, Callable[[], object]],
+  repeats: int,
+  calls: dict[str, float] | None = None,
+) -> list[Timing]:
+  """Times ours and its peers; `calls` says how often each does the case."""
+  medians = medians_ms({'ours': ours_fn, **peer_fns}, repeats)
+  for name, number in (calls or {}).items():
+    medians[name] /= number
+  ours = medians.pop('ours')
+  return [
+    Timing(case, ours, peer, peer_ms, peer_ms / ours)
+    for peer, peer_ms in medians.items()
+  ]
+
+
+def show(timings: Iterable[Timing], **versions: str) -> None:
+  """Prints a table, or with --json what it was measured with, too."""
+  rows = [timing._asdict() for timing in timings]
+  if JSON.value:
+    where = {
+      'jax': jax.__version__,
+      'device': jax.devices()[0].device_kind,
+      **versions,
+    }
+    print(json.dumps({**where, 'timings': rows}))
+  else:
+    print(tabulate.tabulate(rows, headers='keys', floatfmt='.3g'))
