@@ -18,28 +18,24 @@ means = rng.normal(size=(20, 12))
 points = np.float32(means[truth] + 0.5 * rng.normal(size=(1600, 12)))
 labels = jnp.arange(20)
 aux = np.float32(means)
-for num_clusters in (3, 20):  # Few and many targets take different paths.
-  fns = {
-    'kmeans': lambda x: attacks.kmeans(x, aux[:num_clusters]),
-    'nearest': lambda x: attacks.nearest_labels(
-      x, aux[:num_clusters], labels[:num_clusters]
-    ),
-    'cluster': lambda x: attacks.cluster_labels(
-      jax.random.key(0), x, aux[:num_clusters], labels[:num_clusters],
-      num_classes=num_clusters,
-    ),
-  }
-  for name, fn in fns.items():
-    one = fn(jnp.asarray(points))
-    eight = fn(jax.device_put(points, rows))
-    jax.tree.map(
-      lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
-      one, eight,
-    )
-    if name == 'nearest':
-      assert len(eight.sharding.device_set) == 8
-      text = jax.jit(fn).lower(jax.device_put(points, rows)).compile().as_text()
-      assert 'all-gather' not in text, 'the points were gathered'
+fns = {
+  # Few and many targets take different paths.
+  'few': lambda x: attacks.kmeans(x, aux[:3]),
+  'many': lambda x: attacks.cluster_labels(
+    jax.random.key(0), x, aux, labels, num_classes=20
+  ),
+  'nearest': lambda x: attacks.nearest_labels(x, aux, labels),
+}
+for name, fn in fns.items():
+  on_eight = jax.device_put(points, rows)
+  compiled = jax.jit(fn).lower(on_eight).compile()
+  eight = compiled(on_eight)
+  jax.tree.map(
+    lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5),
+    fn(jnp.asarray(points)), eight,
+  )
+assert len(eight.sharding.device_set) == 8
+assert 'all-gather' not in compiled.as_text(), 'vectors were gathered'
 print('equal')
 """
 
