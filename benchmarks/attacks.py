@@ -4,9 +4,10 @@ r"""Times the attack kernels against their peers and the bare matrix product.
 
 prints, for each case, the median time of ours and of the peer, timed in turns
 in the same run, and their ratio (above 1: ours is faster). About ten minutes on
-two cores; `--only=distance` runs the cases whose name contains the word. With
---json it prints one JSON object instead. Peers: scikit-learn, faiss-cpu where
-it is installed (the `bench` extra), the paper's pipeline, a loop over pairs.
+two cores; `--only='lloyd 2048'` runs a part (lloyd, distance, clustering or
+many_draws, then the sizes). With --json it prints one JSON object instead.
+Peers: scikit-learn, faiss-cpu where it is installed (the `bench` extra), the
+paper's pipeline, a loop over pairs.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ import warnings
 
 from absl import app
 from absl import flags
+from absl import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +35,9 @@ import tabulate
 from splitjax import attacks
 
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
-_ONLY = flags.DEFINE_string('only', '', 'A part of the names of cases to run.')
+_ONLY = flags.DEFINE_string(
+  'only', '', 'Part of the names of the cases to run.'
+)
 _REPEATS = flags.DEFINE_integer(
   'repeats', 5, 'Timed runs of each; the median counts.', lower_bound=1
 )
@@ -251,7 +255,7 @@ def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
 
 
 def run(repeats: int, only: str) -> Iterator[Timing]:
-  """Yields the timings of all cases whose name contains `only`."""
+  """Yields the timings of all cases that `only` is a part of the name of."""
   sizes = {
     lloyd: _LLOYD_SIZES,
     distance: ((2048, 64, 10), (51200, 512, 100)),
@@ -259,11 +263,16 @@ def run(repeats: int, only: str) -> Iterator[Timing]:
     many_draws: ((2048, 64, 10), (2048, 2048, 10)),
   }
   for time_fn, sizes_of in sizes.items():
-    for size in sizes_of if only in time_fn.__name__ else ():
+    for size in sizes_of:
+      name = f'{time_fn.__name__} {" x ".join(map(str, size))}'
+      if only not in name:
+        continue
       with warnings.catch_warnings():
         # Ten iterations are not meant to converge.
         warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
-        yield from time_fn(*size, repeats)
+        for timing in time_fn(*size, repeats):
+          logging.info('%s', timing)
+          yield timing
 
 
 def main(argv):

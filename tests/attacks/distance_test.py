@@ -124,6 +124,11 @@ class NearestLabelsTest(parameterized.TestCase):
     ('label_type', dict(aux_labels=jnp.ones(6)), 'aux_labels must be integers'),
     ('metric', dict(metric='manhattan'), "metric must be .* got 'manhattan'"),
     (
+      'precision',
+      dict(precision='low'),
+      "precision must be .* got 'low'",
+    ),
+    (
       'no_aux',
       dict(aux_vectors=jnp.ones((0, 4)), aux_labels=jnp.arange(0)),
       'aux_labels must have .* at least one',

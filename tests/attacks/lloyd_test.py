@@ -1,4 +1,5 @@
 import functools
+import warnings
 
 from absl.testing import parameterized
 import hypothesis
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn import cluster
 from sklearn import datasets
+from sklearn import exceptions
 
 from splitjax import attacks
 from splitjax.attacks import lloyd
@@ -132,6 +134,36 @@ class KMeansTest(parameterized.TestCase):
     np.testing.assert_array_equal(found[0].assignments, found[1].assignments)
     np.testing.assert_array_equal(found[0].num_iters, found[1].num_iters)
     np.testing.assert_allclose(found[0].inertia, found[1].inertia, rtol=1e-6)
+
+  @parameterized.product(spread=[1e-3, 0.1, 1.0, 10.0], offset=[0.0, 1e3])
+  def test_inertia_keeps_its_digits(self, spread, offset):
+    points = _blobs(400, 20, 4, spread=spread) + np.float32(offset)
+    result = attacks.kmeans(points, points[:4])
+    centroids = np.asarray(result.centroids, float)
+    gaps = np.asarray(points, float) - centroids[result.assignments]
+    np.testing.assert_allclose(result.inertia, (gaps**2).sum(), rtol=1e-5)
+
+  @parameterized.parameters('high', 'default')
+  def test_lower_precision_clusters_narrow_points_alike(self, precision):
+    points = jnp.asarray(_blobs(spread=0.3), jnp.bfloat16)
+    actual = attacks.kmeans(points, points[:4], precision=precision)
+    expected = attacks.kmeans(points, points[:4])
+    np.testing.assert_array_equal(actual.assignments, expected.assignments)
+    np.testing.assert_allclose(actual.centroids, expected.centroids, rtol=1e-6)
+    with self.assertRaisesRegex(ValueError, 'precision must be one of'):
+      attacks.kmeans(points, points[:4], precision='low')
+
+  @parameterized.parameters(*range(1, 12))
+  def test_counts_iterations_as_scikit_learn_does(self, max_iters):
+    points = _blobs(80, 3, 4)
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
+      expected = _sklearn(points, points[:4], max_iter=max_iters, tol=0.0)
+    actual = attacks.kmeans(points, points[:4], max_iters=max_iters, tol=0.0)
+    assert actual.num_iters == expected.n_iter_
+    needed = _sklearn(points, points[:4], tol=0.0).n_iter_
+    assert actual.converged == (max_iters >= needed)
+    np.testing.assert_array_equal(actual.assignments, expected.labels_)
 
   def test_float64_is_kept_where_it_is_enabled(self):
     points = _blobs().astype(np.float64)

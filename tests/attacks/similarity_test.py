@@ -68,3 +68,58 @@ class ClosenessTest(parameterized.TestCase):
     expected = np.asarray(points, float) @ np.asarray(targets, float).T
     assert actual.dtype == jnp.float32
     np.testing.assert_allclose(actual, expected, atol=1e-3)
+
+
+class NearestTest(parameterized.TestCase):
+  @parameterized.product(
+    num_targets=[1, 2, 9, 16, 17, 40], dtype=['float32', 'bfloat16']
+  )
+  def test_matches_numpy(self, num_targets, dtype):
+    rng = np.random.default_rng(num_targets)
+    points = jnp.asarray(rng.normal(size=(50, 6)), dtype)
+    targets = np.float32(rng.normal(size=(num_targets, 6)))
+    origin = jnp.full(6, 0.3)
+    wide = np.asarray(points, float)
+    distances = ((wide[:, None] - targets[None]) ** 2).sum(-1)
+    closeness = ((wide - np.asarray(origin)) ** 2).sum(-1) - distances.min(1)
+    for fn in (similarity.nearest, jax.jit(similarity.nearest)):
+      indices, largest = fn(points, targets, origin)
+      np.testing.assert_array_equal(indices, distances.argmin(axis=1))
+      np.testing.assert_allclose(largest, closeness / 2, atol=2e-3)
+      assert indices.dtype == jnp.int32
+
+  @hypothesis.given(
+    hnp.arrays(np.int8, (5, 3), elements=st.integers(-2, 2)),
+    st.integers(1, 23),
+    st.sampled_from(['float32', 'bfloat16']),
+  )
+  def test_both_ways_are_equal_and_take_the_first(self, rows, num, dtype):
+    # Small integers make many ties, and no product rounds.
+    points = jnp.asarray(rows, dtype)
+    targets = jnp.asarray(np.resize(rows[::-1], (num, 3)), jnp.float32)
+    offsets = jnp.sum(targets**2, axis=1) / 2
+    expected = np.asarray(points, np.float32) @ targets.T - offsets[None]
+    for fn in (similarity._largest_by_point, similarity._largest_by_target):
+      indices, largest = fn(points, targets, offsets, 'highest')
+      np.testing.assert_array_equal(indices, expected.argmax(axis=1))
+      np.testing.assert_array_equal(largest, expected.max(axis=1))
+
+  def test_vmap_over_targets_equals_a_loop(self):
+    rng = np.random.default_rng(0)
+    points = np.float32(rng.normal(size=(30, 4)))
+    targets = np.float32(rng.normal(size=(3, 20, 4)))
+    actual = jax.vmap(similarity.nearest, (None, 0, None))(
+      points, targets, jnp.zeros(4)
+    )
+    for index, one in enumerate(targets):
+      expected = similarity.nearest(points, one, jnp.zeros(4))
+      np.testing.assert_array_equal(actual[0][index], expected[0])
+
+  def test_lower_precision_rounds_targets_of_narrow_points_once(self):
+    points = jnp.ones((1, 1), jnp.bfloat16)
+    target = jnp.full((1, 1), 1 + 2**-10, jnp.float32)
+    exact = similarity.inner_products(points, target)
+    rounded = similarity.inner_products(points, target, 'default')
+    assert exact == 1 + 2**-10
+    assert rounded == 1
+    assert rounded.dtype == jnp.float32
