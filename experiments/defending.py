@@ -54,8 +54,8 @@ class Defense:
     within: the smallest and the largest strength.
     numbers: the others, with their defaults.
     prepare_fn: `(facts, numbers) -> traced`, outside of the program.
-    guarantee_fn: `(facts, numbers, monitored) -> {name: figures [S]}`, what
-      is known of the protection without any attack. `monitored` is what
+    guarantee_fn: `(facts, numbers, traced, monitored) -> {name: figures [S]}`,
+      what is known of the protection without any attack. `monitored` is what
       `Protection.monitor` noted, `[S, T]`.
     relabel_fn: `(facts, key, labels, logits, traced) -> labels`, of a defense
       in two stages.

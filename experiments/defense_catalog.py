@@ -36,46 +36,28 @@ def _of_classes(place: str, fn: Callable[..., Any]):
   return protect
 
 
+def _drawn_labels(fn: Callable[..., Any]):
+  """Other labels, once for all or (`per_use`) anew in every batch."""
+
+  def protect(facts, numbers, traced):
+    place = 'labels' if numbers.get('per_use') else 'stored_labels'
+    return _of_classes(place, fn)(facts, numbers, traced)
+
+  return protect
+
+
+def _label_dp(facts, numbers, traced):
+  prior = jnp.asarray(facts.prior, jnp.float32)
+  draw = functools.partial(defenses.label_dp.rr_with_prior, prior=prior)
+  return _drawn_labels(draw)(facts, numbers, traced)
+
+
 def _dp_sgd(facts, numbers, traced):
   del numbers
   update = functools.partial(
     defenses.dp_sgd.server_update, microbatch=facts.microbatch, **traced
   )
   return Protection(server_grads=update)
-
-
-def _label_dp(facts, numbers, traced):
-  draw = functools.partial(
-    defenses.label_dp.rr_with_prior,
-    num_classes=facts.num_classes,
-    prior=jnp.asarray(facts.prior, jnp.float32),
-    **traced,
-  )
-  return Protection(**{_when_drawn(numbers): draw})
-
-
-def _randomized_response(facts, numbers, traced):
-  draw = functools.partial(
-    defenses.label_dp.randomized_response,
-    num_classes=facts.num_classes,
-    **traced,
-  )
-  return Protection(**{_when_drawn(numbers): draw})
-
-
-def _when_drawn(numbers):
-  return 'labels' if numbers['per_use'] else 'stored_labels'
-
-
-def _lp_2st(facts, numbers, traced):
-  """The labels of the first stage; `_second_stage` draws the others."""
-  del numbers
-  draw = functools.partial(
-    defenses.label_dp.randomized_response,
-    num_classes=facts.num_classes,
-    **traced,
-  )
-  return Protection(stored_labels=draw)
 
 
 def _second_stage(facts, key, labels, logits, traced):
@@ -153,7 +135,7 @@ DEFENSES = {
     **_EPSILON,
   ),
   'randomized_response': Defense(
-    _randomized_response,
+    _drawn_labels(defenses.label_dp.randomized_response),
     strengths=_LABEL_EPSILONS,
     numbers={'per_use': 0.0},
     guarantee_fn=functools.partial(
@@ -164,7 +146,8 @@ DEFENSES = {
     **_EPSILON,
   ),
   'lp_2st': Defense(
-    _lp_2st,
+    # Of the first stage; `relabel_fn` draws the labels of the second.
+    _drawn_labels(defenses.label_dp.randomized_response),
     strengths=_LABEL_EPSILONS,
     guarantee_fn=guarantees.own_epsilon,
     relabel_fn=_second_stage,

@@ -110,6 +110,11 @@ class Plan:
 
   def strengths(self) -> tuple[PyTree, ...]:
     """What the program is given, of which it makes `protect`."""
+    return self._strengths
+
+  @functools.cached_property
+  def _strengths(self):
+    # Once: to find the noise for an epsilon takes up to seconds.
     return tuple(
       one.defense.prepare(self.facts, one.numbers) for one in self.specs
     )
@@ -149,9 +154,11 @@ class Plan:
       every one.
     """
     found = {}
-    for one in self.specs:
+    for one, traced in zip(self.specs, self.strengths(), strict=True):
       if one.defense.guarantee_fn is not None:
-        own = one.defense.guarantee_fn(self.facts, one.numbers, monitored)
+        own = one.defense.guarantee_fn(
+          self.facts, one.numbers, traced, monitored
+        )
         for name, value in own.items():
           both = name == 'epsilon' and name in found
           found[name] = value + found[name] if both else value

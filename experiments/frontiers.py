@@ -1,14 +1,15 @@
 """What a person reads of defenses: tables and plots of leakage by utility."""
 
+import collections
 from collections.abc import Sequence
 import functools
 import pathlib
-from typing import Any
 
 from matplotlib import figure
 from matplotlib import lines
 
 from experiments import summary
+from experiments.families import Family
 from splitjax import files
 from splitjax import page
 from splitjax import plots
@@ -38,12 +39,12 @@ _LEVELS = {
 
 
 def summarise(
-  families: Sequence[Any], rows: Sequence[report.Row]
+  families: Sequence[Family], rows: Sequence[report.Row]
 ) -> page.Summary:
   """Title, facts and table of a sweep over defenses.
 
   Args:
-    families: of `defense_sweep`; the first is undefended.
+    families: the first is undefended.
     rows: all rows.
 
   Returns:
@@ -57,13 +58,15 @@ def summarise(
     'Defended lines name the strength, what it promises, and the accuracy of '
     'the model on the test set.'
   )
-  shown = []
+  figures, shown = _figures(rows), []
   for family in families:
+    places = dict.fromkeys(cell[:3] for cell in family.cells())
     for setting in family.settings:
-      label = _label(family, setting, rows)
-      for cell in dict.fromkeys(cell[:3] for cell in family.cells()):
-        place_setting, phase, intermediate = cell
-        if intermediate == 'none' or not _same(place_setting, setting):
+      label = _label(family, setting, figures[setting])
+      for cell in places:
+        place_setting, _, intermediate = cell
+        alone = place_setting._replace(num_passes=1)
+        if intermediate == 'none' or alone != setting:
           continue
         title = summary.title_of(report.Cell(*cell, 'none'))
         if place_setting.num_passes > 1:
@@ -86,24 +89,23 @@ def _undefended(families):
   return [family for family in families if not family.problem.plan.specs]
 
 
-def _same(one, other):
-  return one._replace(num_passes=1) == other
+def _figures(rows):
+  """Rows of what is promised and of the model on the test set, by setting."""
+  figures = collections.defaultdict(dict)
+  for row in rows:
+    place = row['attack'], row['phase']
+    if place[0] == 'guarantee' or place == ('model', 'inference'):
+      figures[report.cell_of(row).setting][row['measure']] = row
+  return figures
 
 
 def _label(family, setting, rows):
   """A strength, its promises and the model's accuracy, in words."""
-  found = {
-    row['measure']: row['mean']
-    for row in rows
-    if row['attack'] == 'guarantee' and _same(report.cell_of(row)[0], setting)
-  }
-  utility = _utility(rows, setting)
+  utility = rows.get(_MEASURE)
   words = [f'model {page.percent(utility)}'] if utility else []
-  diverged = report.by_cell(rows, 'diverged').get(
-    report.Cell(setting, 'inference', 'none', 'model')
-  )
-  if diverged:
-    words.append(f'{100 * diverged["mean"]:.0f}% of the models diverged')
+  found = {measure: row['mean'] for measure, row in rows.items()}
+  if 'diverged' in found:
+    words.append(f'{100 * found["diverged"]:.0f}% of the models diverged')
   if 'keep_probability' in found:
     words.insert(0, f'{100 * found["keep_probability"]:.1f}% of labels kept')
   if 'auc_bound' in found:
@@ -117,19 +119,13 @@ def _label(family, setting, rows):
   return f'{name} ({", ".join(words)})' if words else name
 
 
-def _utility(rows, setting):
-  """The row of the model's accuracy on the test set."""
-  cell = report.Cell(setting, 'inference', 'none', 'model')
-  return report.by_cell(rows, _MEASURE).get(cell)
-
-
 def plot(
-  families: Sequence[Any], what: page.Summary, path: pathlib.Path
+  families: Sequence[Family], what: page.Summary, path: pathlib.Path
 ) -> None:
   """Draws what is read against how good the model is, a curve a defense.
 
   Args:
-    families: of `defense_sweep`.
+    families: whose curves to draw.
     what: its rows and measure are drawn.
     path: the PNG file to write.
   """

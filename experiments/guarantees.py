@@ -1,7 +1,8 @@
 """What defenses promise: noise for an epsilon, and bounds on any attack.
 
-A guarantee is `(facts, numbers, monitored) -> {name: figures}`, where
-`monitored` is what `Protection.monitor` noted, `[S, T]`.
+A guarantee is `(facts, numbers, traced, monitored) -> {name: figures}`, where
+`traced` is what the program was given and `monitored` what `Protection.monitor`
+noted, `[S, T]`.
 """
 
 import functools
@@ -59,10 +60,10 @@ def _noise_for(numbers, epsilon_fn):
   }
 
 
-def dp_sgd_guarantee(facts, numbers, monitored):
+def dp_sgd_guarantee(facts, numbers, traced, monitored):
   """Epsilon for the batches really used, and as if they were Poisson."""
   del monitored
-  noise = dp_sgd_noise(facts, numbers)['noise_multiplier']
+  noise = traced['noise_multiplier']
   if not noise:
     return {'epsilon': math.inf, 'noise_multiplier': 0.0}
   shuffled, poisson = _epsilons(facts, numbers)
@@ -73,16 +74,16 @@ def dp_sgd_guarantee(facts, numbers, monitored):
   }
 
 
-def message_guarantee(facts, numbers, monitored):
+def message_guarantee(facts, numbers, traced, monitored):
   """Epsilon of a sample's own messages."""
-  del monitored
-  noise = message_noise(facts, numbers)['noise_multiplier']
+  del facts, monitored
+  noise = traced['noise_multiplier']
   return {'epsilon': numbers['epsilon'], 'noise_multiplier': noise}
 
 
-def label_dp_guarantee(facts, numbers, monitored, *, with_prior):
+def label_dp_guarantee(facts, numbers, traced, monitored, *, with_prior):
   """Epsilon of all draws, and how often a drawn label is the true one."""
-  del monitored
+  del traced, monitored
   prior = jnp.asarray(facts.prior, jnp.float32)
   if with_prior:
     channel = defenses.label_dp.rr_with_prior_channel(
@@ -100,19 +101,19 @@ def label_dp_guarantee(facts, numbers, monitored, *, with_prior):
   }
 
 
-def own_epsilon(facts, numbers, monitored):
+def own_epsilon(facts, numbers, traced, monitored):
   """The epsilon asked for."""
-  del facts, monitored
+  del facts, traced, monitored
   return {'epsilon': numbers['epsilon']}
 
 
-def detection_error(facts, numbers, monitored):
+def detection_error(facts, numbers, traced, monitored):
   """The error asked for: no test of a label errs less often."""
-  del facts, monitored
+  del facts, traced, monitored
   return {'detection_error_bound': numbers['error']}
 
 
-def marvell_guarantee(facts, numbers, monitored):
+def marvell_guarantee(facts, numbers, traced, monitored):
   """What was noted, on average over the steps."""
-  del facts, numbers
+  del facts, numbers, traced
   return {name: values.mean(-1) for name, values in monitored.items()}

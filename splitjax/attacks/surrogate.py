@@ -224,20 +224,6 @@ def best_run(runs: Any, losses: jax.Array) -> Any:
   return jax.tree.map(lambda x: x[best], runs)
 
 
-def name_groups(
-  aux_groups: jax.Array, aux_labels: jax.Array, num_classes: int
-) -> jax.Array:
-  """The class of each group, `[C]`, that most auxiliary samples agree with.
-
-  One to one; groups without auxiliary samples get the classes left over.
-  """
-  votes = jax.nn.one_hot(aux_groups, num_classes).T @ jax.nn.one_hot(
-    aux_labels, num_classes
-  )
-  rows, columns = optax.assignment.hungarian_algorithm(-votes)
-  return jnp.zeros(num_classes, columns.dtype).at[rows].set(columns)
-
-
 def check(
   smashed: jax.Array,
   cut_grads: jax.Array,
@@ -262,24 +248,6 @@ def check(
     _validate.count('hidden_sizes', size)
   _validate.count('num_epochs', num_epochs)
   _validate.count('batch_size', batch_size)
-
-
-def optional_aux(
-  aux_smashed: jax.Array | None,
-  aux_cut_grads: jax.Array | None,
-  aux_labels: jax.Array | None,
-) -> dict[str, jax.Array]:
-  """The auxiliary vectors that `check` takes besides; none if none is given."""
-  given = (aux_smashed, aux_cut_grads, aux_labels)
-  if all(x is None for x in given):
-    return {}
-  if any(x is None for x in given):
-    raise ValueError(
-      'aux_smashed, aux_cut_grads and aux_labels must be given together, got '
-      f'{[x is not None for x in given]}.'
-    )
-  _validate.labels_of('aux_labels', aux_labels, aux_smashed)
-  return dict(aux_smashed=aux_smashed, aux_cut_grads=aux_cut_grads)
 
 
 def units_of(cut_grads: jax.Array) -> jax.Array:

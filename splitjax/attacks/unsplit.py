@@ -7,32 +7,12 @@ labelled sample to tell groups apart, and a few to name them.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from splitjax.attacks import _validate
+from splitjax.attacks import grouping
 from splitjax.attacks import surrogate
-
-
-class UnsplitResult(NamedTuple):
-  """What UnSplit found.
-
-  Attributes:
-    labels: the class of each sample, `[N]`; its group, where there were no
-      auxiliary samples.
-    assignments: the group of each sample, `[N]`.
-    group_labels: the class that each group is taken for, `[C]`.
-    logits: minus the mismatch of each class, `[N, C]`.
-    losses: the mean mismatch of each epoch, of the best restart, `[T]`.
-  """
-
-  labels: jax.Array
-  assignments: jax.Array
-  group_labels: jax.Array
-  logits: jax.Array
-  losses: jax.Array
 
 
 @functools.partial(
@@ -59,7 +39,7 @@ def unsplit_labels(
   num_epochs: int = 20,
   batch_size: int = 128,
   learning_rate: float = 1e-2,
-) -> UnsplitResult:
+) -> grouping.GroupedLabels:
   """Labels samples by the gradient that fits best, and learns the top from it.
 
   Batch after batch, each sample takes the label whose gradient through the
@@ -85,24 +65,20 @@ def unsplit_labels(
     learning_rate: of Adam.
 
   Returns:
-    An `UnsplitResult`.
+    What it found; logits are minus the mismatch of each class.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
   """
-  _validate.count('num_classes', num_classes, at_least=2)
-  _validate.count('num_restarts', num_restarts)
-  aux = surrogate.optional_aux(aux_smashed, aux_cut_grads, aux_labels)
-  surrogate.check(
+  smashed, known = grouping.prepare(
     smashed,
     cut_grads,
+    grouping.Known(aux_smashed, aux_cut_grads, aux_labels),
     hidden_sizes,
+    num_classes=num_classes,
+    num_restarts=num_restarts,
     num_epochs=num_epochs,
     batch_size=batch_size,
-    **aux,
-  )
-  smashed, aux_smashed = surrogate.standardize(
-    smashed, aux.get('aux_smashed', smashed[:0])
   )
   units = surrogate.units_of(cut_grads)
 
@@ -130,19 +106,4 @@ def unsplit_labels(
   runs = jax.vmap(run)(jax.random.split(key, num_restarts))
   top, losses = surrogate.best_run(runs, runs[1])
   logits = -surrogate.class_mismatches(top, smashed, units)
-  assignments = jnp.argmax(logits, axis=1)
-  names = jnp.arange(num_classes)
-  if aux:
-    found = surrogate.class_mismatches(
-      top, aux_smashed, surrogate.units_of(aux_cut_grads)
-    )
-    names = surrogate.name_groups(
-      jnp.argmin(found, axis=1), aux_labels, num_classes
-    )
-  return UnsplitResult(
-    labels=names[assignments],
-    assignments=assignments,
-    group_labels=names,
-    logits=logits[:, jnp.argsort(names)],
-    losses=losses,
-  )
+  return grouping.name_labels(logits, losses, top, known)

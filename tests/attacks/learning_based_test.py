@@ -2,99 +2,65 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import special
 
 from splitjax.attacks import learning_based
 
 pytestmark = pytest.mark.slow  # Compiles for long.
 
 
-def _problem(seed, form='noise', num=240, num_classes=3, width=8, shares=None):
-  """Smashed data, true gradients of a batch's mean loss, labels; known last."""
-  rng = np.random.default_rng(seed)
-  truth = rng.choice(num_classes, num, p=shares)
-  truth = np.concatenate([truth, np.arange(num_classes)])
-  smashed = rng.normal(size=(len(truth), width))
-  kernel = rng.normal(size=(width, num_classes)) / np.sqrt(width)
-  if form == 'blobs':
-    smashed += 2 * rng.normal(size=(num_classes, width))[truth]
-  if form == 'deep':  # Two linear layers.
-    kernel = rng.normal(size=(width, width)) / np.sqrt(width) @ kernel
-  rest = special.softmax(smashed @ kernel, axis=1) - np.eye(num_classes)[truth]
-  cut_grads = rest @ kernel.T / 32
-  if form == 'unrelated':
-    cut_grads = rng.normal(size=cut_grads.shape)
-  if form == 'tiny':
-    cut_grads = cut_grads * 1e-15
-  arrays = smashed.astype(np.float32), cut_grads.astype(np.float32)
-  seen, known = zip(*((x[:num], x[num:]) for x in arrays), strict=True)
-  return seen, known, truth[:num], truth[num:]
-
-
-FORMS = ('noise', 'blobs', 'deep', 'tiny', 'unrelated')
-
-
-def _stack(problems):
-  return jax.tree.map(lambda *x: np.stack(x), *problems)
-
-
 @jax.jit
-def _attack(key, seen, known, aux_labels):
+def _attack(key, problem):
   return learning_based.learning_based_labels(
-    key, *seen, *known, aux_labels, num_classes=3, num_epochs=60, batch_size=64
+    key,
+    *problem.seen,
+    *problem.known,
+    num_classes=3,
+    num_epochs=60,
+    batch_size=64,
   )
 
 
-@jax.jit
-def _attacks(keys, seen, known, aux_labels):
-  return jax.vmap(_attack)(keys, seen, known, aux_labels)
+_attacks = jax.jit(jax.vmap(_attack))
 
 
-def _run(forms, seed=0):
-  problems = [_problem(seed + i, form) for i, form in enumerate(forms)]
-  seen, known, truth, aux_labels = _stack(problems)
-  keys = jax.random.split(jax.random.key(seed), len(forms))
-  return _attacks(keys, seen, known, aux_labels), truth
+@pytest.fixture(scope='module')
+def found(all_forms):
+  """What is found of each form."""
+  return _attacks(*all_forms)
 
 
-def test_reads_labels_where_gradients_tell_them_and_chance_elsewhere():
-  result, truth = _run(FORMS)
-  right = dict(zip(FORMS, np.mean(result.labels == truth, axis=1), strict=True))
-  for form in FORMS[:-1]:
-    assert right[form] > 0.97, right
-  assert right['unrelated'] < 0.5, right
-  np.testing.assert_array_equal(np.argmax(result.logits, -1), result.labels)
-  assert result.losses.shape == (5, 60)
-  assert np.all(result.losses[:, -1] < result.losses[:, 0])
+def test_reads_labels_where_gradients_tell_them_and_chance_elsewhere(
+  all_forms, found
+):
+  right = np.mean(found.labels == all_forms[1].truth, axis=1)
+  assert np.all(right[:-1] > 0.97) and right[-1] < 0.5, right
+  np.testing.assert_array_equal(np.argmax(found.logits, -1), found.labels)
+  assert found.losses.shape == (5, 60)
+  assert np.all(found.losses[:, -1] < found.losses[:, 0])
 
 
-def test_names_are_those_of_the_known_samples():
-  seen, known, truth, aux_labels = _problem(0)
+def test_names_are_those_of_the_known_samples(draw_problem):
+  problem = draw_problem(0)
   names = np.array([2, 0, 1])
-  result = _attack(jax.random.key(0), seen, known, names[aux_labels])
-  assert np.mean(result.labels == names[truth]) > 0.97
+  known = (*problem.known[:2], names[problem.known[2]])
+  result = _attack(jax.random.key(0), problem._replace(known=known))
+  assert np.mean(result.labels == names[problem.truth]) > 0.97
 
 
-def test_same_key_same_answer_and_vmap_equals_a_loop():
-  result, _ = _run(FORMS)
-  again, _ = _run(FORMS)
-  jax.tree.map(np.testing.assert_array_equal, result, again)
-  keys = jax.random.split(jax.random.key(0), len(FORMS))
-  seen, known, _, aux_labels = _problem(0, FORMS[0])
-  one = _attack(keys[0], seen, known, aux_labels)
-  assert np.mean(one.labels == result.labels[0]) > 0.99
+def test_same_key_same_answer_and_vmap_equals_a_loop(all_forms, found):
+  jax.tree.map(np.testing.assert_array_equal, found, _attacks(*all_forms))
+  one = _attack(*jax.tree.map(lambda x: x[0], all_forms))
+  assert np.mean(one.labels == found.labels[0]) > 0.99
 
 
-def test_bfloat16_with_an_empty_row_and_without_warm_up():
-  (smashed, cut_grads), known, truth, aux_labels = _problem(
-    0, num_classes=2, num=100
-  )
+def test_bfloat16_with_an_empty_row_and_without_warm_up(draw_problem):
+  (smashed, cut_grads), known, truth = draw_problem(0, num_classes=2, num=100)
   cut_grads[0] = 0  # Compression empties rows.
   with jax.debug_nans(True):
     result = learning_based.learning_based_labels(
       jax.random.key(0),
-      *(jnp.bfloat16(x) for x in (smashed, cut_grads, *known)),
-      aux_labels,
+      *(jnp.bfloat16(x) for x in (smashed, cut_grads, *known[:2])),
+      known[2],
       num_classes=2,
       hidden_sizes=(4,),
       num_warmup_steps=0,
@@ -122,7 +88,9 @@ def _regression(seed, scale=1.0, num=240, num_known=10, width=8):
 def test_reads_real_targets():
   scales = (1.0, 1.0, 1e-15, 1e3)
   problems = [_regression(seed, scale) for seed, scale in enumerate(scales)]
-  seen, known, truth, aux_targets = _stack(problems)
+  seen, known, truth, aux_targets = jax.tree.map(
+    lambda *x: np.stack(x), *problems
+  )
   noise = np.random.default_rng(0).normal(size=seen[1].shape[1:])
   seen[1][1] = noise  # Gradients that tell nothing.
   result = jax.jit(
@@ -161,8 +129,8 @@ def test_equal_targets_and_one_sample_are_finite():
   assert result.targets.shape == (1,) and np.isfinite(result.targets).all()
 
 
-def test_bad_arguments_are_named():
-  seen, known, _, aux_labels = _problem(0)
+def test_bad_arguments_are_named(draw_problem):
+  seen, (*known, aux_labels), _ = draw_problem(0)
   labels_fn = lambda *args, **kwargs: jax.eval_shape(
     lambda: learning_based.learning_based_labels(
       jax.random.key(0), *args, **dict(num_classes=3) | kwargs

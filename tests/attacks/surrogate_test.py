@@ -2,7 +2,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import optimize
 
 from splitjax import losses as losses_lib
 from splitjax.attacks import surrogate
@@ -174,18 +173,6 @@ def test_best_run_ended_lowest():
   np.testing.assert_array_equal(best[1], np.eye(3)[1])
 
 
-@pytest.mark.parametrize('seed', range(5))
-def test_names_of_groups_agree_with_most(seed):
-  rng = np.random.default_rng(seed)
-  groups, labels = rng.integers(0, 5, (2, 12))
-  names = np.asarray(surrogate.name_groups(groups, labels, 5))
-  votes = np.zeros((5, 5))
-  np.add.at(votes, (groups, labels), 1)
-  best = optimize.linear_sum_assignment(votes, maximize=True)
-  assert sorted(names) == list(range(5))
-  assert votes[np.arange(5), names].sum() == votes[best].sum()
-
-
 def test_bad_arguments_are_named():
   good = dict(num_epochs=1, batch_size=1)
   rows, fewer = jnp.ones((4, 2)), jnp.ones((3, 2))
@@ -203,6 +190,3 @@ def test_bad_arguments_are_named():
   ):
     with pytest.raises(ValueError, match=message):
       surrogate.check(*args, **kwargs)
-  with pytest.raises(ValueError, match='must be given together'):
-    surrogate.optional_aux(rows, rows, None)
-  assert surrogate.optional_aux(None, None, None) == {}

@@ -1,5 +1,7 @@
 """What `--defense` can say."""
 
+from unittest import mock
+
 from absl.testing import parameterized
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from experiments import defending
 from experiments import defense_catalog
 from experiments import defense_plan
 from experiments import problems
+from splitjax import defenses
 
 FACTS = defending.Facts(
   prior=(0.5, 0.5), num_samples=100, batch_size=10, epochs=3
@@ -218,6 +221,15 @@ class TestGuarantees:
     poisson = _plan('dp_sgd:epsilon=10:poisson=1').guarantees(None)
     np.testing.assert_allclose(poisson['epsilon_if_poisson'], 10, rtol=2e-3)
     assert poisson['noise_multiplier'] < found['noise_multiplier']
+
+  @pytest.mark.parametrize('name', ['dp_sgd', 'dp_message'])
+  def test_noise_is_looked_for_once_and_is_the_one_that_is_drawn(self, name):
+    plan = _plan(f'{name}:epsilon=10')
+    with mock.patch.object(
+      defenses.accounting, 'noise_multiplier_for', side_effect=[1.5]
+    ):
+      (traced,), found = plan.strengths(), plan.guarantees(None)
+    assert traced['noise_multiplier'] == found['noise_multiplier'] == 1.5
 
   def test_noise_may_be_for_more_passes_than_are_made(self):
     one, more = (
