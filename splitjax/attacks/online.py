@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
+from splitjax.attacks import grouping
 from splitjax.attacks import lloyd
 from splitjax.attacks import similarity
-from splitjax.attacks import surrogate
 
 _NUM_STARTS = 10  # Of k-means++ on the first batch.
 
@@ -148,5 +148,5 @@ def name_online(
   Returns:
     Labels `[N]`.
   """
-  names = surrogate.name_groups(assignments[aux_rows], aux_labels, num_classes)
+  names = grouping.name_groups(assignments[aux_rows], aux_labels, num_classes)
   return names[assignments].astype(aux_labels.dtype)
