@@ -1,5 +1,6 @@
 import os
 import pathlib
+import tempfile
 
 # Most of the time goes to compiling programs that run once: a third less of it
 # unoptimised. The slow tests of CI run with XLA_FLAGS= , as users do.
@@ -11,6 +12,11 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# A program that another test of this run compiled already is read from a file.
+_CACHE = tempfile.TemporaryDirectory()
+jax.config.update('jax_compilation_cache_dir', _CACHE.name)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 hypothesis.settings.register_profile(
   'splitjax', derandomize=True, deadline=None, max_examples=25
 )

@@ -18,8 +18,14 @@ class ProjectTest(parameterized.TestCase):
     drawn = projection.draw(
       jax.random.key(1), num_features=num_features, width=width
     )
-    size = len(drawn.signs)
-    matrix = linalg.hadamard(size)[np.asarray(drawn.chosen)].astype(np.float64)
+    columns = np.arange(len(drawn.signs))
+    # The rows of a Hadamard matrix that were chosen.
+    matrix = (-1.0) ** np.bitwise_count(
+      np.asarray(drawn.chosen)[:, None] & columns
+    )
+    if len(columns) < 100:
+      whole = linalg.hadamard(len(columns))
+      np.testing.assert_array_equal(matrix, whole[np.asarray(drawn.chosen)])
     matrix = (matrix * np.asarray(drawn.signs))[:, :num_features]
     vectors = _normal(4, num_features)
     expected = vectors @ matrix.T / np.sqrt(width)

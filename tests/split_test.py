@@ -97,6 +97,7 @@ def _num_layers(name):
 
 
 class SplitGradsTest(parameterized.TestCase):
+  @hypothesis.settings(max_examples=12)  # Each is a program of its own.
   @hypothesis.given(st.data(), st.sampled_from(sorted(ARCHITECTURES)))
   def test_undefended_gradients_equal_those_of_the_joined_model(
     self, data, name

@@ -29,6 +29,17 @@ def _record(exchanges):
   return exchanges[0]
 
 
+def _epoch(inputs, labels, *, batch_size=4, **changes):
+  """The states before and after an epoch, and its log."""
+  kwargs = {**KWARGS, **changes}
+  before = training.init(
+    jax.random.key(0), inputs, **{name: kwargs[name] for name in KWARGS}
+  )
+  return before, *training.train_epoch(
+    jax.random.key(1), before, inputs, labels, batch_size=batch_size, **kwargs
+  )
+
+
 def _assert_trees_close(actual, expected):
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -40,17 +51,7 @@ def _assert_trees_close(actual, expected):
 class TrainEpochTest(parameterized.TestCase):
   @parameterized.parameters(1, 4, 11, 21, 22)
   def test_every_sample_is_used_once(self, batch_size):
-    inputs, labels = _data()
-    train_state = training.init(jax.random.key(0), inputs, **KWARGS)
-    _, log = training.train_epoch(
-      jax.random.key(1),
-      train_state,
-      inputs,
-      labels,
-      batch_size=batch_size,
-      record_fn=_record,
-      **KWARGS,
-    )
+    _, _, log = _epoch(*_data(), batch_size=batch_size, record_fn=_record)
     self.assertCountEqual(np.asarray(log.positions), range(22))
     np.testing.assert_array_equal(log.steps, np.arange(22) // batch_size)
     assert log.losses.shape == (-(-22 // batch_size),)
@@ -59,28 +60,20 @@ class TrainEpochTest(parameterized.TestCase):
   @parameterized.parameters(4, 11)
   def test_equals_plain_training_of_the_joined_model(self, batch_size):
     inputs, labels = _data()
-    train_state = training.init(jax.random.key(0), inputs, **KWARGS)
-    actual, log = training.train_epoch(
-      jax.random.key(1),
-      train_state,
-      inputs,
-      labels,
-      batch_size=batch_size,
-      **KWARGS,
-    )
-    params, losses = train_state.params, []
+    before, actual, log = _epoch(inputs, labels, batch_size=batch_size)
+    params, losses = before.params, []
 
+    @jax.jit
+    @jax.value_and_grad
     def loss_fn(params, batch):
-      logits, _ = KWARGS['model'].apply(
-        params, train_state.state, inputs[batch]
-      )
+      logits, _ = KWARGS['model'].apply(params, before.state, inputs[batch])
       return optax.softmax_cross_entropy_with_integer_labels(
         logits, labels[batch]
       ).mean()
 
     for start in range(0, 22, batch_size):
       batch = log.positions[start : start + batch_size]
-      loss, grads = jax.value_and_grad(loss_fn)(params, batch)
+      loss, grads = loss_fn(params, batch)
       params = jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
       losses.append(loss)
     _assert_trees_close(actual.params, params)
@@ -88,25 +81,17 @@ class TrainEpochTest(parameterized.TestCase):
 
   def test_recorded_gradients_belong_to_their_samples(self):
     inputs, labels = _data()
-    train_state = training.init(jax.random.key(0), inputs, **KWARGS)
-    frozen = dict(KWARGS, optimizers=[optax.sgd(0.0)] * 2)
-    _, log = training.train_epoch(
-      jax.random.key(1),
-      train_state,
-      inputs,
-      labels,
-      batch_size=4,
-      record_fn=_record,
-      **frozen,
+    before, _, log = _epoch(
+      inputs, labels, record_fn=_record, optimizers=[optax.sgd(0.0)] * 2
     )
-    whole = split.split_grads(
+    (whole,) = split.split_grads(
       jax.random.key(0),
-      train_state.params,
-      train_state.state,
+      before.params,
+      before.state,
       inputs,
       labels,
       model=KWARGS['model'],
-    ).exchanges[0]
+    ).exchanges
     sizes = np.bincount(log.steps)[log.steps]  # Gradients are of batch means.
     np.testing.assert_allclose(
       log.recorded.cut_grads * sizes[:, None],
@@ -122,11 +107,9 @@ class TrainEpochTest(parameterized.TestCase):
     model = split.SplitModel(
       (nn.Dense(4), nn.BatchNorm(momentum=0.0), nn.Dense(3)), (2,)
     )
-    kwargs = dict(model=model, optimizers=[optax.sgd(0.0)] * 2)
     inputs, labels = _data(10)
-    train_state = training.init(jax.random.key(0), inputs, **kwargs)
-    state, log = training.train_epoch(
-      jax.random.key(1), train_state, inputs, labels, batch_size=4, **kwargs
+    _, state, log = _epoch(
+      inputs, labels, model=model, optimizers=[optax.sgd(0.0)] * 2
     )
     hidden = inputs[log.positions[8:]] @ state.params[0][0]['kernel']
     np.testing.assert_allclose(
@@ -135,24 +118,12 @@ class TrainEpochTest(parameterized.TestCase):
 
   @parameterized.parameters(0, 23)
   def test_batch_size_is_checked(self, batch_size):
-    inputs, labels = _data()
-    train_state = training.init(jax.random.key(0), inputs, **KWARGS)
     with self.assertRaisesRegex(ValueError, 'batch_size must be between 1 and'):
-      training.train_epoch(
-        jax.random.key(1),
-        train_state,
-        inputs,
-        labels,
-        batch_size=batch_size,
-        **KWARGS,
-      )
+      _epoch(*_data(), batch_size=batch_size)
 
   def test_each_part_has_its_own_optimizer(self):
-    inputs, labels = _data()
-    kwargs = dict(KWARGS, optimizers=[optax.sgd(0.0), optax.adam(0.1)])
-    before = training.init(jax.random.key(0), inputs, **kwargs)
-    after, _ = training.train_epoch(
-      jax.random.key(1), before, inputs, labels, batch_size=8, **kwargs
+    before, after, _ = _epoch(
+      *_data(), optimizers=[optax.sgd(0.0), optax.adam(0.1)]
     )
     _assert_trees_close(after.params[0], before.params[0])
     moved = [
@@ -164,18 +135,11 @@ class TrainEpochTest(parameterized.TestCase):
     assert all(moved)
 
   def test_protection_draws_anew_in_every_step(self):
-    inputs, labels = _data()
-    train_state = training.init(jax.random.key(0), inputs, **KWARGS)
     noise_fn = lambda key, g, labels: jnp.full_like(g, jax.random.uniform(key))
-    _, log = training.train_epoch(
-      jax.random.key(1),
-      train_state,
-      inputs,
-      labels,
-      batch_size=4,
+    _, _, log = _epoch(
+      *_data(),
       record_fn=_record,
       protection=split.Protection(cut_grads=noise_fn),
-      **KWARGS,
     )
     drawn = np.unique(np.asarray(log.recorded.cut_grads))
     assert len(drawn) == 6  # One for each step, the incomplete one included.
@@ -207,6 +171,7 @@ class TrainTest(parameterized.TestCase):
   def test_keys_and_learning_rates_are_vmapped_axes(self):
     inputs, labels = _data()
 
+    @jax.jit
     def run(key, learning_rate):
       return training.train(
         key,
@@ -274,22 +239,16 @@ class TrainTest(parameterized.TestCase):
     assert np.mean(result.logits.argmax(-1) == labels) > 0.95
 
   def test_augmentation_changes_what_is_trained_on(self):
-    inputs, labels = _data()
-    state = training.init(jax.random.key(0), inputs, **KWARGS)
     epoch = functools.partial(
-      training.train_epoch,
-      jax.random.key(1),
-      state,
-      inputs,
-      labels,
+      _epoch,
+      *_data(),
       batch_size=8,
       record_fn=lambda exchanges: exchanges[0].smashed,
-      **KWARGS,
     )
     noise_fn = lambda key, x: x + jax.random.normal(key, x.shape)
-    _, plain = epoch()
-    _, same = epoch(augment_fn=lambda key, x: x)
-    _, noisy = epoch(augment_fn=noise_fn)
+    _, _, plain = epoch()
+    _, _, same = epoch(augment_fn=lambda key, x: x)
+    _, _, noisy = epoch(augment_fn=noise_fn)
     np.testing.assert_array_equal(plain.positions, noisy.positions)
     np.testing.assert_array_equal(plain.recorded, same.recorded)
     assert np.abs(noisy.recorded - same.recorded).max() > 0.1

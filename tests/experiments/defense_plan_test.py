@@ -172,9 +172,15 @@ def _protected(plan, key=0):
   return run(plan.strengths(), jax.random.key(key))
 
 
+@pytest.fixture(scope='module')
+def plain():
+  """What no defense makes of them."""
+  return _protected(_plan('none'))
+
+
 @pytest.mark.parametrize('name', defense_catalog.DEFENSES)
-def test_every_defense_does_something_finite_with_its_defaults(name):
-  plain, actual = _protected(_plan('none')), _protected(_plan(name))
+def test_every_defense_does_something_finite_with_its_defaults(plain, name):
+  actual = _protected(_plan(name))
   for leaf in jax.tree.leaves(actual):
     assert np.isfinite(leaf).all()
   same = jax.tree.map(np.array_equal, plain, actual)
@@ -182,10 +188,10 @@ def test_every_defense_does_something_finite_with_its_defaults(name):
 
 
 @pytest.mark.parametrize('name', defense_catalog.DEFENSES)
-def test_off_is_undefended_bit_for_bit(name):
+def test_off_is_undefended_bit_for_bit(plain, name):
   plan = _plan(name).at(defense_catalog.DEFENSES[name].off)
   assert plan.off
-  plain, actual = _protected(_plan('none')), _protected(plan)
+  actual = _protected(plan)
   for one, other in zip(*map(jax.tree.leaves, (plain, actual)), strict=True):
     assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 

@@ -21,12 +21,17 @@ from splitjax import page
 from splitjax import report
 
 SMALL = dict(
+  # Whole batches, of the pair too: no program for an incomplete one.
+  num_train=1000,
   epochs=3,
   num_seeds=2,
   num_aux_draws=2,
   batch_size=100,
   attacks=('distance',),
 )
+
+
+LABEL_DP = 'label_dp+compression:ratio=0.5'
 
 
 def _run(families, out_dir):
@@ -47,8 +52,7 @@ def _values(results, measure='accuracy'):
 def swept(tmp_path_factory):
   config = defense_sweep.Config(
     defenses=(
-      'label_dp:epsilon=1|8',
-      'compression:ratio=0.5+max_norm',
+      'label_dp:epsilon=1|8+compression:ratio=0.5',
       'marvell:power=1|4',
     ),
     pair=('3', '8'),
@@ -78,8 +82,7 @@ def test_defenses_of_two_classes_are_tried_on_the_pair(swept):
   ]
   assert names == [
     ('digits', 'none'),
-    ('digits', 'label_dp'),
-    ('digits', 'compression+max_norm:strength=1'),
+    ('digits', LABEL_DP),
     ('digits[3,8]', 'none'),
     ('digits[3,8]', 'marvell'),
   ]
@@ -90,25 +93,12 @@ def test_defenses_of_two_classes_are_tried_on_the_pair(swept):
   )
 
 
-@pytest.mark.parametrize(
-  'flag, name, strength',
-  [
-    ('label_dp:epsilon=8', 'label_dp', 8.0),
-    pytest.param(
-      'compression:ratio=0.5+max_norm',
-      'compression+max_norm:strength=1',
-      0.5,
-      marks=pytest.mark.slow,
-    ),
-  ],
-)
-def test_vmapped_strength_is_that_of_a_run_of_its_own(
-  swept, run_job, tmp_path, flag, name, strength
-):
+def test_vmapped_strength_is_that_of_a_run_of_its_own(swept, run_job, tmp_path):
   families, results = swept
+  flag = 'label_dp:epsilon=8+compression:ratio=0.5'
   problem = problems.check(problems.Config(defense=flag, **SMALL))
   alone = run_job(label_inference.job_of(problem), tmp_path)
-  setting = _setting(families, name, strength)
+  setting = _setting(families, LABEL_DP, 8.0)
   assert problem.setting == setting
   for place in (('training', 'cut_grads'), ('inference', 'smashed')):
     cell = report.Cell(setting, *place, 'distance')
@@ -120,7 +110,7 @@ def test_vmapped_strength_is_that_of_a_run_of_its_own(
 
 def test_labels_are_not_read_beyond_what_the_mechanism_keeps(swept):
   families, results = swept
-  setting = _setting(families, 'label_dp', 1.0)
+  setting = _setting(families, LABEL_DP, 1.0)
   kept = _values(results, 'keep_probability')[
     report.Cell(setting, 'training', 'none', 'guarantee')
   ]
@@ -148,7 +138,7 @@ def test_promises_and_averages_are_measured(swept):
     for passes in (1, 3)
   )
   assert np.mean(one) < np.mean(three)
-  stored = _setting(families, 'label_dp', 1.0)._replace(num_passes=3)
+  stored = _setting(families, LABEL_DP, 1.0)._replace(num_passes=3)
   assert stored not in {cell.setting for cell in _values(results)}
 
 
@@ -158,8 +148,7 @@ def test_table_and_plot_show_every_strength(swept, tmp_path):
   text = page.to_text(shown)
   for words in (
     'cut gradients, first pass; digits (model',
-    'digits label_dp epsilon=8 (99.7% of labels kept, model',
-    'smashed data; digits compression+max_norm:strength=1 ratio=0.5 (model',
+    f'smashed data; digits {LABEL_DP} epsilon=8 (99.7% of labels kept, model',
     'cut gradients, mean of 3 passes; digits[3,8] marvell power=4 (AUC at most',
     'no leak: raw inputs; digits[3,8] (model',
   ):
@@ -206,7 +195,7 @@ class CheckTest(parameterized.TestCase):
   def test_pair_has_its_share_of_the_samples(self):
     families = defense_sweep.check(
       defense_sweep.Config(
-        defenses=('max_norm', 'marvell'), num_train=1000, num_test=350, **SMALL
+        defenses=('max_norm', 'marvell'), num_test=350, **SMALL
       )
     )
     dataset = families[-1].problem.dataset
