@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from splitjax import losses
 from splitjax.attacks import _validate
+from splitjax.attacks import classifier
 from splitjax.attacks import mixmatch
 
 PyTree = Any
@@ -45,14 +46,6 @@ class ModelCompletion(NamedTuple):
 
   labels: jax.Array
   logits: jax.Array
-
-
-class _Samples(NamedTuple):
-  features: jax.Array
-  inputs: jax.Array
-  aux_inputs: jax.Array
-  aux_labels: jax.Array
-  new_inputs: jax.Array
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -113,15 +106,18 @@ def complete_model(
   _validate.matrices(
     features=features, aux_features=aux_features, new_features=new_features
   )
-  return _complete(
+  return fine_tuned_completion(
     key,
-    lambda _, inputs: inputs,
+    classifier.identity,
     {},
-    _Samples(features, features, aux_features, aux_labels, new_features),
+    features,
+    aux_features,
+    aux_labels,
+    new_features,
     num_classes=num_classes,
     num_steps=num_steps,
     batch_size=batch_size,
-    rates=(learning_rate, 0.0),
+    learning_rate=learning_rate,
     temperature=temperature,
     alpha=alpha,
     unlabelled_weight=unlabelled_weight,
@@ -194,81 +190,40 @@ def fine_tuned_completion(
     ValueError: at trace time, if a shape, type or number is not as above.
   """
   _validate.count('chunk_size', chunk_size)
-  feature_fn = functools.partial(mixmatch.flat_features, apply_fn, params)
-  features = mixmatch.in_chunks(feature_fn, inputs, chunk_size)
-  return _complete(
-    key,
-    apply_fn,
-    params,
-    _Samples(features, inputs, aux_inputs, aux_labels, new_inputs),
-    num_classes=num_classes,
-    num_steps=num_steps,
-    batch_size=batch_size,
-    rates=(learning_rate, extractor_learning_rate),
-    temperature=temperature,
-    alpha=alpha,
-    unlabelled_weight=unlabelled_weight,
-    decay=decay,
-    hidden_size=hidden_size,
-    normalize=normalize,
-    augment_fn=augment_fn,
-    chunk_size=chunk_size,
-  )
-
-
-def _complete(
-  key,
-  apply_fn,
-  params,
-  samples,
-  *,
-  num_classes,
-  num_steps,
-  batch_size,
-  rates,
-  temperature,
-  alpha,
-  unlabelled_weight,
-  decay,
-  hidden_size,
-  normalize,
-  augment_fn,
-  chunk_size,
-):
-  """Both attacks; the frozen one has a bottom model without parameters."""
-  _validate.labels_of('aux_labels', samples.aux_labels, samples.aux_inputs)
+  features = classifier.features_of(apply_fn, params, inputs, chunk_size)
+  _validate.labels_of('aux_labels', aux_labels, aux_inputs)
   _validate.count('num_steps', num_steps)
   _validate.count('batch_size', batch_size)
   key_init, key_steps = jax.random.split(key)
-  params, embed_fn, head_fn = mixmatch.make_classifier(
+  params, embed_fn, head_fn = classifier.make_classifier(
     key_init,
     apply_fn,
     params,
-    samples.features,
+    features,
     num_classes=num_classes,
     hidden_size=hidden_size,
     normalize=normalize,
   )
-  num, num_aux = len(samples.inputs), len(samples.aux_inputs)
+  num, num_aux = len(inputs), len(aux_inputs)
 
   def loss_fn(params, key, step):
     keys = jax.random.split(key, 5)
     rows = jax.random.randint(keys[0], (batch_size,), 0, num)
-    aux_rows = mixmatch.draw_rows(keys[1], num_aux, batch_size)
-    inputs, aux_inputs = samples.inputs[rows], samples.aux_inputs[aux_rows]
+    aux_rows = classifier.draw_rows(keys[1], num_aux, batch_size)
+    batch, aux_batch = inputs[rows], aux_inputs[aux_rows]
     if augment_fn is not None:
-      inputs = _augment(keys[2], augment_fn, inputs, _NUM_AUGMENTED)
-      aux_inputs = _augment(keys[3], augment_fn, aux_inputs, 1)
-    x = embed_fn(params, inputs)
+      batch = _augment(keys[2], augment_fn, batch, _NUM_AUGMENTED)
+      aux_batch = _augment(keys[3], augment_fn, aux_batch, 1)
+    x = embed_fn(params, batch)
     own = jax.nn.softmax(head_fn(params, x)).reshape(
       -1, batch_size, num_classes
     )
     own = mixmatch.sharpen(jnp.mean(own, axis=0), temperature)
-    aux_y = jax.nn.one_hot(samples.aux_labels[aux_rows], num_classes)
+    aux_y = jax.nn.one_hot(aux_labels[aux_rows], num_classes)
     aux, others = mixmatch.mixed_predictions(
       keys[4],
       functools.partial(head_fn, params),
-      (embed_fn(params, aux_inputs), aux_y),
+      (embed_fn(params, aux_batch), aux_y),
       (x, jnp.tile(own, (len(x) // batch_size, 1))),
       alpha=alpha,
     )
@@ -277,18 +232,18 @@ def _complete(
     supervised = jnp.mean(losses.cross_entropy(*aux))
     return supervised + weight * jnp.mean(errors**2)
 
-  params = mixmatch.minimize(
+  params = classifier.minimize(
     key_steps,
     loss_fn,
     params,
     num_steps=num_steps,
-    learning_rate=rates[0],
-    extractor_learning_rate=rates[1],
+    learning_rate=learning_rate,
+    extractor_learning_rate=extractor_learning_rate,
     decay=decay,
   )
   logits_fn = lambda x: head_fn(params, embed_fn(params, x))
-  logits = mixmatch.in_chunks(logits_fn, samples.new_inputs, chunk_size)
-  labels = jnp.argmax(logits, axis=1).astype(samples.aux_labels.dtype)
+  logits = classifier.in_chunks(logits_fn, new_inputs, chunk_size)
+  labels = jnp.argmax(logits, axis=1).astype(aux_labels.dtype)
   return ModelCompletion(labels, logits)
 
 

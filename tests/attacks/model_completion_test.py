@@ -11,7 +11,8 @@ from splitjax.attacks import model_completion
 pytestmark = pytest.mark.slow  # Compiles for long.
 
 _CLASSES = 4
-_OPTIONS = dict(num_classes=_CLASSES, num_steps=500)
+# Short fits, with long steps.
+_OPTIONS = dict(num_classes=_CLASSES, num_steps=500, learning_rate=6e-3)
 
 
 @functools.cache

@@ -179,7 +179,7 @@ def test_edges_stay_finite(num, options):
     np.testing.assert_allclose(result.logits[1], result.logits[2], rtol=1e-5)
 
 
-def _with_temperature(temperature, dtype='float32'):
+def _with_temperature(temperature, dtype='float32', **rates):
   features, labels, new_features, _ = _blobs()
   return _tiny(num_classes=4, num_epochs=4, batch_size=16)(
     jax.random.key(0),
@@ -189,6 +189,7 @@ def _with_temperature(temperature, dtype='float32'):
     jnp.asarray(new_features, dtype),
     pseudo_labels=labels,
     temperature=temperature,
+    **rates,
   )
 
 
@@ -199,8 +200,37 @@ def test_bfloat16_features_give_nearly_the_same():
 
 def test_own_predictions_sharpened_are_the_targets_of_the_second_half():
   surest = lambda logits: np.mean(np.max(jax.nn.softmax(logits), axis=1))
-  sharp, blunt = (_with_temperature(x).logits for x in (0.1, 5.0))
-  assert surest(sharp) > surest(blunt) + 0.05
+
+  def gap(trust):
+    sharp, blunt = (
+      _with_temperature(x, learning_rate=0.1, trust=trust).logits
+      for x in (0.1, 5.0)
+    )
+    return surest(sharp) - surest(blunt)
+
+  assert gap(0.0) > 0.03
+  assert 0.01 < gap(0.5) < gap(0.0)
+  assert gap(1.0) == 0  # Only the pseudo-labels are.
+
+
+def test_auxiliary_samples_weigh_what_they_are_said_to():
+  """With wrong labels, they are read as others where their weight is 0."""
+  features, labels, _, _ = _blobs()
+  right = lambda weight: np.mean(
+    _tiny(num_classes=4, num_epochs=4, batch_size=16)(
+      jax.random.key(0),
+      jnp.asarray(features),
+      jnp.asarray(features[:8]),
+      (labels[:8] + 1) % 4,
+      jnp.asarray(features[:8]),
+      pseudo_labels=labels,
+      aux_weight=weight,
+      learning_rate=0.1,
+    ).labels
+    == labels[:8]
+  )
+  assert right(0.0) >= 7 / 8
+  assert right(100.0) <= 1 / 8
 
 
 def _rotate(params, inputs):
