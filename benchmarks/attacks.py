@@ -10,12 +10,9 @@ Peers: scikit-learn, faiss-cpu where it is installed (the `bench` extra), the
 paper's pipeline, a loop over pairs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import importlib.util
 import itertools
-import json
-import time
-from typing import NamedTuple
 import warnings
 
 from absl import app
@@ -30,16 +27,12 @@ from sklearn import cluster
 from sklearn import exceptions
 from sklearn import neighbors
 from sklearn import preprocessing
-import tabulate
 
+from benchmarks import timing
 from splitjax import attacks
 
-_JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 _ONLY = flags.DEFINE_string(
   'only', '', 'Part of the names of the cases to run.'
-)
-_REPEATS = flags.DEFINE_integer(
-  'repeats', 5, 'Timed runs of each; the median counts.', lower_bound=1
 )
 
 _LLOYD_ITERS = 10
@@ -48,48 +41,6 @@ _LLOYD_SIZES = tuple(
 )
 _LOOPED_VECTORS = 20  # The loop over pairs is timed on so many, and scaled.
 _NUM_AUX_DRAWS = 64
-
-
-class Timing(NamedTuple):
-  """Medians in milliseconds, and how many times faster ours is."""
-
-  case: str
-  ours_ms: float
-  peer: str
-  peer_ms: float
-  ratio: float
-
-
-def medians_ms(
-  fns: dict[str, Callable[[], object]], repeats: int
-) -> dict[str, float]:
-  """The median time of each, called in turns, after a call not counted."""
-  times = {name: [] for name in fns}
-  for turn in range(repeats + 1):
-    for name, fn in fns.items():
-      start = time.perf_counter()
-      jax.block_until_ready(fn())
-      if turn > 0:
-        times[name].append(1000 * (time.perf_counter() - start))
-  return {name: float(np.median(taken)) for name, taken in times.items()}
-
-
-def compare(
-  case: str,
-  ours_fn: Callable[[], object],
-  peer_fns: dict[str, Callable[[], object]],
-  repeats: int,
-  calls: dict[str, float] | None = None,
-) -> list[Timing]:
-  """Times ours and its peers; `calls` says how often each does the case."""
-  medians = medians_ms({'ours': ours_fn, **peer_fns}, repeats)
-  for name, number in (calls or {}).items():
-    medians[name] /= number
-  ours = medians.pop('ours')
-  return [
-    Timing(case, ours, peer, peer_ms, peer_ms / ours)
-    for peer, peer_ms in medians.items()
-  ]
 
 
 def make_case(num_vectors: int, width: int, num_classes: int):
@@ -127,7 +78,7 @@ def lloyd(num_vectors: int, width: int, num_classes: int, repeats: int):
     peer_fns['faiss'] = _make_faiss_fn(vectors, init)
     calls['faiss'] = _LLOYD_ITERS
   case = f'Lloyd iteration, {num_vectors} x {width} x {num_classes}'
-  return compare(case, lloyd_fn, peer_fns, repeats, calls)
+  return timing.compare(case, lloyd_fn, peer_fns, repeats, calls)
 
 
 def _product(points, targets):
@@ -166,7 +117,7 @@ def distance(num_vectors: int, width: int, num_aux: int, repeats: int):
       for vector in vectors[:_LOOPED_VECTORS]
     ]
 
-  return compare(
+  return timing.compare(
     f'distance attack, {num_vectors} x {width} x {num_aux}',
     lambda: attacks.nearest_labels(on_device, aux, aux_labels),
     {
@@ -208,7 +159,7 @@ def clustering(num_vectors: int, width: int, num_classes: int, repeats: int):
     init='kmeans++', matching='hungarian', num_restarts=10
   )
   default, paper = (
-    compare(
+    timing.compare(
       f'clustering, {mode}, {num_vectors} x {width} x {num_classes}',
       attack if mode == 'default' else paper_fn,
       {
@@ -244,7 +195,7 @@ def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
   singles = list(zip(list(aux), list(aux_labels), strict=True))
   for name, fn in fns.items():
     vmapped_fn = jax.jit(jax.vmap(fn, (None, 0, 0)))
-    timings += compare(
+    timings += timing.compare(
       f'{name}, {_NUM_AUX_DRAWS} draws vmapped, '
       f'{num_vectors} x {width} x {num_classes}',
       lambda vmapped_fn=vmapped_fn: vmapped_fn(on_device, aux, aux_labels),
@@ -254,7 +205,7 @@ def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
   return timings
 
 
-def run(repeats: int, only: str) -> Iterator[Timing]:
+def run(repeats: int, only: str) -> Iterator[timing.Timing]:
   """Yields the timings of all cases that `only` is a part of the name of."""
   sizes = {
     lloyd: _LLOYD_SIZES,
@@ -270,25 +221,16 @@ def run(repeats: int, only: str) -> Iterator[Timing]:
       with warnings.catch_warnings():
         # Ten iterations are not meant to converge.
         warnings.simplefilter('ignore', exceptions.ConvergenceWarning)
-        for timing in time_fn(*size, repeats):
-          logging.info('%s', timing)
-          yield timing
+        for one in time_fn(*size, repeats):
+          logging.info('%s', one)
+          yield one
 
 
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
-  timings = [timing._asdict() for timing in run(_REPEATS.value, _ONLY.value)]
-  if _JSON.value:
-    described = {
-      'jax': jax.__version__,
-      'scikit-learn': sklearn.__version__,
-      'device': jax.devices()[0].device_kind,
-      'timings': timings,
-    }
-    print(json.dumps(described))
-    return
-  print(tabulate.tabulate(timings, headers='keys', floatfmt='.3g'))
+  timings = list(run(timing.REPEATS.value, _ONLY.value))
+  timing.show(timings, **{'scikit-learn': sklearn.__version__})
 
 
 if __name__ == '__main__':
