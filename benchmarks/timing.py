@@ -58,9 +58,9 @@ def compare(
   ]
 
 
-def show(timings: Iterable[Timing], **versions: str) -> None:
+def show(rows: Iterable[Timing | dict], **versions: str) -> None:
   """Prints a table, or with --json what it was measured with, too."""
-  rows = [timing._asdict() for timing in timings]
+  rows = [row if isinstance(row, dict) else row._asdict() for row in rows]
   if JSON.value:
     where = {
       'jax': jax.__version__,
