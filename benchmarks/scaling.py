@@ -67,13 +67,12 @@ def main(argv):
     device = jax.devices()[0].device_kind
     canvas.suptitle(f'Time of the kernels on {device}')
     canvas.savefig(_PLOT.value, metadata={'Software': None})
+  sizes = [(size, 10) for size in _SAMPLES]
+  sizes += [(51_200, size) for size in _CLASSES]
   timing.show(
     {'samples': samples, 'classes': classes, **row}
-    for samples, classes, row in (
-      *(
-        (size, 10, row) for size, row in zip(_SAMPLES, by_samples, strict=True)
-      ),
-      *((51_200, k, row) for k, row in zip(_CLASSES, by_classes, strict=True)),
+    for (samples, classes), row in zip(
+      sizes, by_samples + by_classes, strict=True
     )
   )
 

@@ -8,23 +8,30 @@ from experiments import ablation  # noqa: F401 (defines flags)
 from experiments import attack_table
 from experiments import common
 from experiments import defense_sweep  # noqa: F401
+from experiments import pretrain  # noqa: F401
+from experiments import transfer  # noqa: F401
 
-README = (pathlib.Path(__file__).parents[1] / 'README.md').read_text()
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
+BUILD = (ROOT / 'BUILD.md').read_text()
+EXAMPLES = [
+  example
+  for page in (README, BUILD)
+  for example in re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+]
 
 
-@pytest.mark.parametrize('index', range(2))
+@pytest.mark.parametrize('index', range(3))
 def test_python_examples_run(index):
-  examples = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
-  assert len(examples) == 2
-  exec(compile(examples[index], f'README example {index}', 'exec'), {})
+  assert len(EXAMPLES) == 3
+  exec(compile(EXAMPLES[index], f'example {index}', 'exec'), {})
 
 
 def test_what_is_linked_exists():
-  root = pathlib.Path(__file__).parents[1]
   links = [x for x in re.findall(r'\]\((.*?)\)', README) if '://' not in x]
   assert 'docs/digits.png' in links
   # What stands before a '#' is a file, what behind it a title in that file.
-  assert all((root / link.partition('#')[0]).exists() for link in links)
+  assert all((ROOT / link.partition('#')[0]).exists() for link in links)
   titles = [
     re.sub('[^a-z0-9 ]', '', x.lower()).replace(' ', '-')
     for x in re.findall('^#+ (.*)$', README, re.MULTILINE)
@@ -33,14 +40,16 @@ def test_what_is_linked_exists():
 
 
 def test_table_of_attacks_is_that_of_the_code():
-  page = pathlib.Path(__file__).parents[1] / 'docs' / 'attacks.md'
+  page = ROOT / 'docs' / 'attacks.md'
   assert page.read_text() == attack_table.to_text()
 
 
 def test_commands_name_flags_that_exist():
-  commands = re.findall(r'^python -m experiments.*$', README, re.MULTILINE)
-  assert commands
+  pattern = r'python -m experiments\.[^`\n]*'
+  commands = re.findall(pattern, README + BUILD)
+  assert len(commands) > 12
   known = set(common.flags.FLAGS) | {'help'}
   for command in commands:
-    names = [word[2:].split('=')[0] for word in shlex.split(command)[3:]]
+    words = [x for x in shlex.split(command) if x.startswith('--')]
+    names = [word[2:].split('=')[0] for word in words]
     assert set(names) <= known
