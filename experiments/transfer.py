@@ -2,7 +2,7 @@ r"""The transfer attack at every depth of a network, in training and inference.
 
   python -m experiments.transfer
 
-trains five small networks on handwritten digits, reads the labels of the
+trains three small networks on handwritten digits, reads the labels of the
 training set from the cut gradients, and trains a head with them on what the
 trained client makes of its inputs. Then the head labels new inputs, whose
 gradients never cross. It is shown at every cut beside the other attacks and the
@@ -56,8 +56,9 @@ class Config(problems.Config):
     'clustering',
     'transfer_similarity',
     'transfer',
-    'model_completion',
   )
+  num_aux_draws: int = 5
+  num_seeds: int = 3
   extractor: str = 'client'
   recorded_epoch: int = 1
 
@@ -143,5 +144,7 @@ def main() -> None:
 if __name__ == '__main__':
   flags.adopt_module_key_flags(common)
   flags.adopt_module_key_flags(options)
+  for _field in ('num_aux_draws', 'num_seeds'):
+    flags.FLAGS.set_default(_field, getattr(Config, _field))
   flags.FLAGS.set_default('attacks', list(Config.attacks))
   common.launch(main)
