@@ -159,11 +159,18 @@ def _from_gradients(key, view):
   ).labels
 
 
-def transfer(key, view):
+def transfer(key, view, **kwargs):
   """A head on features, trained on the labels that gradients gave away."""
   key_cluster, key_fit = jax.random.split(key)
   guess = _from_gradients(key_cluster, view)
-  return _new_head(attacks.transfer_labels, key_fit, view, pseudo_labels=guess)
+  return _new_head(
+    attacks.transfer_labels, key_fit, view, pseudo_labels=guess, **kwargs
+  )
+
+
+def transfer_hidden(key, view):
+  """As `transfer`, with a hidden layer: for cuts before any nonlinearity."""
+  return transfer(key, view, hidden_size=64)
 
 
 def transfer_tuned(key, view):

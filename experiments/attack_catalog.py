@@ -99,6 +99,9 @@ ATTACKS = {
   ),
   'direct': Attack(answers.direct, _GRADIENTS, logits=True),
   'transfer': Attack(answers.transfer, _OWN, granted=('features', 'cut_grads')),
+  'transfer_hidden': Attack(
+    answers.transfer_hidden, _OWN, granted=('features', 'cut_grads')
+  ),
   'transfer_tuned': Attack(
     answers.transfer_tuned, _OWN, granted=('cut_grads', 'extractor')
   ),

@@ -56,6 +56,7 @@ class Config(problems.Config):
     'clustering',
     'transfer_similarity',
     'transfer',
+    'transfer_hidden',
   )
   num_aux_draws: int = 5
   num_seeds: int = 3

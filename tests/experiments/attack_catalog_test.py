@@ -60,6 +60,7 @@ def _view(num_classes, width=6):
 
 # Fits, which take long to compile.
 _SLOW = (
+  'transfer_hidden',
   'transfer_tuned',
   'model_completion',
   'model_completion_tuned',
