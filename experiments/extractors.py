@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from orbax import checkpoint
 
 from experiments import common
 from experiments import networks
@@ -144,6 +143,8 @@ def save(
     plan: what it is.
     variables: parameters and state of its layers.
   """
+  from orbax import checkpoint  # Slow to import, and needed here alone.
+
   with files.creating_folder(folder) as scratch:
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)
@@ -164,6 +165,8 @@ def load(folder: pathlib.Path, dataset: data.Dataset) -> Extractor:
   Raises:
     common.FlagError: if there is none, or it does not fit the data set.
   """
+  from orbax import checkpoint
+
   try:
     values = json.loads((folder / _PLAN_FILE).read_text())
   except FileNotFoundError as error:

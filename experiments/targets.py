@@ -130,10 +130,16 @@ def _extractor(dataset, source, place, index, ids, new_ids):
   else:
     variables = source.observed[index].client(source.cut)
     apply_fn = source.client_fn()
-  inputs = np.concatenate([dataset.train_inputs, dataset.test_inputs])
-  every = np.concatenate([dataset.train_ids, dataset.test_ids])
-  some = lambda ids: inputs[viewing.rows_of(ids, every)[0]]
-  return viewing.Extractor(variables, some(ids), some(new_ids), apply_fn)
+
+  def inputs_of(ids):
+    rows, found = viewing.rows_of(ids, dataset.train_ids)
+    if found.all():
+      return dataset.train_inputs[rows]
+    return dataset.test_inputs[viewing.rows_of(ids, dataset.test_ids)[0]]
+
+  return viewing.Extractor(
+    variables, inputs_of(ids), inputs_of(new_ids), apply_fn
+  )
 
 
 @functools.lru_cache(maxsize=2)
