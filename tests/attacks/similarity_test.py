@@ -90,7 +90,7 @@ class NearestTest(parameterized.TestCase):
 
   @hypothesis.given(
     hnp.arrays(np.int8, (5, 3), elements=st.integers(-2, 2)),
-    st.integers(1, 23),
+    st.sampled_from([1, 8, 9, 23]),  # Of a chunk of 8; each compiles anew.
     st.sampled_from(['float32', 'bfloat16']),
   )
   def test_both_ways_are_equal_and_take_the_first(self, rows, num, dtype):

@@ -354,6 +354,7 @@ def test_convolutional_network_cut_before_it_is_flattened(run, tmp_path):
   assert results.complete
 
 
+@pytest.mark.slow
 def test_server_between_two_cuts_sees_both(run, whole, tmp_path):
   _, expected = whole
   config = problems.Config(cuts=(3, 7), **{**SMALL, 'attacks': ('distance',)})
@@ -417,14 +418,23 @@ def test_augmented_bfloat16_training_runs(run, tmp_path):
 
 class CommandTest(parameterized.TestCase):
   @parameterized.parameters(
-    (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
-    (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
-    (['--num_aux=0'], 'flag --num_aux=0: 0 is not a positive integer'),
     (['--epoch=3'], "Unknown command line flag 'epoch'. Did you mean: epochs"),
-    (['digits'], 'digits: expected flags only, as --name=value'),
     (['--out_dir=/dev/null/x'], '--out_dir=/dev/null/x: expected a folder'),
   )
   def test_mistake_is_one_line_and_a_status(self, args, message):
+    self._check_mistake(args, message)
+
+  @pytest.mark.slow
+  @parameterized.parameters(
+    (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
+    (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
+    (['--num_aux=0'], 'flag --num_aux=0: 0 is not a positive integer'),
+    (['digits'], 'digits: expected flags only, as --name=value'),
+  )
+  def test_other_mistakes_are_too(self, args, message):
+    self._check_mistake(args, message)
+
+  def _check_mistake(self, args, message):
     done = _command(*args)
     assert done.returncode == 2
     assert message in done.stderr
