@@ -17,7 +17,6 @@ from splitjax.attacks.learning_based import (
 )
 from splitjax.attacks.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.lloyd import kmeans as kmeans
-from splitjax.attacks.lloyd import kmeans_plus_plus as kmeans_plus_plus
 from splitjax.attacks.malicious import (
   malicious_optimizer as malicious_optimizer,
 )
@@ -39,6 +38,7 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
+from splitjax.attacks.starts import kmeans_plus_plus as kmeans_plus_plus
 from splitjax.attacks.streaming import stream_kmeans as stream_kmeans
 from splitjax.attacks.streaming import (
   stream_nearest_labels as stream_nearest_labels,

@@ -10,6 +10,7 @@ import optax
 from splitjax.attacks import _validate
 from splitjax.attacks import lloyd
 from splitjax.attacks import similarity
+from splitjax.attacks import starts
 
 INITS = ('aux', 'kmeans++')
 MATCHINGS = ('seed', 'hungarian')
@@ -45,6 +46,7 @@ class ClusterResult(NamedTuple):
     'num_restarts',
     'max_iters',
     'precision',
+    'kernel',
   ),
 )
 def cluster_labels(
@@ -61,6 +63,7 @@ def cluster_labels(
   max_iters: int = 100,
   tol: float = 1e-4,
   precision: str = 'highest',
+  kernel: str = 'xla',
 ) -> ClusterResult:
   """Clusters vectors into as many clusters as classes, and names the clusters.
 
@@ -93,6 +96,7 @@ def cluster_labels(
     max_iters: most Lloyd iterations of a run.
     tol: see `kmeans`.
     precision: see `kmeans`.
+    kernel: see `kmeans`.
 
   Returns:
     A `ClusterResult`.
@@ -109,6 +113,7 @@ def cluster_labels(
   _validate.count('num_restarts', num_restarts)
   _validate.count('max_iters', max_iters)
   _validate.choice('precision', precision, similarity.PRECISIONS)
+  _validate.choice('kernel', kernel, lloyd.KERNELS)
   if init == 'aux' and num_restarts > 1:
     raise ValueError(
       f"num_restarts must be 1 with init='aux', {num_restarts=}."
@@ -120,14 +125,19 @@ def cluster_labels(
     vectors = similarity.unit_normalize(vectors)
     aux_vectors = similarity.unit_normalize(aux_vectors)
   run = functools.partial(
-    lloyd.lloyd, vectors, max_iters=max_iters, tol=tol, precision=precision
+    lloyd.lloyd,
+    vectors,
+    max_iters=max_iters,
+    tol=tol,
+    precision=precision,
+    kernel=kernel,
   )
   if init == 'aux':
     clusters = run(_class_means(aux_vectors, aux_labels, num_classes, vectors))
   else:
-    draws = lloyd.start_draws(key, num_classes, (num_restarts,))
-    starts = jax.vmap(lloyd.spread_centroids, (0, None))(draws, vectors)
-    runs = jax.vmap(run)(starts)
+    draws = starts.start_draws(key, num_classes, (num_restarts,))
+    spread = jax.vmap(starts.spread_centroids, (0, None))(draws, vectors)
+    runs = jax.vmap(run)(spread)
     best = jnp.argmin(runs.inertia)
     clusters = jax.tree.map(lambda x: x[best], runs)
 

@@ -1,11 +1,10 @@
-"""K-means: Lloyd's iterations and the k-means++ start.
+"""K-means: Lloyd's iterations.
 
 In shape descriptions `N` is the number of points, `D` their width, `K` the
 number of clusters. Nothing of size `N x K x D` is ever built.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import jax
@@ -14,8 +13,25 @@ import jax.numpy as jnp
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
+KERNELS = ('xla', 'pallas')
 # Below this share of the squared norms the inertia is summed point by point.
 _LEAST_INERTIA = 0.02
+
+
+class Clusters(NamedTuple):
+  """What a pass over the points finds.
+
+  Attributes:
+    indices: the nearest target, the first of equally near ones, `[N]`, int32.
+    closeness: of that target, see `similarity.closeness`, `[N]`.
+    sums: of each target's points, `[K, D]`; None where they were not added up.
+    sizes: how many points each target has, `[K]`; None likewise.
+  """
+
+  indices: jax.Array
+  closeness: jax.Array
+  sums: jax.Array | None = None
+  sizes: jax.Array | None = None
 
 
 class KMeansResult(NamedTuple):
@@ -37,7 +53,9 @@ class KMeansResult(NamedTuple):
   converged: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames=('max_iters', 'precision'))
+@functools.partial(
+  jax.jit, static_argnames=('max_iters', 'precision', 'kernel')
+)
 def kmeans(
   points: jax.Array,
   init_centroids: jax.Array,
@@ -45,6 +63,7 @@ def kmeans(
   max_iters: int = 100,
   tol: float = 1e-4,
   precision: str = 'highest',
+  kernel: str = 'xla',
 ) -> KMeansResult:
   """Clusters points by Lloyd's iterations from given centroids.
 
@@ -61,6 +80,10 @@ def kmeans(
     precision: of the factors of the products, 'highest', 'high' or 'default';
       below the first a GPU may round float32 to TensorFloat32, and centroids
       are rounded to the type of narrower points. Sums stay float32.
+    kernel: 'xla', or 'pallas' for one read of the points an iteration on an
+      NVIDIA GPU (see `splitjax.attacks.fused`; interpreted, thus slow, on a
+      CPU). Float64, more than 128 clusters and other devices fall back to
+      'xla'; rows sharded over devices are for 'xla'.
 
   Returns:
     A `KMeansResult`.
@@ -76,8 +99,14 @@ def kmeans(
   )
   _validate.count('max_iters', max_iters)
   _validate.choice('precision', precision, similarity.PRECISIONS)
+  _validate.choice('kernel', kernel, KERNELS)
   return lloyd(
-    points, init_centroids, max_iters=max_iters, tol=tol, precision=precision
+    points,
+    init_centroids,
+    max_iters=max_iters,
+    tol=tol,
+    precision=precision,
+    kernel=kernel,
   )
 
 
@@ -88,6 +117,7 @@ def lloyd(
   max_iters: int,
   tol: float | jax.Array,
   precision: str,
+  kernel: str = 'xla',
 ) -> KMeansResult:
   """`kmeans` without its checks, to be called under a jit of the caller's."""
   dtype = jnp.result_type(points, init_centroids, jnp.float32)
@@ -97,19 +127,36 @@ def lloyd(
   # A sum a feature first: one sum over all numbers in turn rounds too much.
   variances = jax.lax.optimization_barrier(jnp.mean(squares, axis=0))
   run = functools.partial(_iterate, max_iters=max_iters, precision=precision)
+  branches = dict(
+    cpu=functools.partial(run, sums_fn=_sums_by_segment),
+    default=functools.partial(run, sums_fn=_sums_by_product),
+  )
+  if kernel == 'pallas':
+    from splitjax.attacks import fused
+
+    if dtype == jnp.float32 and len(init_centroids) <= fused.MOST_TARGETS:
+      interpreted = functools.partial(fused.nearest_and_sums, interpret=True)
+      branches |= dict(
+        cpu=functools.partial(run, nearest_fn=interpreted),
+        cuda=functools.partial(run, nearest_fn=fused.nearest_and_sums),
+      )
   # Vmapped, all starts would iterate until the slowest has settled. That pays
   # where a device waits for work, not on a CPU, which takes them one by one.
-  on_cpu = jax.custom_batching.sequential_vmap(
-    functools.partial(run, sums_fn=_sums_by_segment)
-  )
+  branches['cpu'] = jax.custom_batching.sequential_vmap(branches['cpu'])
   return jax.lax.platform_dependent(
     points,
     init_centroids,
     origin,
     jnp.sum(variances),
     tol * jnp.mean(variances),
-    cpu=on_cpu,
-    default=functools.partial(run, sums_fn=_sums_by_product),
+    **branches,
+  )
+
+
+def _nearest(points, targets, offsets, precision):
+  """`fused.nearest_and_sums` without the sums."""
+  return Clusters(
+    *similarity.largest_product(points, targets, offsets, precision)
   )
 
 
@@ -122,57 +169,67 @@ def _iterate(
   *,
   max_iters,
   precision,
-  sums_fn,
+  nearest_fn=_nearest,
+  sums_fn=None,
 ):
-  """Lloyd's iterations until the centroids move less than `least_move`."""
-  assign = lambda centroids: similarity.nearest(
-    points, centroids, origin, precision
-  )
+  """Lloyd's iterations until the centroids move less than `least_move`.
+
+  `nearest_fn` finds `Clusters`; `sums_fn` adds them up where it does not.
+  """
+
+  def assign(centroids):
+    shifted = centroids - origin[None]
+    offsets = similarity.target_offsets(shifted, origin)
+    return nearest_fn(points, shifted, offsets, precision)
 
   def cond_fn(carry):
     _, _, num_iters, converged = carry
     return (num_iters < max_iters) & ~converged
 
   def body_fn(carry):
-    centroids, (assignments, _), num_iters, _ = carry
-    new_centroids = _means(points, assignments, centroids, sums_fn)
-    nearest = assign(new_centroids)
+    centroids, clusters, num_iters, _ = carry
+    new_centroids = _means(points, clusters, centroids, sums_fn)
+    new_clusters = assign(new_centroids)
     moved = jnp.sum((new_centroids - centroids) ** 2)
     still = moved <= least_move
     # The next iteration, if there is one, changes nothing and counts as run.
-    settled = jnp.all(nearest[0] == assignments) & ~still
+    settled = jnp.all(new_clusters.indices == clusters.indices) & ~still
     settled = settled & (num_iters + 1 < max_iters)
-    return new_centroids, nearest, num_iters + 1 + settled, still | settled
+    num_iters = num_iters + 1 + settled
+    return new_centroids, new_clusters, num_iters, still | settled
 
   start = init_centroids, assign(init_centroids), jnp.int32(0), jnp.bool(False)
-  centroids, nearest, num_iters, converged = jax.lax.while_loop(
+  centroids, clusters, num_iters, converged = jax.lax.while_loop(
     cond_fn, body_fn, start
   )
   return KMeansResult(
     centroids=centroids,
-    assignments=nearest[0],
-    inertia=_inertia(points, centroids, *nearest, origin, variance),
+    assignments=clusters.indices,
+    inertia=_inertia(points, centroids, clusters, origin, variance),
     num_iters=num_iters,
     converged=converged,
   )
 
 
-def _means(points, assignments, centroids, sums_fn):
+def _means(points, clusters, centroids, sums_fn):
   """The mean of each cluster, its old centroid where it has no point."""
-  sums = sums_fn(points, assignments, len(centroids), centroids.dtype)
-  sizes = jnp.zeros(len(centroids), sums.dtype).at[assignments].add(1)[:, None]
+  sums, sizes = clusters.sums, clusters.sizes
+  if sums is None:
+    sums = sums_fn(points, clusters.indices, len(centroids), centroids.dtype)
+    sizes = jnp.zeros(len(centroids), sums.dtype).at[clusters.indices].add(1)
+  sizes = sizes[:, None]
   return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
 
 
-def _inertia(points, centroids, assignments, closeness, origin, variance):
+def _inertia(points, centroids, clusters, origin, variance):
   """The sum of squared distances to the centroids."""
   # By definition of `closeness`; no read of the points. Where it is small
   # beside the sum of squared norms, little is left of its digits.
-  quick = len(points) * variance - 2 * jnp.sum(closeness)
+  quick = len(points) * variance - 2 * jnp.sum(clusters.closeness)
   least = _LEAST_INERTIA * len(points) * (variance + jnp.sum(origin**2))
 
   def exact():
-    gaps = points.astype(centroids.dtype) - centroids[assignments]
+    gaps = points.astype(centroids.dtype) - centroids[clusters.indices]
     return jnp.sum(jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0)))
 
   return jax.lax.cond(quick > least, lambda: quick, exact)
@@ -208,67 +265,3 @@ def _sums_by_product(points, assignments, num_clusters, dtype):
     precision=jax.lax.Precision.HIGHEST,
     preferred_element_type=dtype,
   )
-
-
-@functools.partial(jax.jit, static_argnames='num_clusters')
-def kmeans_plus_plus(
-  key: jax.Array, points: jax.Array, *, num_clusters: int
-) -> jax.Array:
-  """Draws starting centroids that are spread over the points.
-
-  The greedy k-means++ that scikit-learn uses: each next centroid is the best
-  of `2 + log(K)` points drawn with probability proportional to the squared
-  distance to the nearest centroid so far (Arthur and Vassilvitskii, 2007).
-  Where all points coincide with a centroid, the draw is uniform.
-
-  Args:
-    key: the random key.
-    points: `[N, D]`.
-    num_clusters: `K`, between 1 and `N`.
-
-  Returns:
-    Centroids `[K, D]`, rows of `points`, float32 or wider.
-
-  Raises:
-    ValueError: at trace time, if a shape, type or number is not as above.
-  """
-  _validate.matrices(points=points)
-  _validate.count('num_clusters', num_clusters, at_most=len(points))
-  return spread_centroids(start_draws(key, num_clusters), points)
-
-
-def start_draws(
-  key: jax.Array, num_clusters: int, num_starts: tuple[int, ...] = ()
-) -> jax.Array:
-  """The uniform draws of k-means++, `[*num_starts, K, 2 + log(K)]`."""
-  num_candidates = 2 + int(math.log(num_clusters))
-  return jax.random.uniform(key, (*num_starts, num_clusters, num_candidates))
-
-
-def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
-  """`kmeans_plus_plus` from its `start_draws`, under a jit of the caller's."""
-  num_points = len(points)
-  dtype = jnp.promote_types(points.dtype, jnp.float32)
-  origin = jnp.mean(points, axis=0, dtype=dtype)
-  halves = jnp.sum((points.astype(dtype) - origin[None]) ** 2, axis=1) / 2
-
-  def sq_distances(rows):  # [L] -> [N, L]
-    close = similarity.closeness(points, points[rows].astype(dtype), origin)
-    far = 2 * jnp.maximum(halves[:, None] - close, 0)
-    return jnp.where(jnp.arange(num_points)[:, None] == rows[None], 0, far)
-
-  def next_fn(nearest, draws):  # Squared distances so far [N], uniforms [L].
-    cumulated = jnp.cumsum(nearest)
-    thresholds = draws * cumulated[-1]
-    by_distance = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
-    uniform = (draws * num_points).astype(by_distance.dtype)
-    candidates = jnp.where(cumulated[-1] > 0, by_distance, uniform)
-    candidates = jnp.minimum(candidates, num_points - 1)
-    reached = jnp.minimum(nearest[:, None], sq_distances(candidates))
-    best = jnp.argmin(jnp.sum(reached, axis=0))
-    return reached[:, best], candidates[best]
-
-  first = (draws[0, :1] * num_points).astype(jnp.int32)
-  _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
-  rows = jnp.concatenate([first, others.astype(first.dtype)])
-  return points[rows].astype(dtype)

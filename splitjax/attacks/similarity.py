@@ -67,11 +67,11 @@ def inner_products(
   Returns:
     `[N, K]` in the type of `targets`.
   """
-  parts = _narrow(targets, points.dtype, precision)
+  parts = narrow(targets, points.dtype, precision)
   return sum(_dot(points, part, precision, targets.dtype) for part in parts)
 
 
-def _narrow(targets, dtype, precision):
+def narrow(targets, dtype, precision):
   """One or two arrays of a type that add up to the targets, `[K, D]` each."""
   high = targets.astype(dtype)
   if targets.dtype == dtype or precision != 'highest':
@@ -177,7 +177,7 @@ def _largest_by_point(points, targets, offsets, precision):
 
 def _largest_by_target(points, targets, offsets, precision):
   """One target after the other against all points: steps that vectorise."""
-  parts = _narrow(targets, points.dtype, precision)
+  parts = narrow(targets, points.dtype, precision)
   values = sum(_dot(part, points, precision, targets.dtype) for part in parts)
   values = values - offsets[:, None]  # [K, N]
 

@@ -11,7 +11,7 @@ from scipy import optimize
 from sklearn import cluster
 
 from splitjax import attacks
-from splitjax.attacks import lloyd
+from splitjax.attacks import starts
 
 PAPER = dict(init='kmeans++', matching='hungarian', num_restarts=10)
 MODES = [dict(), dict(matching='hungarian'), PAPER]
@@ -175,11 +175,11 @@ class ClusterLabelsTest(parameterized.TestCase):
       ).inertia
     )
     units = attacks.unit_normalize(vectors)
-    starts = [
-      lloyd.spread_centroids(draws, units)
-      for draws in lloyd.start_draws(jax.random.key(0), 7, (10,))
+    spread = [
+      starts.spread_centroids(draws, units)
+      for draws in starts.start_draws(jax.random.key(0), 7, (10,))
     ]
-    alone = [attacks.kmeans(units, start).inertia for start in starts]
+    alone = [attacks.kmeans(units, start).inertia for start in spread]
     assert np.argmin(alone) > 0
     np.testing.assert_allclose(inertia(10), min(alone), rtol=1e-6)
     theirs = cluster.KMeans(7, n_init=10, random_state=0).fit(units)

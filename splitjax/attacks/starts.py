@@ -1,0 +1,78 @@
+"""Where K-means starts: k-means++.
+
+In shape descriptions `N` is the number of points, `D` their width, `K` the
+number of clusters.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+
+from splitjax.attacks import _validate
+from splitjax.attacks import similarity
+
+
+@functools.partial(jax.jit, static_argnames='num_clusters')
+def kmeans_plus_plus(
+  key: jax.Array, points: jax.Array, *, num_clusters: int
+) -> jax.Array:
+  """Draws starting centroids that are spread over the points.
+
+  The greedy k-means++ that scikit-learn uses: each next centroid is the best
+  of `2 + log(K)` points drawn with probability proportional to the squared
+  distance to the nearest centroid so far (Arthur and Vassilvitskii, 2007).
+  Where all points coincide with a centroid, the draw is uniform.
+
+  Args:
+    key: the random key.
+    points: `[N, D]`.
+    num_clusters: `K`, between 1 and `N`.
+
+  Returns:
+    Centroids `[K, D]`, rows of `points`, float32 or wider.
+
+  Raises:
+    ValueError: at trace time, if a shape, type or number is not as above.
+  """
+  _validate.matrices(points=points)
+  _validate.count('num_clusters', num_clusters, at_most=len(points))
+  return spread_centroids(start_draws(key, num_clusters), points)
+
+
+def start_draws(
+  key: jax.Array, num_clusters: int, num_starts: tuple[int, ...] = ()
+) -> jax.Array:
+  """The uniform draws of k-means++, `[*num_starts, K, 2 + log(K)]`."""
+  num_candidates = 2 + int(math.log(num_clusters))
+  return jax.random.uniform(key, (*num_starts, num_clusters, num_candidates))
+
+
+def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
+  """`kmeans_plus_plus` from its `start_draws`, under a jit of the caller's."""
+  num_points = len(points)
+  dtype = jnp.promote_types(points.dtype, jnp.float32)
+  origin = jnp.mean(points, axis=0, dtype=dtype)
+  halves = jnp.sum((points.astype(dtype) - origin[None]) ** 2, axis=1) / 2
+
+  def sq_distances(rows):  # [L] -> [N, L]
+    close = similarity.closeness(points, points[rows].astype(dtype), origin)
+    far = 2 * jnp.maximum(halves[:, None] - close, 0)
+    return jnp.where(jnp.arange(num_points)[:, None] == rows[None], 0, far)
+
+  def next_fn(nearest, draws):  # Squared distances so far [N], uniforms [L].
+    cumulated = jnp.cumsum(nearest)
+    thresholds = draws * cumulated[-1]
+    by_distance = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
+    uniform = (draws * num_points).astype(by_distance.dtype)
+    candidates = jnp.where(cumulated[-1] > 0, by_distance, uniform)
+    candidates = jnp.minimum(candidates, num_points - 1)
+    reached = jnp.minimum(nearest[:, None], sq_distances(candidates))
+    best = jnp.argmin(jnp.sum(reached, axis=0))
+    return reached[:, best], candidates[best]
+
+  first = (draws[0, :1] * num_points).astype(jnp.int32)
+  _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
+  rows = jnp.concatenate([first, others.astype(first.dtype)])
+  return points[rows].astype(dtype)
