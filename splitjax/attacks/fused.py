@@ -13,13 +13,13 @@ own way is taken. JAX 0.11 calls that compiler deprecated: nothing but
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 import jax.numpy as jnp
 
-from splitjax.attacks import lloyd
 from splitjax.attacks import similarity
 
 # Beyond so many, a block's inner products would not fit into registers.
@@ -33,6 +33,22 @@ _BLOCK_BYTES = 2**18
 _BLOCK_ROWS = (16, 128)
 
 
+class Clusters(NamedTuple):
+  """What a pass over the points finds.
+
+  Attributes:
+    indices: the nearest target, the first of equally near ones, `[N]`, int32.
+    closeness: of that target, see `similarity.closeness`, `[N]`.
+    sums: of each target's points, `[K, D]`.
+    sizes: how many points each target has, `[K]`.
+  """
+
+  indices: jax.Array
+  closeness: jax.Array
+  sums: jax.Array
+  sizes: jax.Array
+
+
 def nearest_and_sums(
   points: jax.Array,
   targets: jax.Array,
@@ -40,7 +56,7 @@ def nearest_and_sums(
   precision: str = 'highest',
   *,
   interpret: bool = False,
-) -> lloyd.Clusters:
+) -> Clusters:
   """Finds the largest inner product less its offset, and adds the points up.
 
   Args:
@@ -51,7 +67,7 @@ def nearest_and_sums(
     interpret: whether to run it without compiling it, on any device.
 
   Returns:
-    `lloyd.Clusters`; sums are float32, added in an order that does not change
+    `Clusters`; sums are float32, added in an order that does not change
     from run to run.
   """
   num_points, width = points.shape
@@ -88,7 +104,7 @@ def nearest_and_sums(
     compiler_params=None if interpret else plgpu.CompilerParams(num_warps=4),
     name='nearest_and_sums',
   )(points, offsets, *parts)
-  return lloyd.Clusters(
+  return Clusters(
     indices=indices[:num_points],
     closeness=closeness[:num_points],
     sums=jnp.sum(sums, axis=0)[:num_targets],

@@ -11,27 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
+from splitjax.attacks import adding
+from splitjax.attacks import lanes
 from splitjax.attacks import similarity
 
 KERNELS = ('xla', 'pallas')
 # Below this share of the squared norms the inertia is summed point by point.
 _LEAST_INERTIA = 0.02
-
-
-class Clusters(NamedTuple):
-  """What a pass over the points finds.
-
-  Attributes:
-    indices: the nearest target, the first of equally near ones, `[N]`, int32.
-    closeness: of that target, see `similarity.closeness`, `[N]`.
-    sums: of each target's points, `[K, D]`; None where they were not added up.
-    sizes: how many points each target has, `[K]`; None likewise.
-  """
-
-  indices: jax.Array
-  closeness: jax.Array
-  sums: jax.Array | None = None
-  sizes: jax.Array | None = None
 
 
 class KMeansResult(NamedTuple):
@@ -127,9 +113,11 @@ def lloyd(
   # A sum a feature first: one sum over all numbers in turn rounds too much.
   variances = jax.lax.optimization_barrier(jnp.mean(squares, axis=0))
   run = functools.partial(_iterate, max_iters=max_iters, precision=precision)
+  # Vmapped, all starts would iterate until the slowest has settled. That pays
+  # where a device waits for work, not on a CPU.
   branches = dict(
-    cpu=functools.partial(run, sums_fn=_sums_by_segment),
-    default=functools.partial(run, sums_fn=_sums_by_product),
+    cpu=_vmap_in_lanes(max_iters=max_iters, precision=precision),
+    default=functools.partial(run, sums_fn=adding.by_product),
   )
   if kernel == 'pallas':
     from splitjax.attacks import fused
@@ -140,9 +128,6 @@ def lloyd(
         cpu=functools.partial(run, nearest_fn=interpreted),
         cuda=functools.partial(run, nearest_fn=fused.nearest_and_sums),
       )
-  # Vmapped, all starts would iterate until the slowest has settled. That pays
-  # where a device waits for work, not on a CPU, which takes them one by one.
-  branches['cpu'] = jax.custom_batching.sequential_vmap(branches['cpu'])
   return jax.lax.platform_dependent(
     points,
     init_centroids,
@@ -150,13 +135,6 @@ def lloyd(
     jnp.sum(variances),
     tol * jnp.mean(variances),
     **branches,
-  )
-
-
-def _nearest(points, targets, offsets, precision):
-  """`fused.nearest_and_sums` without the sums."""
-  return Clusters(
-    *similarity.largest_product(points, targets, offsets, precision)
   )
 
 
@@ -169,99 +147,150 @@ def _iterate(
   *,
   max_iters,
   precision,
-  nearest_fn=_nearest,
+  nearest_fn=similarity.largest_product,
   sums_fn=None,
 ):
   """Lloyd's iterations until the centroids move less than `least_move`.
 
-  `nearest_fn` finds `Clusters`; `sums_fn` adds them up where it does not.
+  `nearest_fn` finds the nearest centroids as `similarity.largest_product` does,
+  and `sums_fn` adds the points up; without one `nearest_fn` has added them up.
   """
+  run = functools.partial(
+    _continue,
+    points,
+    origin,
+    least_move,
+    max_iters=max_iters,
+    precision=precision,
+    nearest_fn=nearest_fn,
+    sums_fn=sums_fn,
+  )
+  return _result(points, run(init_centroids), origin, variance)
+
+
+def _continue(
+  points, origin, least_move, run, *, max_iters, precision, nearest_fn, sums_fn
+):
+  """Iterates from centroids `[K, D]`, or from where a `lanes.Run` stands."""
 
   def assign(centroids):
     shifted = centroids - origin[None]
     offsets = similarity.target_offsets(shifted, origin)
     return nearest_fn(points, shifted, offsets, precision)
 
-  def cond_fn(carry):
-    _, _, num_iters, converged = carry
-    return (num_iters < max_iters) & ~converged
+  def cond_fn(run):
+    return (run.num_iters < max_iters) & ~run.converged
 
-  def body_fn(carry):
-    centroids, clusters, num_iters, _ = carry
-    new_centroids = _means(points, clusters, centroids, sums_fn)
-    new_clusters = assign(new_centroids)
-    moved = jnp.sum((new_centroids - centroids) ** 2)
-    still = moved <= least_move
-    # The next iteration, if there is one, changes nothing and counts as run.
-    settled = jnp.all(new_clusters.indices == clusters.indices) & ~still
-    settled = settled & (num_iters + 1 < max_iters)
-    num_iters = num_iters + 1 + settled
-    return new_centroids, new_clusters, num_iters, still | settled
+  def body_fn(run):
+    centroids = _means(points, run.nearest, run.centroids, sums_fn)
+    nearest = assign(centroids)
+    progress = _progress(
+      run,
+      centroids,
+      nearest[0],
+      least_move=least_move,
+      max_iters=max_iters,
+    )
+    return lanes.Run(centroids, nearest, *progress)
 
-  start = init_centroids, assign(init_centroids), jnp.int32(0), jnp.bool(False)
-  centroids, clusters, num_iters, converged = jax.lax.while_loop(
-    cond_fn, body_fn, start
+  if not isinstance(run, lanes.Run):
+    run = lanes.Run(run, assign(run), jnp.int32(0), jnp.bool(False))
+  return jax.lax.while_loop(cond_fn, body_fn, run)
+
+
+def _progress(run, centroids, indices, *, least_move, max_iters):
+  """How many iterations have run after one more, and whether that is all."""
+  still = jnp.sum((centroids - run.centroids) ** 2) <= least_move
+  # The next iteration, if there is one, changes nothing and counts as run.
+  settled = jnp.all(indices == run.nearest[0]) & ~still
+  settled = settled & (run.num_iters + 1 < max_iters)
+  return run.num_iters + 1 + settled, still | settled
+
+
+def _vmap_in_lanes(**kwargs):
+  """`_iterate`, whose starts go side by side where the points are the same."""
+  fn = functools.partial(_iterate, sums_fn=adding.by_segment, **kwargs)
+  one_by_one = jax.custom_batching.sequential_vmap(fn)
+  in_lanes = jax.custom_batching.sequential_vmap(
+    functools.partial(_iterate_many, **kwargs)
   )
-  return KMeansResult(
-    centroids=centroids,
-    assignments=clusters.indices,
-    inertia=_inertia(points, centroids, clusters, origin, variance),
-    num_iters=num_iters,
-    converged=converged,
+  fn = jax.custom_batching.custom_vmap(fn)
+
+  @fn.def_vmap
+  def many_fn(num_runs, is_batched, points, starts, *others):
+    if tuple(is_batched) == (False, True, False, False, False):
+      num_lanes = lanes.number(num_runs, starts.shape[1], len(points))
+      if num_lanes > 1:
+        found = in_lanes(points, starts, *others)
+        return found, jax.tree.map(lambda _: True, found)
+    axes = tuple(0 if x else None for x in is_batched)
+    found = jax.vmap(one_by_one, axes)(points, starts, *others)
+    return found, jax.tree.map(lambda _: True, found)
+
+  return fn
+
+
+def _iterate_many(
+  points, starts, origin, variance, least_move, *, max_iters, precision
+):
+  """`_iterate` from several starts, `[P, K, D]`."""
+
+  def assign(centroids):
+    shifted = centroids - origin[None, None]
+    offsets = jax.vmap(similarity.target_offsets, (0, None))(shifted, origin)
+    return similarity.largest_by_target(points, shifted, offsets, precision)
+
+  ended = lanes.iterate(
+    starts,
+    num_lanes=lanes.number(*starts.shape[:2], len(points)),
+    max_iters=max_iters,
+    assign_fn=assign,
+    means_fn=lambda run: _means(
+      points, run.nearest, run.centroids, adding.by_segment
+    ),
+    progress_fn=functools.partial(
+      _progress, least_move=least_move, max_iters=max_iters
+    ),
+    finish_fn=functools.partial(
+      _continue,
+      points,
+      origin,
+      least_move,
+      max_iters=max_iters,
+      precision=precision,
+      nearest_fn=similarity.largest_product,
+      sums_fn=adding.by_segment,
+    ),
   )
+  return jax.lax.map(lambda run: _result(points, run, origin, variance), ended)
 
 
-def _means(points, clusters, centroids, sums_fn):
+def _means(points, nearest, centroids, sums_fn):
   """The mean of each cluster, its old centroid where it has no point."""
-  sums, sizes = clusters.sums, clusters.sizes
-  if sums is None:
-    sums = sums_fn(points, clusters.indices, len(centroids), centroids.dtype)
-    sizes = jnp.zeros(len(centroids), sums.dtype).at[clusters.indices].add(1)
+  if sums_fn is None:
+    sums, sizes = nearest.sums, nearest.sizes
+  else:
+    indices, _ = nearest
+    sums = sums_fn(points, indices, len(centroids), centroids.dtype)
+    sizes = jnp.zeros(len(centroids), sums.dtype).at[indices].add(1)
   sizes = sizes[:, None]
   return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
 
 
-def _inertia(points, centroids, clusters, origin, variance):
-  """The sum of squared distances to the centroids."""
-  # By definition of `closeness`; no read of the points. Where it is small
-  # beside the sum of squared norms, little is left of its digits.
-  quick = len(points) * variance - 2 * jnp.sum(clusters.closeness)
+def _result(points, run, origin, variance):
+  # The inertia by definition of `closeness`; no read of the points. Where it is
+  # small beside the sum of squared norms, little is left of its digits.
+  quick = len(points) * variance - 2 * jnp.sum(run.nearest[1])
   least = _LEAST_INERTIA * len(points) * (variance + jnp.sum(origin**2))
 
   def exact():
-    gaps = points.astype(centroids.dtype) - centroids[clusters.indices]
+    gaps = points.astype(run.centroids.dtype) - run.centroids[run.nearest[0]]
     return jnp.sum(jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0)))
 
-  return jax.lax.cond(quick > least, lambda: quick, exact)
-
-
-def sums_of_clusters(
-  points: jax.Array, assignments: jax.Array, num_clusters: int
-) -> jax.Array:
-  """The sum of each cluster's points, `[K, D]`, in float32 or wider."""
-  dtype = jnp.promote_types(points.dtype, jnp.float32)
-  bind = lambda fn: lambda points, rows: fn(points, rows, num_clusters, dtype)
-  return jax.lax.platform_dependent(
-    points,
-    assignments,
-    cpu=bind(_sums_by_segment),
-    default=bind(_sums_by_product),
-  )
-
-
-def _sums_by_segment(points, assignments, num_clusters, dtype):
-  """Adds each point to its cluster's sum `[K, D]`: the least work."""
-  sums = jnp.zeros((num_clusters, points.shape[1]), dtype)
-  return sums.at[assignments].add(points.astype(dtype))
-
-
-def _sums_by_product(points, assignments, num_clusters, dtype):
-  """The same as one matrix product, for devices where adding by index waits."""
-  clusters = jnp.arange(num_clusters)[:, None]
-  members = (assignments[None] == clusters).astype(points.dtype)  # [K, N]
-  return jnp.dot(
-    members,
-    points,
-    precision=jax.lax.Precision.HIGHEST,
-    preferred_element_type=dtype,
+  return KMeansResult(
+    centroids=run.centroids,
+    assignments=run.nearest[0],
+    inertia=jax.lax.cond(quick > least, lambda: quick, exact),
+    num_iters=run.num_iters,
+    converged=run.converged,
   )

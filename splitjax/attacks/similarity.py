@@ -164,7 +164,10 @@ def largest_product(
     points,
     targets,
     offsets,
-    cpu=functools.partial(_largest_by_target, precision=precision),
+    cpu=lambda points, targets, offsets: jax.tree.map(
+      lambda x: x[0],
+      largest_by_target(points, targets[None], offsets[None], precision),
+    ),
     default=by_point,
   )
 
@@ -175,19 +178,29 @@ def _largest_by_point(points, targets, offsets, precision):
   return indices, jnp.max(values, axis=1)
 
 
-def _largest_by_target(points, targets, offsets, precision):
-  """One target after the other against all points: steps that vectorise."""
-  parts = narrow(targets, points.dtype, precision)
+def largest_by_target(
+  points: jax.Array, targets: jax.Array, offsets: jax.Array, precision: str
+) -> tuple[jax.Array, jax.Array]:
+  """`largest_product` for several sets of targets, `[L, K, D]`, at once.
+
+  One target after the other against all points: steps that vectorise.
+
+  Returns:
+    As `largest_product`, `[L, N]` each.
+  """
+  num_sets, num_targets, width = targets.shape
+  rows = targets.reshape(-1, width)
+  parts = narrow(rows, points.dtype, precision)
   values = sum(_dot(part, points, precision, targets.dtype) for part in parts)
-  values = values - offsets[:, None]  # [K, N]
+  values = values.reshape(num_sets, num_targets, -1) - offsets[..., None]
 
   def body_fn(index, best):
     indices, largest = best
-    larger = values[index] > largest
+    larger = values[:, index] > largest
     return (
       jnp.where(larger, jnp.int32(index), indices),
-      jnp.where(larger, values[index], largest),
+      jnp.where(larger, values[:, index], largest),
     )
 
-  first = jnp.zeros(len(points), jnp.int32), values[0]
-  return jax.lax.fori_loop(1, len(targets), body_fn, first, unroll=8)
+  first = jnp.zeros((num_sets, len(points)), jnp.int32), values[:, 0]
+  return jax.lax.fori_loop(1, num_targets, body_fn, first, unroll=8)

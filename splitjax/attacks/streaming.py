@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitjax.attacks import _validate
+from splitjax.attacks import adding
 from splitjax.attacks import distance
 from splitjax.attacks import lloyd
 from splitjax.attacks import similarity
@@ -191,7 +192,7 @@ def _assign(chunks, centroids, origin, metric):
 def _assign_chunk(points, centroids, origin, metric):
   points = _ready(points, metric)
   assignments, _ = similarity.nearest(points, centroids, origin)
-  sums = lloyd.sums_of_clusters(points, assignments, len(centroids))
+  sums = adding.sums_of_clusters(points, assignments, len(centroids))
   sizes = jnp.zeros(len(centroids), jnp.int32).at[assignments].add(1)
   gaps = points.astype(centroids.dtype) - centroids[assignments]
   # A sum a feature first: one sum over all numbers in turn rounds too much.

@@ -8,7 +8,6 @@ import numpy as np
 
 from splitjax import attacks
 from splitjax.attacks import fused
-from splitjax.attacks import lloyd
 from splitjax.attacks import similarity
 
 _interpreted = jax.jit(
@@ -70,7 +69,7 @@ class NearestAndSumsTest(parameterized.TestCase):
     actual = jax.vmap(_interpreted, (None, 0, 0))(points, *starts)
     for index in range(3):
       expected = _interpreted(points, *(x[index] for x in starts))
-      for name in lloyd.Clusters._fields:
+      for name in fused.Clusters._fields:
         np.testing.assert_array_equal(
           getattr(actual, name)[index], getattr(expected, name)
         )

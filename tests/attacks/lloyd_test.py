@@ -12,6 +12,7 @@ from sklearn import datasets
 from sklearn import exceptions
 
 from splitjax import attacks
+from splitjax.attacks import adding
 from splitjax.attacks import lloyd
 
 
@@ -109,7 +110,7 @@ class KMeansTest(parameterized.TestCase):
     assignments = np.random.default_rng(0).integers(0, 4, 100)
     sums = [
       fn(points, assignments, 5, jnp.float32)
-      for fn in (lloyd._sums_by_segment, lloyd._sums_by_product)
+      for fn in (adding.by_segment, adding.by_product)
     ]
     expected = [points[assignments == k].sum(axis=0) for k in range(5)]
     np.testing.assert_allclose(sums[0], expected, rtol=1e-4, atol=1e-4)
@@ -129,7 +130,7 @@ class KMeansTest(parameterized.TestCase):
     )
     found = [
       jax.vmap(functools.partial(iterate, sums_fn=sums_fn))(starts)
-      for sums_fn in (lloyd._sums_by_segment, lloyd._sums_by_product)
+      for sums_fn in (adding.by_segment, adding.by_product)
     ]
     np.testing.assert_array_equal(found[0].assignments, found[1].assignments)
     np.testing.assert_array_equal(found[0].num_iters, found[1].num_iters)

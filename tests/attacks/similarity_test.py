@@ -99,7 +99,20 @@ class NearestTest(parameterized.TestCase):
     targets = jnp.asarray(np.resize(rows[::-1], (num, 3)), jnp.float32)
     offsets = jnp.sum(targets**2, axis=1) / 2
     expected = np.asarray(points, np.float32) @ targets.T - offsets[None]
-    for fn in (similarity._largest_by_point, similarity._largest_by_target):
+
+    def by_target(points, targets, offsets, precision):
+      """Twice the same set: both found alike."""
+      found = similarity.largest_by_target(
+        points,
+        jnp.stack([targets, targets]),
+        jnp.stack([offsets, offsets]),
+        precision,
+      )
+      for one in found:
+        np.testing.assert_array_equal(one[0], one[1])
+      return found[0][1], found[1][1]
+
+    for fn in (similarity._largest_by_point, by_target):
       indices, largest = fn(points, targets, offsets, 'highest')
       np.testing.assert_array_equal(indices, expected.argmax(axis=1))
       np.testing.assert_array_equal(largest, expected.max(axis=1))
