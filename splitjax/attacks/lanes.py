@@ -21,6 +21,9 @@ PyTree = Any
 _MOST_COLUMNS = 96
 # Of all lanes' inner products: 256 MiB in float32.
 _MOST_PRODUCTS = 2**26
+# Multiplications in an iteration of all runs: lanes take a second longer to
+# compile, and below that they save less than some 0.03 s.
+_LEAST_WORK = 2**25
 
 
 class Run(NamedTuple):
@@ -39,8 +42,12 @@ class Run(NamedTuple):
   converged: jax.Array
 
 
-def number(num_runs: int, num_clusters: int, num_points: int) -> int:
-  """How many lanes to take, at least one."""
+def number(
+  num_runs: int, num_clusters: int, num_points: int, width: int
+) -> int:
+  """How many lanes to take; with one, runs are better left to themselves."""
+  if num_runs * num_clusters * num_points * width < _LEAST_WORK:
+    return 1
   most = min(_MOST_COLUMNS, _MOST_PRODUCTS // num_points) // num_clusters
   return max(1, min(num_runs, most))
 

@@ -219,7 +219,7 @@ def _vmap_in_lanes(**kwargs):
   @fn.def_vmap
   def many_fn(num_runs, is_batched, points, starts, *others):
     if tuple(is_batched) == (False, True, False, False, False):
-      num_lanes = lanes.number(num_runs, starts.shape[1], len(points))
+      num_lanes = lanes.number(num_runs, starts.shape[1], *points.shape)
       if num_lanes > 1:
         found = in_lanes(points, starts, *others)
         return found, jax.tree.map(lambda _: True, found)
@@ -242,7 +242,7 @@ def _iterate_many(
 
   ended = lanes.iterate(
     starts,
-    num_lanes=lanes.number(*starts.shape[:2], len(points)),
+    num_lanes=lanes.number(*starts.shape[:2], *points.shape),
     max_iters=max_iters,
     assign_fn=assign,
     means_fn=lambda run: _means(

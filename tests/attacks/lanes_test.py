@@ -1,4 +1,5 @@
 import functools
+from unittest import mock
 
 from absl.testing import parameterized
 import hypothesis
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from splitjax import attacks
 from splitjax.attacks import lanes
@@ -32,12 +34,20 @@ def _assert_equal_to_single_runs(actual, points, starts, **kwargs):
       )
 
 
+@pytest.fixture(scope='module', autouse=True)
+def small_problems_go_in_lanes():
+  with mock.patch.object(lanes, '_LEAST_WORK', 0):
+    jax.clear_caches()
+    yield
+  jax.clear_caches()
+
+
 class LanesTest(parameterized.TestCase):
   # Fewer runs than lanes, as many, more.
   @parameterized.parameters(2, 5, 70)
   def test_runs_are_those_of_single_calls(self, num_runs):
     points, starts = _problem(num_runs)
-    assert lanes.number(64, 3, 150) == 32
+    assert lanes.number(64, 3, 150, 4) == 32
     actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
     assert num_runs == 2 or len(set(np.asarray(actual.num_iters))) > 2
     _assert_equal_to_single_runs(actual, points, starts)
@@ -55,7 +65,7 @@ class LanesTest(parameterized.TestCase):
   @hypothesis.given(st.integers(0, 1000))
   def test_no_run_is_lost_or_moved(self, seed):
     points, starts = _problem(20, 10, 60, 2, seed)
-    assert lanes.number(20, 10, 60) < 20
+    assert lanes.number(20, 10, 60, 2) == 9
     actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
     _assert_equal_to_single_runs(actual, points, starts)
 
@@ -82,13 +92,16 @@ class LanesTest(parameterized.TestCase):
       assert actual.num_iters[index] == expected.num_iters
 
   @parameterized.parameters(
-    (64, 100, 2048, 1),  # A product is wide enough.
-    (3, 2, 100, 3),
-    (64, 10, 51200, 9),
-    (64, 2, 10**8, 1),  # Memory.
+    (64, 100, 2048, 64, 1),  # A product is wide enough.
+    (3, 2, 51200, 256, 3),
+    (64, 10, 51200, 64, 9),
+    (64, 2, 10**8, 2, 1),  # Memory.
+    (10, 10, 1000, 64, 1),  # Not worth the compilation.
   )
-  def test_number(self, num_runs, num_clusters, num_points, expected):
-    assert lanes.number(num_runs, num_clusters, num_points) == expected
+  def test_number(self, num_runs, num_clusters, num_points, width, expected):
+    with mock.patch.object(lanes, '_LEAST_WORK', 2**25):
+      found = lanes.number(num_runs, num_clusters, num_points, width)
+    assert found == expected
 
   def test_bfloat16(self):
     points, starts = _problem(12)
