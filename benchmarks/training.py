@@ -3,12 +3,17 @@ r"""Times the split step against the joined one, and many trainings as one.
   python -m benchmarks.training
 
 prints the median time of a training step through the cut and of the joined
-model's `jax.grad` step, and of 16 small trainings as one vmapped program and
-one after the other, timed in turns (ratio above 1: ours is faster). About two
-minutes on two cores.
+model's `jax.grad` step, and of 16 small trainings as one program and one after
+the other, timed in turns (ratio above 1: ours is faster). The one program takes
+them side by side, all at once and four at a time, on one device and on all of
+--cpu_devices. About two minutes on two cores.
 """
 
+import functools
+import os
+
 from absl import app
+from absl import flags
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,9 +24,15 @@ from splitjax import data
 from splitjax import losses
 from splitjax import models
 from splitjax import split
+from splitjax import sweeps
 from splitjax import training
 
+_CPU_DEVICES = flags.DEFINE_integer(
+  'cpu_devices', os.cpu_count(), 'Devices to make of the CPU.', lower_bound=1
+)
+
 _NUM_RUNS = 16
+_AT_ONCE = 4
 _STEPS = 20  # In one program: a single step is a matter of dispatch.
 
 
@@ -91,18 +102,31 @@ def trainings() -> list:
     )
 
   keys = jax.random.split(jax.random.key(0), _NUM_RUNS)
-  one, many = jax.jit(run), jax.jit(jax.vmap(run))
-  return timing.compare(
-    f'{_NUM_RUNS} trainings',
-    lambda: many(keys),
-    {'one after the other': lambda: [one(key) for key in keys]},
-    timing.REPEATS.value,
+  one, mesh = jax.jit(run), sweeps.make_mesh()
+  make_fn = lambda **kwargs: jax.jit(
+    functools.partial(sweeps.map_runs, run, **kwargs)
   )
+  ways = {'vmapped': make_fn(), '4 at a time': make_fn(at_once=_AT_ONCE)}
+  if mesh is not None:
+    ways[f'{mesh.size} devices, 4 at a time'] = make_fn(
+      at_once=_AT_ONCE, mesh=mesh
+    )
+  return [
+    timed
+    for name, many in ways.items()
+    for timed in timing.compare(
+      f'{_NUM_RUNS} trainings, {name}',
+      lambda many=many: many(keys),
+      {'one after the other': lambda: [one(key) for key in keys]},
+      timing.REPEATS.value,
+    )
+  ]
 
 
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
+  jax.config.update('jax_num_cpu_devices', _CPU_DEVICES.value)
   rng = np.random.default_rng(0)
   draw = lambda *shape: jnp.asarray(rng.uniform(size=shape), jnp.float32)
   timing.show(

@@ -25,6 +25,13 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
   'process_id', None, 'Which of them this is, from 0.', lower_bound=0
 )
+_CPU_DEVICES = flags.DEFINE_integer(
+  'cpu_devices',
+  None,
+  'How many devices to make of the CPU, which share the trainings: as many as '
+  'it has cores, if memory allows. One by default.',
+  lower_bound=1,
+)
 _CACHE = flags.DEFINE_string(
   'compilation_cache',
   None,
@@ -41,6 +48,8 @@ def start() -> None:
   if _CACHE.value is not None:
     jax.config.update('jax_compilation_cache_dir', _CACHE.value)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+  if _CPU_DEVICES.value is not None:
+    jax.config.update('jax_num_cpu_devices', _CPU_DEVICES.value)
   by_hand = {
     flag.name: flag.value
     for flag in (_COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)
