@@ -21,9 +21,9 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize('index', range(3))
+@pytest.mark.parametrize('index', range(4))
 def test_python_examples_run(index):
-  assert len(EXAMPLES) == 3
+  assert len(EXAMPLES) == 4
   exec(compile(EXAMPLES[index], f'example {index}', 'exec'), {})
 
 

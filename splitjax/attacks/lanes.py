@@ -89,9 +89,14 @@ def iterate(
   def body_fn(carry):
     runs, is_new, lanes, waiting, ended = carry
     started = starts[jnp.minimum(runs, num_runs - 1)]
-    centroids = jnp.where(
-      is_new[:, None, None], started, jax.lax.map(means_fn, lanes)
+    has_means = (runs < num_runs) & ~is_new
+    means = jax.lax.map(
+      lambda args: jax.lax.cond(
+        args[0], means_fn, lambda run: run.centroids, args[1]
+      ),
+      (has_means, lanes),
     )
+    centroids = jnp.where(is_new[:, None, None], started, means)
     nearest = assign_fn(centroids)
     num_iters, converged = jax.vmap(progress_fn)(lanes, centroids, nearest[0])
     lanes = Run(

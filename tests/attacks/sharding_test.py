@@ -36,6 +36,17 @@ for name, fn in fns.items():
   )
 assert len(eight.sharding.device_set) == 8
 assert 'all-gather' not in compiled.as_text(), 'vectors were gathered'
+
+explicit = jax.make_mesh(
+  (8,), ('rows',), axis_types=(jax.sharding.AxisType.Explicit,)
+)
+rows = jax.sharding.NamedSharding(explicit, jax.sharding.PartitionSpec('rows'))
+try:
+  attacks.nearest_labels(jax.device_put(points, rows), aux, labels)
+except ValueError as error:
+  assert 'vectors must be sharded over automatic axes' in str(error), error
+else:
+  raise AssertionError('no error')
 print('equal')
 """
 
