@@ -13,8 +13,8 @@ from splitjax.attacks import _validate
 
 METRICS = ('cosine', 'euclidean')
 PRECISIONS = ('highest', 'high', 'default')
-# Above so many targets a CPU takes one after the other: XLA's argmax over 100 of
-# them costs as much as the product does.
+# Above so many, a CPU takes one target after the other: XLA's argmax over 100
+# costs as much as the product does.
 _FEW_TARGETS = 8
 
 
