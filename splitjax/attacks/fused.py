@@ -22,14 +22,15 @@ import jax.numpy as jnp
 
 from splitjax.attacks import similarity
 
-# Beyond so many, a block's inner products would not fit into registers.
-MOST_TARGETS = 128
+# The blocks' sums go through memory: with more targets they would be as many
+# numbers as a second read of the points.
+MOST_TARGETS = 32
 # The tensor cores' smallest product, and as many columns as are read at once.
 _LEAST_TARGETS = 16
 _BLOCK_WIDTH = 64
 # A block is read twice; so many bytes on each of some hundred processors still
 # lie in a cache of tens of megabytes the second time.
-_BLOCK_BYTES = 2**18
+_BLOCK_BYTES = 2**19
 _BLOCK_ROWS = (16, 128)
 
 

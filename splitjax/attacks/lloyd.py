@@ -68,7 +68,7 @@ def kmeans(
       are rounded to the type of narrower points. Sums stay float32.
     kernel: 'xla', or 'pallas' for one read of the points an iteration on an
       NVIDIA GPU (see `splitjax.attacks.fused`; interpreted, thus slow, on a
-      CPU). Float64, more than 128 clusters and other devices fall back to
+      CPU). Float64, more than 32 clusters and other devices fall back to
       'xla'; rows sharded over devices are for 'xla'.
 
   Returns:
