@@ -15,7 +15,6 @@ def matrices(**arrays: jax.Array) -> None:
       raise ValueError(f'{name} must have shape [rows, D], got {shape}.')
     if not jnp.issubdtype(dtype, jnp.floating):
       raise ValueError(f'{name} must be of a floating type, got {dtype}.')
-    _automatic(name, array)
     if width_of is None:
       width_of = (name, shape[1])
     elif shape[1] != width_of[1]:
@@ -25,18 +24,19 @@ def matrices(**arrays: jax.Array) -> None:
       )
 
 
-def _automatic(name, array):
-  """Checks that no axis is sharded over axes of a mesh that are explicit."""
-  sharding = jax.typeof(array).sharding
-  explicit = set(sharding.mesh.explicit_axes) & set(
-    jax.tree.leaves(tuple(sharding.spec))
-  )
-  if explicit:
-    raise ValueError(
-      f'{name} must be sharded over automatic axes of a mesh, got explicit '
-      f'{sorted(explicit)}: make the mesh with '
-      'axis_types=(jax.sharding.AxisType.Auto,).'
+def automatic(**arrays: jax.Array) -> None:
+  """Checks that none is sharded over axes of a mesh that are explicit."""
+  for name, array in arrays.items():
+    sharding = jax.typeof(array).sharding
+    explicit = set(sharding.mesh.explicit_axes) & set(
+      jax.tree.leaves(tuple(sharding.spec))
     )
+    if explicit:
+      raise ValueError(
+        f'{name} must be sharded over automatic axes of a mesh, got explicit '
+        f'{sorted(explicit)}: make the mesh with '
+        'axis_types=(jax.sharding.AxisType.Auto,).'
+      )
 
 
 def labels_of(name: str, labels: jax.Array, vectors: jax.Array) -> None:

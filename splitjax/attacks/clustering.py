@@ -105,6 +105,7 @@ def cluster_labels(
     ValueError: at trace time, if a shape, type, name or number is not as above.
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.automatic(vectors=vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.choice('init', init, INITS)

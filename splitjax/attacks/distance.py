@@ -44,6 +44,7 @@ def nearest_labels(
     ValueError: at trace time, if a shape, type or name is not as above.
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.automatic(vectors=vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.choice('precision', precision, similarity.PRECISIONS)
@@ -80,6 +81,7 @@ def nearest_scores(
     ValueError: at trace time, if a shape, type or name is not as above.
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.automatic(vectors=vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.count('num_classes', num_classes)

@@ -109,7 +109,7 @@ def nearest_and_sums(
     indices=indices[:num_points],
     closeness=closeness[:num_points],
     sums=jnp.sum(sums, axis=0)[:num_targets],
-    sizes=jnp.sum(sizes, axis=0)[:num_targets],
+    sizes=jnp.sum(sizes.astype(jnp.int32), axis=0)[:num_targets],
   )
 
 

@@ -75,7 +75,7 @@ def iterate(
     finish_fn: of one run, all iterations that it needs.
 
   Returns:
-    The runs as they ended, leaves `[P, ...]`.
+    The runs as they ended, leaves `[P, ...]`; of the closeness only the sum.
   """
   num_runs = len(starts)
 
@@ -107,14 +107,18 @@ def iterate(
     )
     finished = lanes.converged | (lanes.num_iters >= max_iters)
     ended = put(ended, jnp.where(finished, runs, num_runs), lanes)
-    following = waiting + jnp.cumsum(finished) - 1
-    runs = jnp.where(finished, following, runs)
-    return runs, finished, lanes, waiting + jnp.sum(finished), ended
+    following = waiting + jnp.cumsum(finished, dtype=jnp.int32)
+    runs = jnp.where(finished, following - 1, runs)
+    return runs, finished, lanes, following[-1], ended
 
   def put(ended, rows, runs):
     # The row after the last, which is cut off, takes what nobody asks for.
     rows = jnp.minimum(rows, num_runs)
-    return jax.tree.map(lambda all, x: all.at[rows].set(x), ended, runs)
+    return jax.tree.map(lambda all, x: all.at[rows].set(x), ended, close(runs))
+
+  def close(runs):
+    indices, closeness = runs.nearest
+    return runs._replace(nearest=(indices, jnp.sum(closeness, axis=-1)))
 
   def finish(lane, ended):
     run = jax.tree.map(lambda x: x[lane], lanes)
@@ -128,9 +132,10 @@ def iterate(
   none = jnp.zeros(num_lanes, jnp.int32)
   lanes = Run(blank, nearest, none, none.astype(bool))
   ended = jax.tree.map(
-    lambda x: jnp.zeros((num_runs + 1, *x.shape[1:]), x.dtype), lanes
+    lambda x: jnp.zeros((num_runs + 1, *x.shape[1:]), x.dtype), close(lanes)
   )
-  first = jnp.arange(num_lanes), none == 0, lanes, jnp.int32(num_lanes), ended
+  runs = jnp.arange(num_lanes, dtype=jnp.int32)
+  first = runs, none == 0, lanes, jnp.int32(num_lanes), ended
   runs, _, lanes, _, ended = jax.lax.while_loop(cond_fn, body_fn, first)
   ended = jax.lax.fori_loop(0, num_lanes, finish, ended)
   return jax.tree.map(lambda x: x[:num_runs], ended)

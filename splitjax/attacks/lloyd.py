@@ -68,8 +68,8 @@ def kmeans(
       are rounded to the type of narrower points. Sums stay float32.
     kernel: 'xla', or 'pallas' for one read of the points an iteration on an
       NVIDIA GPU (see `splitjax.attacks.fused`; interpreted, thus slow, on a
-      CPU). Float64, more than 32 clusters and other devices fall back to
-      'xla'; rows sharded over devices are for 'xla'.
+      CPU). JAX with 64 bits, more than 32 clusters and other devices fall
+      back to 'xla'; rows sharded over devices are for 'xla'.
 
   Returns:
     A `KMeansResult`.
@@ -78,6 +78,7 @@ def kmeans(
     ValueError: at trace time, if a shape, type or number is not as above.
   """
   _validate.matrices(points=points, init_centroids=init_centroids)
+  _validate.automatic(points=points)
   _validate.count(
     'the number of init_centroids',
     len(init_centroids),
@@ -122,7 +123,8 @@ def lloyd(
   if kernel == 'pallas':
     from splitjax.attacks import fused
 
-    if dtype == jnp.float32 and len(init_centroids) <= fused.MOST_TARGETS:
+    narrow = dtype == jnp.float32 and not jax.config.jax_enable_x64
+    if narrow and len(init_centroids) <= fused.MOST_TARGETS:
       interpreted = functools.partial(fused.nearest_and_sums, interpret=True)
       branches |= dict(
         cpu=functools.partial(run, nearest_fn=interpreted),
@@ -272,9 +274,10 @@ def _means(points, nearest, centroids, sums_fn):
   else:
     indices, _ = nearest
     sums = sums_fn(points, indices, len(centroids), centroids.dtype)
-    sizes = jnp.zeros(len(centroids), sums.dtype).at[indices].add(1)
+    sizes = jnp.zeros(len(centroids), jnp.int32).at[indices].add(1)
   sizes = sizes[:, None]
-  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centroids)
+  means = sums / jnp.maximum(sizes, 1).astype(sums.dtype)
+  return jnp.where(sizes > 0, means, centroids)
 
 
 def _result(points, run, origin, variance):

@@ -44,6 +44,7 @@ def top_directions(
     ValueError: at trace time, if a shape, type or count is another.
   """
   _validate.matrices(vectors=vectors)
+  _validate.automatic(vectors=vectors)
   width = vectors.shape[1]
   _validate.count('num_directions', num_directions, at_most=width)
   _validate.count('num_iters', num_iters)
@@ -87,6 +88,7 @@ def spectral_scores(
     ValueError: at trace time, if a shape or type is another.
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.automatic(vectors=vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
   (direction,) = top_directions(key, vectors, num_directions=1)
   along = lambda x: similarity.inner_products(x, direction[None])[:, 0]
@@ -120,6 +122,7 @@ def spectral_labels(
     ValueError: at trace time, if a shape, type or count is another.
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.automatic(vectors=vectors)
   units = similarity.unit_normalize(similarity.to_accumulator(vectors))
   known = similarity.unit_normalize(similarity.to_accumulator(aux_vectors))
   directions = top_directions(

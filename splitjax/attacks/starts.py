@@ -37,6 +37,7 @@ def kmeans_plus_plus(
     ValueError: at trace time, if a shape, type or number is not as above.
   """
   _validate.matrices(points=points)
+  _validate.automatic(points=points)
   _validate.count('num_clusters', num_clusters, at_most=len(points))
   return spread_centroids(start_draws(key, num_clusters), points)
 

@@ -147,8 +147,8 @@ class KMeansTest(parameterized.TestCase):
     ).as_text()
     assert text(points, many, kernel='pallas') == text(points, many)
     with jax.enable_x64(True):
-      wide = points.astype(jnp.float64)
-      assert text(wide, wide[:2], kernel='pallas') == text(wide, wide[:2])
+      for some in (points, points.astype(jnp.float64)):
+        assert text(some, some[:2], kernel='pallas') == text(some, some[:2])
 
   def test_unknown_kernel_is_named(self):
     with self.assertRaisesRegex(ValueError, 'kernel must be one of'):

@@ -48,7 +48,9 @@ class LanesTest(parameterized.TestCase):
   def test_runs_are_those_of_single_calls(self, num_runs):
     points, starts = _problem(num_runs)
     assert lanes.number(64, 3, 150, 4) == 32
-    actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
+    with mock.patch.object(lanes, 'iterate', wraps=lanes.iterate) as iterate:
+      actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
+    iterate.assert_called()
     assert num_runs == 2 or len(set(np.asarray(actual.num_iters))) > 2
     _assert_equal_to_single_runs(actual, points, starts)
 
@@ -86,7 +88,9 @@ class LanesTest(parameterized.TestCase):
     points, starts = _problem(4)
     tols = jnp.array([0.0, 1e-2, 1.0, 10.0])
     run = lambda start, tol: attacks.kmeans(points, start, tol=tol)
-    actual = jax.vmap(run)(starts, tols)
+    with mock.patch.object(lanes, 'iterate') as iterate:
+      actual = jax.vmap(run)(starts, tols)
+    iterate.assert_not_called()
     for index, tol in enumerate(tols):
       expected = run(starts[index], tol)
       assert actual.num_iters[index] == expected.num_iters
@@ -102,6 +106,14 @@ class LanesTest(parameterized.TestCase):
     with mock.patch.object(lanes, '_LEAST_WORK', 2**25):
       found = lanes.number(num_runs, num_clusters, num_points, width)
     assert found == expected
+
+  @parameterized.parameters('float32', 'float64')
+  def test_64_bits(self, dtype):
+    with jax.enable_x64(True):
+      points, starts = (x.astype(dtype) for x in _problem(12, num_clusters=4))
+      actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
+      assert actual.centroids.dtype == dtype
+      _assert_equal_to_single_runs(actual, points, starts)
 
   def test_bfloat16(self):
     points, starts = _problem(12)
