@@ -106,9 +106,12 @@ def trainings() -> list:
   make_fn = lambda **kwargs: jax.jit(
     functools.partial(sweeps.map_runs, run, **kwargs)
   )
-  ways = {'vmapped': make_fn(), '4 at a time': make_fn(at_once=_AT_ONCE)}
+  ways = {
+    'vmapped': make_fn(),
+    f'{_AT_ONCE} at a time': make_fn(at_once=_AT_ONCE),
+  }
   if mesh is not None:
-    ways[f'{mesh.size} devices, 4 at a time'] = make_fn(
+    ways[f'{mesh.size} devices, {_AT_ONCE} at a time'] = make_fn(
       at_once=_AT_ONCE, mesh=mesh
     )
   return [

@@ -100,6 +100,4 @@ def _targets(aux_vectors, metric):
   if metric == 'cosine':
     # The length of a vector does not change which cosine is the largest.
     return similarity.unit_normalize(targets), jnp.zeros_like(targets[:, 0])
-  origin = jnp.mean(targets, axis=0)
-  shifted = targets - origin[None]
-  return shifted, similarity.target_offsets(shifted, origin)
+  return similarity.shift(targets, jnp.mean(targets, axis=0))

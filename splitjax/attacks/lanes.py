@@ -82,14 +82,14 @@ def iterate(
   def cond_fn(carry):
     runs, is_new, *_ = carry
     under_way = runs < num_runs
-    # The last ones go alone: lanes without a run cost as much as the others.
+    # The last ones go alone: lanes without a run still widen the product.
     many = 2 * jnp.sum(under_way) >= num_lanes
     return many | jnp.any(is_new & under_way)
 
   def body_fn(carry):
     runs, is_new, lanes, waiting, ended = carry
     started = starts[jnp.minimum(runs, num_runs - 1)]
-    has_means = (runs < num_runs) & ~is_new
+    has_means = (runs < num_runs) & ~is_new  # Others need no sums.
     means = jax.lax.map(
       lambda args: jax.lax.cond(
         args[0], means_fn, lambda run: run.centroids, args[1]

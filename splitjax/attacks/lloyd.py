@@ -146,39 +146,32 @@ def _iterate(
   origin,
   variance,
   least_move,
+  **kwargs,
+):
+  """Lloyd's iterations until the centroids move less than `least_move`."""
+  run = _continue(points, origin, least_move, init_centroids, **kwargs)
+  return _result(points, run, origin, variance)
+
+
+def _continue(
+  points,
+  origin,
+  least_move,
+  run,
   *,
   max_iters,
   precision,
   nearest_fn=similarity.largest_product,
   sums_fn=None,
 ):
-  """Lloyd's iterations until the centroids move less than `least_move`.
+  """Iterates from centroids `[K, D]`, or from where a `lanes.Run` stands.
 
   `nearest_fn` finds the nearest centroids as `similarity.largest_product` does,
   and `sums_fn` adds the points up; without one `nearest_fn` has added them up.
   """
-  run = functools.partial(
-    _continue,
-    points,
-    origin,
-    least_move,
-    max_iters=max_iters,
-    precision=precision,
-    nearest_fn=nearest_fn,
-    sums_fn=sums_fn,
-  )
-  return _result(points, run(init_centroids), origin, variance)
-
-
-def _continue(
-  points, origin, least_move, run, *, max_iters, precision, nearest_fn, sums_fn
-):
-  """Iterates from centroids `[K, D]`, or from where a `lanes.Run` stands."""
 
   def assign(centroids):
-    shifted = centroids - origin[None]
-    offsets = similarity.target_offsets(shifted, origin)
-    return nearest_fn(points, shifted, offsets, precision)
+    return nearest_fn(points, *similarity.shift(centroids, origin), precision)
 
   def cond_fn(run):
     return (run.num_iters < max_iters) & ~run.converged
@@ -213,9 +206,6 @@ def _vmap_in_lanes(**kwargs):
   """`_iterate`, whose starts go side by side where the points are the same."""
   fn = functools.partial(_iterate, sums_fn=adding.by_segment, **kwargs)
   one_by_one = jax.custom_batching.sequential_vmap(fn)
-  in_lanes = jax.custom_batching.sequential_vmap(
-    functools.partial(_iterate_many, **kwargs)
-  )
   fn = jax.custom_batching.custom_vmap(fn)
 
   @fn.def_vmap
@@ -223,6 +213,9 @@ def _vmap_in_lanes(**kwargs):
     if tuple(is_batched) == (False, True, False, False, False):
       num_lanes = lanes.number(num_runs, starts.shape[1], *points.shape)
       if num_lanes > 1:
+        in_lanes = jax.custom_batching.sequential_vmap(
+          functools.partial(_iterate_many, num_lanes=num_lanes, **kwargs)
+        )
         found = in_lanes(points, starts, *others)
         return found, jax.tree.map(lambda _: True, found)
     axes = tuple(0 if x else None for x in is_batched)
@@ -233,18 +226,25 @@ def _vmap_in_lanes(**kwargs):
 
 
 def _iterate_many(
-  points, starts, origin, variance, least_move, *, max_iters, precision
+  points,
+  starts,
+  origin,
+  variance,
+  least_move,
+  *,
+  num_lanes,
+  max_iters,
+  precision,
 ):
   """`_iterate` from several starts, `[P, K, D]`."""
 
   def assign(centroids):
-    shifted = centroids - origin[None, None]
-    offsets = jax.vmap(similarity.target_offsets, (0, None))(shifted, origin)
-    return similarity.largest_by_target(points, shifted, offsets, precision)
+    targets = jax.vmap(similarity.shift, (0, None))(centroids, origin)
+    return similarity.largest_by_target(points, *targets, precision)
 
   ended = lanes.iterate(
     starts,
-    num_lanes=lanes.number(*starts.shape[:2], *points.shape),
+    num_lanes=num_lanes,
     max_iters=max_iters,
     assign_fn=assign,
     means_fn=lambda run: _means(
@@ -260,7 +260,6 @@ def _iterate_many(
       least_move,
       max_iters=max_iters,
       precision=precision,
-      nearest_fn=similarity.largest_product,
       sums_fn=adding.by_segment,
     ),
   )

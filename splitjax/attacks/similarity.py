@@ -72,7 +72,7 @@ def inner_products(
   return sum(_dot(points, part, precision, targets.dtype) for part in parts)
 
 
-def narrow(targets, dtype, precision):
+def narrow(targets: jax.Array, dtype, precision: str) -> list[jax.Array]:
   """One or two arrays of a type that add up to the targets, `[K, D]` each."""
   high = targets.astype(dtype)
   if targets.dtype == dtype or precision != 'highest':
@@ -90,13 +90,15 @@ def _dot(rows, others, precision, dtype):
   )
 
 
-def target_offsets(targets: jax.Array, origin: jax.Array) -> jax.Array:
-  r"""What ranks targets by distance: $o^T t' + ||t'||^2 / 2$, `[K]`.
+def shift(targets: jax.Array, origin: jax.Array) -> tuple[jax.Array, jax.Array]:
+  r"""What ranks targets `[K, D]` by distance in products, see `closeness`.
 
-  See `closeness`. The targets `t' = t - o` are those after the shift.
+  Returns:
+    $t' = t - o$, `[K, D]`, and $o^T t' + ||t'||^2 / 2$, `[K]`.
   """
-  along = jnp.dot(targets, origin, precision=jax.lax.Precision.HIGHEST)
-  return along + jnp.sum(targets**2, axis=1) / 2
+  shifted = targets - origin[None]
+  along = jnp.dot(shifted, origin, precision=jax.lax.Precision.HIGHEST)
+  return shifted, along + jnp.sum(shifted**2, axis=1) / 2
 
 
 def closeness(
@@ -121,8 +123,7 @@ def closeness(
   Returns:
     `[N, K]`; the larger, the closer.
   """
-  shifted = targets - origin[None]
-  offsets = target_offsets(shifted, origin)
+  shifted, offsets = shift(targets, origin)
   return inner_products(points, shifted, precision) - offsets[None]
 
 
@@ -144,10 +145,7 @@ def nearest(
     The index of the nearest target, the first of equally near ones, `[N]`,
     int32, and its `closeness`, `[N]`.
   """
-  shifted = targets - origin[None]
-  return largest_product(
-    points, shifted, target_offsets(shifted, origin), precision
-  )
+  return largest_product(points, *shift(targets, origin), precision)
 
 
 def largest_product(

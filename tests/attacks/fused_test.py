@@ -21,7 +21,7 @@ def _problem(num_points, width, num_targets, dtype='float32', seed=0):
   points = jnp.asarray(rng.normal(size=(num_points, width)), dtype)
   targets = jnp.asarray(rng.normal(size=(num_targets, width)), jnp.float32)
   origin = jnp.asarray(rng.normal(size=width), jnp.float32)
-  return points, targets, similarity.target_offsets(targets, origin)
+  return points, *similarity.shift(targets, origin)
 
 
 def _sums(points, indices, num_targets):

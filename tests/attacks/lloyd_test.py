@@ -105,17 +105,6 @@ class KMeansTest(parameterized.TestCase):
         actual.inertia[index], expected.inertia, rtol=1e-6
       )
 
-  def test_both_ways_to_add_up_are_equal(self):
-    points = _blobs(100, 7)
-    assignments = np.random.default_rng(0).integers(0, 4, 100)
-    sums = [
-      fn(points, assignments, 5, jnp.float32)
-      for fn in (adding.by_segment, adding.by_product)
-    ]
-    expected = [points[assignments == k].sum(axis=0) for k in range(5)]
-    np.testing.assert_allclose(sums[0], expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sums[1], expected, rtol=1e-4, atol=1e-4)
-
   def test_all_devices_iterate_alike(self):
     points = jnp.asarray(_blobs())
     starts = jnp.stack([points[:4], points[4:8]])
