@@ -93,11 +93,13 @@ def load(config: DataConfig, seed: int) -> data.Dataset:
       'dataset', config.dataset, f'flags that fit the data: {error}'
     ) from error
   except FileNotFoundError as error:
-    if error.filename is not None:
-      raise
-    raise common.FlagError(
-      'dataset', config.dataset, f'a set that is there: {error}'
-    ) from error
+    if error.filename is None:
+      expected = f'a set that is there: {error}'
+    else:
+      expected = 'a file that is there'
+    missing_test = error.filename and str(error.filename) == config.test_path
+    flag = 'test_path' if missing_test else 'dataset'
+    raise common.FlagError(flag, getattr(config, flag), expected) from error
 
 
 def _load_embedded(name, *, seed, image_size, num_train, num_test, classes):

@@ -128,8 +128,13 @@ def test_mistake_is_one_line_that_helps(table, tmp_path, change, message):
   assert '\n' not in str(caught.value)
 
 
-def test_missing_file_is_named(tmp_path):
-  config = sets.DataConfig(dataset=f'csv:{tmp_path}/no.csv', label_column='0')
-  with pytest.raises(FileNotFoundError) as caught:
-    sets.load(config, seed=0)
-  assert str(caught.value.filename).endswith('no.csv')
+@pytest.mark.parametrize('flag', ['dataset', 'test_path'])
+def test_missing_file_is_named_with_its_flag(table, tmp_path, flag):
+  there, missing = str(table), str(tmp_path / 'missing.csv')
+  config = problems.Config(
+    dataset=f'csv:{missing if flag == "dataset" else there}',
+    test_path=missing if flag == 'test_path' else None,
+    label_column='bought',
+  )
+  with pytest.raises(common.FlagError, match=f'--{flag}=.*missing.csv: expec'):
+    problems.check(config)
