@@ -17,8 +17,9 @@ def conv(inputs, kernel, strides, padding, **kwargs):
   On a CPU, XLA computes the gradient of a kernel up to seventy times slower
   inside a loop than outside, and a convolution that is vmapped over kernels
   (models that train side by side) slower still. There, the gradient of the
-  kernel is a few matrix products, and kernels take turns. Elsewhere, and for
-  dilated, grouped or not two-dimensional convolutions, it is `jax.lax`'s.
+  kernel is a convolution of another form, and kernels take turns. Elsewhere,
+  and for dilated, grouped or not two-dimensional convolutions, it is
+  `jax.lax`'s.
 
   Args:
     inputs: `[B, H, W, C]`.
@@ -110,8 +111,8 @@ def _input_grads(geometry, grads, kernel):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _kernel_grads(geometry, inputs, grads):
-  products = functools.partial(_products, geometry)
-  return custom_batching.sequential_vmap(products)(inputs, grads)
+  summed = functools.partial(_sum_over_images, geometry)
+  return custom_batching.sequential_vmap(summed)(inputs, grads)
 
 
 def _keep(fn):
@@ -141,6 +142,11 @@ _kernel_grads.defvjp(
 )
 
 
+# Of XLA's two libraries for convolutions, YNNPACK comes first and Eigen is up to
+# twice as fast. YNNPACK takes none whose outputs or window are higher than the
+# input, so that one more row is what chooses between them.
+
+
 def _convolve(
   inputs, kernel, *, padding, precision, strides=(1, 1), dilation=(1, 1)
 ):
@@ -148,34 +154,49 @@ def _convolve(
 
   There, XLA takes the input for the kernel, which is slow.
   """
-  height, width = kernel.shape[:2]
-  if height * width < inputs.shape[1] * inputs.shape[2]:
-    return jax.lax.conv_general_dilated(
-      inputs,
-      kernel,
-      strides,
-      padding,
-      lhs_dilation=dilation,
-      dimension_numbers=DIMENSIONS,
-      precision=precision,
-    )
-  inputs = _pad(inputs, padding, dilation)
+  if _covers(kernel.shape[:2], inputs.shape[1:3]):
+    inputs = _pad(inputs, padding, dilation)
+    windows = _gather(inputs, kernel.shape[:2], strides)
+    flat = kernel.reshape(-1, kernel.shape[-1])
+    return jnp.dot(windows, flat, precision=precision)
+  height = inputs.shape[1]
+  (low, high), beside = padding
+  rows = low + height + high - kernel.shape[0] + 1
+  plain = strides == (1, 1) and dilation == (1, 1)
+  if plain and 0 < rows <= height:
+    high += height + 1 - rows
+  outputs = jax.lax.conv_general_dilated(
+    inputs,
+    kernel,
+    strides,
+    ((low, high), beside),
+    lhs_dilation=dilation,
+    dimension_numbers=DIMENSIONS,
+    precision=precision,
+  )
+  return outputs[:, :rows] if plain else outputs
+
+
+def _covers(window, size):
+  return window[0] * window[1] >= size[0] * size[1]
+
+
+def _gather(inputs, window, strides):
+  """What each window sees, `[B, H, W, C] -> [B, H', W', h w C]`."""
   rows, columns = (
-    (size - window) // stride * stride + 1
-    for size, window, stride in zip(
-      inputs.shape[1:3], (height, width), strides, strict=True
+    (size - length) // stride * stride + 1
+    for size, length, stride in zip(
+      inputs.shape[1:3], window, strides, strict=True
     )
   )
-  windows = jnp.concatenate(
+  return jnp.concatenate(
     [
       inputs[:, i : i + rows : strides[0], j : j + columns : strides[1]]
-      for i in range(height)
-      for j in range(width)
+      for i in range(window[0])
+      for j in range(window[1])
     ],
     axis=-1,
-  )  # [B, H', W', h w C]
-  flat = kernel.reshape(-1, kernel.shape[-1])
-  return jnp.dot(windows, flat, precision=precision)
+  )
 
 
 def _pad(x, padding, dilation=(1, 1)):
@@ -206,38 +227,50 @@ def _by_kernel(fn):
   return fn
 
 
-def _products(geometry, inputs, grads):
-  """One matrix product for each row of the window, `[h, w, C, F]`.
+def _sum_over_images(geometry, inputs, grads):
+  """The gradient of the kernel, `[h, w, C, F]`: a convolution again.
 
-  The inputs are gathered once for all: beside each position stand those of the
-  window's columns, and the gradients are shifted against them row by row.
+  Channels and images change places, and the window is as large as an image.
   """
-  (height, width), strides = geometry.window, geometry.strides
-  num_rows, num_columns = grads.shape[1:3]
-  inputs = _pad(inputs, geometry.padding)
-  last = (num_columns - 1) * strides[1] + 1
-  gathered = jnp.concatenate(
-    [inputs[:, :, j : j + last : strides[1]] for j in range(width)], axis=-1
+  kwargs = dict(
+    precision=geometry.precision,
+    preferred_element_type=jnp.promote_types(inputs.dtype, jnp.float32),
   )
-  # Else the products would gather again, element by element.
-  gathered = jax.lax.optimization_barrier(gathered)
-  gathered = gathered.reshape(-1, gathered.shape[-1])  # [B H' W', w C]
-  spread = (num_rows - 1) * strides[0] + 1
-
-  def product(i):
-    below = inputs.shape[1] - i - spread
-    shifted = _pad(grads, ((i, below), (0, 0)), (strides[0], 1))
-    shifted = shifted.reshape(-1, grads.shape[-1])
-    summed = jnp.dot(
-      shifted.T,
-      gathered,
-      precision=geometry.precision,
-      preferred_element_type=jnp.promote_types(inputs.dtype, jnp.float32),
-    )  # [F, w C]
-    return summed.T.reshape(width, -1, grads.shape[-1])
-
-  products = jnp.stack([product(i) for i in range(height)])
-  return products.astype(inputs.dtype)
+  window, strides = geometry.window, geometry.strides
+  if window == (1, 1) or _covers(window, geometry.size):
+    windows = _gather(_pad(inputs, geometry.padding), window, strides)
+    windows = windows.reshape(-1, windows.shape[-1])
+    summed = jnp.dot(windows.T, grads.reshape(-1, grads.shape[-1]), **kwargs)
+    return summed.reshape(*window, -1, grads.shape[-1]).astype(inputs.dtype)
+  (height, _), (num_rows, num_columns) = geometry.size, grads.shape[1:3]
+  # Rows of zeros make the window higher than the image, and columns of zeros
+  # keep the image the larger of the two, which else would change places.
+  rows = max(num_rows, height + 1)
+  inputs = _pad(inputs, ((0, 0), geometry.padding[1]))
+  columns = max(inputs.shape[2], rows * num_columns // height + 1)
+  inputs = _pad(inputs, ((0, 0), (0, columns - inputs.shape[2])))
+  grads = _pad(grads, ((0, rows - num_rows), (0, 0)))
+  # Else XLA would take the zeros for padding of its own.
+  inputs, grads = jax.lax.optimization_barrier(
+    (inputs.transpose(3, 1, 2, 0), grads.transpose(1, 2, 0, 3))
+  )
+  before = geometry.padding[0][0], 0
+  padding = [
+    (low, length - 1 + (reach - 1) * stride + 1 - size - low)
+    for low, length, reach, stride, size in zip(
+      before, window, grads.shape[:2], strides, inputs.shape[1:3], strict=True
+    )
+  ]
+  summed = jax.lax.conv_general_dilated(
+    inputs,
+    grads,
+    (1, 1),
+    padding,
+    rhs_dilation=strides,
+    dimension_numbers=DIMENSIONS,
+    **kwargs,
+  )  # [C, h, w, F]
+  return summed.transpose(1, 2, 0, 3).astype(inputs.dtype)
 
 
 Conv = functools.partial(nn.Conv, conv_general_dilated=conv)

@@ -25,6 +25,10 @@ GEOMETRIES = {
   'valid': ((6, 5), (3, 3), (1, 1), 'VALID'),
   'valid_leaves_a_rest': ((8, 8), (3, 3), (2, 2), 'VALID'),
   'window_is_the_image': ((4, 4), (4, 4), (1, 1), 'VALID'),
+  'row_of_columns': ((6, 5), (1, 3), (1, 1), 'SAME'),
+  'column_of_rows': ((5, 6), (3, 1), (1, 1), 'SAME'),
+  'wide_image': ((3, 9), (2, 3), (1, 2), 'VALID'),
+  'taller_than_the_image': ((3, 8), (4, 2), (1, 1), 'SAME'),
   'padding_beyond_window': ((3, 3), (2, 2), (1, 1), ((3, 3), (2, 4))),
 }
 
