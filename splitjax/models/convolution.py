@@ -142,7 +142,7 @@ _kernel_grads.defvjp(
 )
 
 
-# Of XLA's two libraries for convolutions, YNNPACK comes first and Eigen is up to
+# XLA has two libraries for convolutions. YNNPACK comes first, Eigen is up to
 # twice as fast. YNNPACK takes none whose outputs or window are higher than the
 # input, so that one more row is what chooses between them.
 
