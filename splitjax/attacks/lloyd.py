@@ -109,10 +109,12 @@ def lloyd(
   """`kmeans` without its checks, to be called under a jit of the caller's."""
   dtype = jnp.result_type(points, init_centroids, jnp.float32)
   init_centroids = init_centroids.astype(dtype)
-  origin = jnp.mean(points, axis=0, dtype=dtype)
-  squares = (points.astype(dtype) - origin[None]) ** 2
+  mean = jnp.mean(points, axis=0, dtype=dtype)
+  squares = (points.astype(dtype) - mean[None]) ** 2
   # A sum a feature first: one sum over all numbers in turn rounds too much.
   variances = jax.lax.optimization_barrier(jnp.mean(squares, axis=0))
+  origin = similarity.coarse_origin(mean, jnp.mean(variances))
+  spread = jnp.sum(variances) + jnp.sum((mean - origin) ** 2)
   run = functools.partial(_iterate, max_iters=max_iters, precision=precision)
   # Vmapped, all starts would iterate until the slowest has settled. That pays
   # where a device waits for work, not on a CPU.
@@ -134,7 +136,7 @@ def lloyd(
     points,
     init_centroids,
     origin,
-    jnp.sum(variances),
+    spread,
     tol * jnp.mean(variances),
     **branches,
   )
@@ -144,13 +146,13 @@ def _iterate(
   points,
   init_centroids,
   origin,
-  variance,
+  spread,
   least_move,
   **kwargs,
 ):
   """Lloyd's iterations until the centroids move less than `least_move`."""
   run = _continue(points, origin, least_move, init_centroids, **kwargs)
-  return _result(points, run, origin, variance)
+  return _result(points, run, origin, spread)
 
 
 def _continue(
@@ -229,7 +231,7 @@ def _iterate_many(
   points,
   starts,
   origin,
-  variance,
+  spread,
   least_move,
   *,
   num_lanes,
@@ -263,7 +265,7 @@ def _iterate_many(
       sums_fn=adding.by_segment,
     ),
   )
-  return jax.lax.map(lambda run: _result(points, run, origin, variance), ended)
+  return jax.lax.map(lambda run: _result(points, run, origin, spread), ended)
 
 
 def _means(points, nearest, centroids, sums_fn):
@@ -274,16 +276,14 @@ def _means(points, nearest, centroids, sums_fn):
     indices, _ = nearest
     sums = sums_fn(points, indices, len(centroids), centroids.dtype)
     sizes = jnp.zeros(len(centroids), jnp.int32).at[indices].add(1)
-  sizes = sizes[:, None]
-  means = sums / jnp.maximum(sizes, 1).astype(sums.dtype)
-  return jnp.where(sizes > 0, means, centroids)
+  return adding.means_of_clusters(sums, sizes, centroids)
 
 
-def _result(points, run, origin, variance):
+def _result(points, run, origin, spread):
   # The inertia by definition of `closeness`; no read of the points. Where it is
   # small beside the sum of squared norms, little is left of its digits.
-  quick = len(points) * variance - 2 * jnp.sum(run.nearest[1])
-  least = _LEAST_INERTIA * len(points) * (variance + jnp.sum(origin**2))
+  quick = len(points) * spread - 2 * jnp.sum(run.nearest[1])
+  least = _LEAST_INERTIA * len(points) * (spread + jnp.sum(origin**2))
 
   def exact():
     gaps = points.astype(run.centroids.dtype) - run.centroids[run.nearest[0]]

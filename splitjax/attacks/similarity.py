@@ -90,6 +90,25 @@ def _dot(rows, others, precision, dtype):
   )
 
 
+def coarse_origin(mean: jax.Array, variance: jax.Array) -> jax.Array:
+  """The mean, rounded to a sixteenth of a standard deviation or finer.
+
+  Amid the points all the same, and one to the last bit in whatever order the
+  mean was summed up: over chunks, devices, or all at once.
+
+  Args:
+    mean: of the points, `[D]`.
+    variance: of their features, on average, a scalar.
+
+  Returns:
+    An origin for `closeness`, `[D]`.
+  """
+  _, exponent = jnp.frexp(variance)
+  step = jnp.ldexp(jnp.ones((), mean.dtype), exponent // 2 - 4)
+  rounded = jnp.round(mean / step) * step
+  return jnp.where((variance > 0) & jnp.isfinite(rounded), rounded, mean)
+
+
 def shift(targets: jax.Array, origin: jax.Array) -> tuple[jax.Array, jax.Array]:
   r"""What ranks targets `[K, D]` by distance in products, see `closeness`.
 

@@ -35,7 +35,9 @@ def stream_kmeans(
 ) -> lloyd.KMeansResult:
   """`kmeans` of points that need not fit in memory.
 
-  The same clusters, up to the rounding of sums. Not to be traced.
+  The same clusters: on a CPU to the last bit, in general, if chunks are made of
+  whole blocks of `adding.BLOCK` points, as they are by default up to a width of
+  4,096; else up to the rounding of sums. Not to be traced.
 
   Args:
     points: in general a memory map, `[N, D]`, `N >= K`.
@@ -61,15 +63,16 @@ def stream_kmeans(
   chunks = functools.partial(_chunks, points, chunk_size)
   dtype = np.result_type(init_centroids.dtype, np.float32)
   total, sum_squares = _moments(chunks, metric)
-  origin = total / len(points)
-  variance = np.mean(sum_squares / len(points))
+  variance = np.mean(sum_squares / len(points)).astype(dtype)
+  origin = similarity.coarse_origin(
+    (total / len(points)).astype(dtype), variance
+  )
   centroids = init_centroids.astype(dtype)
   assignments = np.full(len(points), -1, np.int32)
   num_iters, settled, converged = 0, False, False
   while num_iters < max_iters and not converged:
     found, sums, sizes, inertia = _assign(chunks, centroids, origin, metric)
-    means = sums / np.maximum(sizes, 1)[:, None]
-    means = np.where(sizes[:, None] > 0, means, centroids).astype(dtype)
+    means = np.asarray(adding.means_of_clusters(sums, sizes, centroids))
     settled = np.array_equal(found, assignments)
     converged = settled or np.sum((means - centroids) ** 2) <= tol * variance
     centroids, assignments = means, found
@@ -119,6 +122,8 @@ def _chunks(
   row_bytes = max(vectors.itemsize * vectors.shape[1], 1)
   if chunk_size is None:
     chunk_size = max(_CHUNK_BYTES // row_bytes, 1)
+    if chunk_size > adding.BLOCK:
+      chunk_size -= chunk_size % adding.BLOCK
   _validate.count('chunk_size', chunk_size)
   read = functools.partial(_read, vectors, chunk_size)
   starts = range(0, len(vectors), chunk_size)
@@ -175,24 +180,23 @@ def _spread(points, metric):
 
 def _assign(chunks, centroids, origin, metric):
   """One read of the points: assignments, sums and sizes, inertia."""
-  kept, sums, sizes, inertia = [], 0.0, 0, 0.0
+  kept, sizes, inertia = [], 0, 0.0
+  sums = np.zeros_like(centroids)
   for _, chunk in chunks():
-    found = _assign_chunk(
-      chunk, centroids, origin.astype(centroids.dtype), metric
+    assignments, sums, chunk_sizes, chunk_inertia = _assign_chunk(
+      chunk, centroids, origin, sums, metric
     )
-    assignments, chunk_sums, chunk_sizes, chunk_inertia = map(np.asarray, found)
-    kept.append(assignments)
-    sums = sums + chunk_sums.astype(np.float64)
-    sizes = sizes + chunk_sizes
+    kept.append(np.asarray(assignments))
+    sizes = sizes + np.asarray(chunk_sizes)
     inertia += float(chunk_inertia)
-  return np.concatenate(kept), sums, sizes, inertia
+  return np.concatenate(kept), np.asarray(sums), sizes, inertia
 
 
 @functools.partial(jax.jit, static_argnames='metric')
-def _assign_chunk(points, centroids, origin, metric):
+def _assign_chunk(points, centroids, origin, sums, metric):
   points = _ready(points, metric)
   assignments, _ = similarity.nearest(points, centroids, origin)
-  sums = adding.sums_of_clusters(points, assignments, len(centroids))
+  sums = adding.sums_of_clusters(points, assignments, len(centroids), sums)
   sizes = jnp.zeros(len(centroids), jnp.int32).at[assignments].add(1)
   gaps = points.astype(centroids.dtype) - centroids[assignments]
   # A sum a feature first: one sum over all numbers in turn rounds too much.

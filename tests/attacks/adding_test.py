@@ -20,3 +20,35 @@ def test_all_ways_equal_a_loop(dtype):
   ):
     assert sums.dtype == jnp.float32
     np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('num', [1, adding.BLOCK, 2 * adding.BLOCK + 5])
+def test_adding_to_earlier_sums_gives_the_same_bits(num):
+  rng = np.random.default_rng(1)
+  points = rng.normal(size=(num, 3)).astype(np.float32)
+  assignments = rng.integers(0, 2, num)
+  sums_fn = jax.jit(adding.sums_of_clusters, static_argnums=2)
+  expected = np.stack(
+    [points[assignments == k].sum(axis=0, dtype=float) for k in range(2)]
+  )
+  whole = sums_fn(points, assignments, 2)
+  np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-4)
+  sums = jnp.zeros((2, 3))
+  for start in range(0, num, adding.BLOCK):
+    part = slice(start, start + adding.BLOCK)
+    sums = sums_fn(points[part], assignments[part], 2, sums)
+  np.testing.assert_array_equal(sums, whole)
+
+
+def test_a_million_sums_up_as_exactly_as_a_thousand():
+  points = np.full((1_000_000, 1), 0.1, np.float32)
+  assignments = jnp.zeros(len(points), jnp.int32)
+  sums = adding.by_segment(points, assignments, 1, jnp.float32)
+  # One after the other it would be wrong by a percent.
+  np.testing.assert_allclose(sums, 1e5, rtol=1e-4)
+
+
+def test_empty_cluster_keeps_its_centroid():
+  sums, sizes = jnp.array([[6.0], [0.0]]), jnp.array([4, 0])
+  means = adding.means_of_clusters(sums, sizes, jnp.array([[9.0], [7.0]]))
+  np.testing.assert_array_equal(means, [[1.5], [7.0]])

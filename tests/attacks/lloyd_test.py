@@ -112,7 +112,7 @@ class KMeansTest(parameterized.TestCase):
       lloyd._iterate,
       points,
       origin=points.mean(0),
-      variance=points.var(0).sum(),
+      spread=points.var(0).sum(),
       least_move=0.0,
       max_iters=100,
       precision='highest',

@@ -136,3 +136,33 @@ class NearestTest(parameterized.TestCase):
     assert exact == 1 + 2**-10
     assert rounded == 1
     assert rounded.dtype == jnp.float32
+
+
+class CoarseOriginTest(parameterized.TestCase):
+  @parameterized.product(
+    scale=[1e-12, 1e-3, 1.0, 1e6], offset=[0.0, 1e-7, 0.3, 1e5]
+  )
+  def test_is_amid_the_points_and_no_finer_than_it_must(self, scale, offset):
+    rng = np.random.default_rng(0)
+    mean = (scale * (offset + rng.normal(size=50))).astype(np.float32)
+    variance = jnp.float32(scale**2)
+    origin = np.asarray(similarity.coarse_origin(mean, variance))
+    room = scale / 16 + 1e-6 * np.abs(mean)
+    assert np.all(np.abs(origin - mean) <= room)
+    nudged = mean * np.float32(1 + 1e-7)
+    nudged = np.asarray(similarity.coarse_origin(nudged, variance))
+    if offset < 1e5:  # There the points are that close to each other.
+      np.testing.assert_array_equal(nudged, origin)
+
+  def test_points_all_the_same_are_their_own_origin(self):
+    mean = jnp.array([1e30, -2.5, 0.0])
+    origin = similarity.coarse_origin(mean, jnp.float32(0))
+    np.testing.assert_array_equal(origin, mean)
+
+  @parameterized.parameters(1e-38, 1e-45, 1e38)
+  def test_variances_at_the_ends_of_the_range(self, variance):
+    mean = jnp.array([1.0, -3e20, 1e-30])
+    origin = similarity.coarse_origin(mean, jnp.float32(variance))
+    assert np.all(np.isfinite(origin))
+    room = np.sqrt(variance) / 16 + 1e-6 * np.abs(mean)
+    assert np.all(np.abs(origin - mean) <= room)

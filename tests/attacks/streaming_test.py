@@ -10,6 +10,7 @@ import pytest
 
 from splitjax import attacks
 from splitjax import recording
+from splitjax.attacks import adding
 from splitjax.attacks import streaming
 
 
@@ -51,6 +52,20 @@ def test_kmeans_is_that_in_memory(tmp_path, metric, max_iters, offset):
     np.testing.assert_allclose(found.inertia, expected.inertia, rtol=1e-4)
     assert found.num_iters == expected.num_iters
     assert found.converged == expected.converged
+
+
+def test_whole_blocks_make_the_same_bits(tmp_path):
+  # Clusters that overlap: the last bit of a sum decides for some points.
+  rng = np.random.default_rng(0)
+  points = rng.normal(size=(5 * adding.BLOCK + 77, 16)).astype(np.float32) + 1
+  mapped = _on_disk(tmp_path / 'points.npy', points)
+  expected = attacks.kmeans(points, points[:10], max_iters=8, tol=0.0)
+  for chunk_size in (None, adding.BLOCK, 3 * adding.BLOCK):
+    found = attacks.stream_kmeans(
+      mapped, points[:10], max_iters=8, tol=0.0, chunk_size=chunk_size
+    )
+    np.testing.assert_array_equal(found.centroids, expected.centroids)
+    np.testing.assert_array_equal(found.assignments, expected.assignments)
 
 
 def test_stops_when_nothing_changes_without_tolerance(tmp_path):
