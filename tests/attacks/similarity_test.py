@@ -117,6 +117,26 @@ class NearestTest(parameterized.TestCase):
       np.testing.assert_array_equal(indices, expected.argmax(axis=1))
       np.testing.assert_array_equal(largest, expected.max(axis=1))
 
+  @parameterized.product(
+    num_targets=[1, 2, 5, 10, 16, 17, 40], width=[3, similarity._WIDE]
+  )
+  def test_nearest_of_any_number_is_the_first_of_the_nearest(
+    self, num_targets, width
+  ):
+    rng = np.random.default_rng(num_targets)
+    points = rng.integers(-2, 3, (60, width)).astype(np.float32)
+    targets = points[:num_targets]
+    targets[num_targets // 2] = targets[0]  # Equally near wherever it is.
+    gaps = ((points[:, None].astype(float) - targets) ** 2).sum(axis=-1)
+    nearest_fn = jax.jit(similarity.nearest)
+    indices, closeness = nearest_fn(points, targets, jnp.zeros(width))
+    np.testing.assert_array_equal(indices, gaps.argmin(axis=1))
+    expected = ((points**2).sum(axis=1) - gaps.min(axis=1)) / 2
+    np.testing.assert_allclose(closeness, expected, rtol=1e-6)
+    # Far off, so that only targets that are there may be found.
+    away = nearest_fn(points - 100, targets + 100, jnp.zeros(width))[0]
+    assert np.all(np.asarray(away) < num_targets)
+
   def test_vmap_over_targets_equals_a_loop(self):
     rng = np.random.default_rng(0)
     points = np.float32(rng.normal(size=(30, 4)))
