@@ -31,7 +31,8 @@ def max_pool(
 
   A maximum of slices: on a CPU its gradient takes a fraction of the time of
   XLA's windowed one. Where several values of a window are largest, they share
-  its gradient.
+  its gradient. Windows that neither overlap nor leave gaps have no forward-mode
+  derivative.
 
   Args:
     x: the images.
@@ -45,6 +46,8 @@ def max_pool(
   pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
   x = jnp.pad(x, pads, constant_values=-jnp.inf) if padding else x
   rows, columns = ((n - window) // stride + 1 for n in x.shape[1:3])
+  if window == stride:
+    return _largest_of_tiles(x[:, : rows * stride, : columns * stride], stride)
   slices = [
     x[:, i : i + rows * stride : stride, j : j + columns * stride : stride]
     for i in range(window)
@@ -53,6 +56,38 @@ def max_pool(
   return functools.reduce(
     jnp.maximum, [part[:, :rows, :columns] for part in slices]
   )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _largest_of_tiles(x, size):
+  """`max_pool` where windows touch: its gradient then is one pass, too."""
+  return functools.reduce(jnp.maximum, _tiles(x, size))
+
+
+def _tiles(x, size):
+  return [x[:, i::size, j::size] for i in range(size) for j in range(size)]
+
+
+def _largest_of_tiles_fwd(x, size):
+  largest = _largest_of_tiles(x, size)
+  return largest, (x, largest)
+
+
+def _largest_of_tiles_bwd(size, residuals, grads):
+  x, largest = residuals
+  num_largest = sum(
+    (tile == largest).astype(x.dtype) for tile in _tiles(x, size)
+  )
+  spread = lambda y: jnp.broadcast_to(y[:, :, None, :, None], shape)
+  batch, rows, columns, channels = largest.shape
+  shape = batch, rows, size, columns, size, channels
+  shared = jnp.where(
+    x.reshape(shape) == spread(largest), spread(grads / num_largest), 0
+  )
+  return (shared.reshape(x.shape),)
+
+
+_largest_of_tiles.defvjp(_largest_of_tiles_fwd, _largest_of_tiles_bwd)
 
 
 def global_max_pool(x: jax.Array) -> jax.Array:
