@@ -24,17 +24,20 @@ def sums_of_clusters(
     points: `[N, D]`.
     assignments: the cluster of each, `[N]`.
     num_clusters: `K`.
-    start: sums of earlier points, `[K, D]`, to add to. After `BLOCK` points, or
-      a multiple, the result is that of adding up all at once, to the last bit.
+    start: sums of earlier points, `[K, D]`, to add to in their type. On a CPU,
+      after a multiple of `BLOCK` points and with no more clusters than that,
+      the result is that of adding up all at once, to the last bit.
 
   Returns:
     The sums.
   """
-  dtype = jnp.promote_types(points.dtype, jnp.float32)
   if start is None:
+    dtype = jnp.promote_types(points.dtype, jnp.float32)
     start = jnp.zeros((num_clusters, points.shape[1]), dtype)
   bind = lambda fn: (
-    lambda points, rows, start: fn(points, rows, num_clusters, dtype, start)
+    lambda points, rows, start: fn(
+      points, rows, num_clusters, start.dtype, start
+    )
   )
   return jax.lax.platform_dependent(
     points,
@@ -48,9 +51,10 @@ def sums_of_clusters(
 def by_segment(points, assignments, num_clusters, dtype, start=None):
   """Adds each point to its cluster's sum `[K, D]`: the least work."""
   num, width = points.shape
-  num_blocks = -(-num // BLOCK)
+  block = max(BLOCK, num_clusters)  # No more sums than there are points.
+  num_blocks = -(-num // block)
   blocks = jnp.zeros((num_blocks * num_clusters, width), dtype)
-  rows = jnp.arange(num) // BLOCK * num_clusters + assignments
+  rows = jnp.arange(num) // block * num_clusters + assignments
   blocks = blocks.at[rows].add(points.astype(dtype))
   # Else XLA would have a single block start from the earlier sums.
   blocks = jax.lax.optimization_barrier(blocks)

@@ -93,10 +93,10 @@ def _dot(rows, others, precision, dtype):
 
 
 def coarse_origin(mean: jax.Array, variance: jax.Array) -> jax.Array:
-  """The mean, rounded to a sixteenth of a standard deviation or finer.
+  """The mean, rounded by less than a sixteenth of a standard deviation.
 
-  Amid the points all the same, and one to the last bit in whatever order the
-  mean was summed up: over chunks, devices, or all at once.
+  Amid the points all the same, and nearly always one to the last bit in
+  whatever order the mean was summed up: over chunks, devices, or all at once.
 
   Args:
     mean: of the points, `[D]`.
@@ -197,10 +197,10 @@ def _num_more(num_targets, width):
 
 
 def _largest_by_point(points, targets, offsets, precision, num_more=0):
-  """With so many more targets, which are never the largest."""
-  targets = jnp.pad(targets, ((0, num_more), (0, 0)))
-  offsets = jnp.pad(offsets, (0, num_more), constant_values=jnp.inf)
-  values = inner_products(points, targets, precision) - offsets[None]
+  """With so many more targets in the product, that are then left out."""
+  filled = jnp.pad(targets, ((0, num_more), (0, 0)))
+  values = inner_products(points, filled, precision)
+  values = values[:, : len(targets)] - offsets[None]
   indices = jnp.argmax(values, axis=1).astype(jnp.int32)
   return indices, jnp.max(values, axis=1)
 

@@ -35,9 +35,9 @@ def stream_kmeans(
 ) -> lloyd.KMeansResult:
   """`kmeans` of points that need not fit in memory.
 
-  The same clusters: on a CPU to the last bit, in general, if chunks are made of
-  whole blocks of `adding.BLOCK` points, as they are by default up to a width of
-  4,096; else up to the rounding of sums. Not to be traced.
+  The same clusters, up to rounding. On a CPU sums are the same to the last bit
+  if chunks are whole blocks of `adding.BLOCK` points, as they are by default up
+  to 16 KiB a point. Not to be traced.
 
   Args:
     points: in general a memory map, `[N, D]`, `N >= K`.
@@ -61,7 +61,7 @@ def stream_kmeans(
   _validate.count('max_iters', max_iters)
   _validate.choice('metric', metric, similarity.METRICS)
   chunks = functools.partial(_chunks, points, chunk_size)
-  dtype = np.result_type(init_centroids.dtype, np.float32)
+  dtype = jnp.result_type(points, init_centroids, jnp.float32)
   total, sum_squares = _moments(chunks, metric)
   variance = np.mean(sum_squares / len(points)).astype(dtype)
   origin = similarity.coarse_origin(

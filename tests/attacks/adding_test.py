@@ -22,7 +22,7 @@ def test_all_ways_equal_a_loop(dtype):
     np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize('num', [1, adding.BLOCK, 2 * adding.BLOCK + 5])
+@pytest.mark.parametrize('num', [adding.BLOCK + 1, 2 * adding.BLOCK + 5])
 def test_adding_to_earlier_sums_gives_the_same_bits(num):
   rng = np.random.default_rng(1)
   points = rng.normal(size=(num, 3)).astype(np.float32)
@@ -52,3 +52,14 @@ def test_empty_cluster_keeps_its_centroid():
   sums, sizes = jnp.array([[6.0], [0.0]]), jnp.array([4, 0])
   means = adding.means_of_clusters(sums, sizes, jnp.array([[9.0], [7.0]]))
   np.testing.assert_array_equal(means, [[1.5], [7.0]])
+
+
+def test_more_clusters_than_a_block_has_points():
+  num = adding.BLOCK + 50
+  points = jnp.arange(2.0 * num)[:, None]
+  assignments = jnp.arange(2 * num) % num
+  sums = jax.jit(adding.sums_of_clusters, static_argnums=2)(
+    points, assignments, num
+  )
+  expected = points[:num] + points[num:]
+  np.testing.assert_array_equal(sums, expected)

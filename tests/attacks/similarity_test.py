@@ -137,6 +137,13 @@ class NearestTest(parameterized.TestCase):
     away = nearest_fn(points - 100, targets + 100, jnp.zeros(width))[0]
     assert np.all(np.asarray(away) < num_targets)
 
+  def test_infinite_points_find_a_target_that_is_there(self):
+    points = np.ones((2, similarity._WIDE), np.float32)
+    points[:, 0] = np.inf, -np.inf
+    targets = np.eye(5, similarity._WIDE, dtype=np.float32) - 0.5
+    indices, _ = similarity.nearest(points, targets, jnp.zeros(len(points[0])))
+    assert np.all(np.asarray(indices) < 5)
+
   def test_vmap_over_targets_equals_a_loop(self):
     rng = np.random.default_rng(0)
     points = np.float32(rng.normal(size=(30, 4)))

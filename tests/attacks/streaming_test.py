@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -55,17 +56,31 @@ def test_kmeans_is_that_in_memory(tmp_path, metric, max_iters, offset):
 
 
 def test_whole_blocks_make_the_same_bits(tmp_path):
-  # Clusters that overlap: the last bit of a sum decides for some points.
+  # Clusters that overlap: near a border, the last bits of a centroid decide.
   rng = np.random.default_rng(0)
   points = rng.normal(size=(5 * adding.BLOCK + 77, 16)).astype(np.float32) + 1
   mapped = _on_disk(tmp_path / 'points.npy', points)
   expected = attacks.kmeans(points, points[:10], max_iters=8, tol=0.0)
-  for chunk_size in (None, adding.BLOCK, 3 * adding.BLOCK):
+  for chunk_size in (adding.BLOCK, 3 * adding.BLOCK):
     found = attacks.stream_kmeans(
       mapped, points[:10], max_iters=8, tol=0.0, chunk_size=chunk_size
     )
     np.testing.assert_array_equal(found.centroids, expected.centroids)
     np.testing.assert_array_equal(found.assignments, expected.assignments)
+
+
+@pytest.mark.parametrize('wide_points', [False, True])
+@pytest.mark.parametrize('wide_centroids', [False, True])
+@pytest.mark.parametrize('x64', [False, True])
+def test_types_are_those_in_memory(x64, wide_points, wide_centroids):
+  points = _points().astype(np.float64 if wide_points else np.float32)
+  init = points[:5].astype(np.float64 if wide_centroids else np.float32)
+  with jax.enable_x64(x64):
+    expected = attacks.kmeans(points, init)
+    found = attacks.stream_kmeans(points, init, chunk_size=100)
+  assert found.centroids.dtype == expected.centroids.dtype
+  np.testing.assert_allclose(found.centroids, expected.centroids, rtol=1e-5)
+  np.testing.assert_array_equal(found.assignments, expected.assignments)
 
 
 def test_stops_when_nothing_changes_without_tolerance(tmp_path):
