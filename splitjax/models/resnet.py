@@ -75,7 +75,7 @@ def resnet18(
   Liu et al. (TIFS 2024): pooled to 2x2, flattened to 2,048, and three linear
   layers without activation. Cuts, and in brackets how the paper's code counts
   them: stem 4 (4), stages 6 (14), 8 (26), 10 (38) and 12 (50, the main one),
-  pooled and flattened 14 (54).
+  pooled and flattened 14 (52), before the last linear layer 16 (54).
 
   Args:
     num_classes: width of the logits.
