@@ -53,3 +53,17 @@ def test_commands_name_flags_that_exist():
     words = [x for x in shlex.split(command) if x.startswith('--')]
     names = [word[2:].split('=')[0] for word in words]
     assert set(names) <= known
+
+
+def test_tables_have_as_many_columns_everywhere():
+  pages = [*ROOT.glob('*.md'), *ROOT.glob('docs/*.md')]
+  pages.append(ROOT / 'benchmarks' / 'RESULTS.md')
+  tables = [
+    table.splitlines()
+    for page in pages
+    for table in re.findall(r'(?:^\|.*\n)+', page.read_text(), re.MULTILINE)
+  ]
+  assert len(tables) > 20
+  for rows in tables:
+    widths = {row.replace(r'\|', '').count('|') for row in rows}
+    assert len(widths) == 1, rows[0]

@@ -274,7 +274,7 @@ def _means(points, nearest, centroids, sums_fn):
     sums, sizes = nearest.sums, nearest.sizes
   else:
     indices, _ = nearest
-    sums = sums_fn(points, indices, len(centroids), centroids.dtype)
+    sums = sums_fn(points, indices, jnp.zeros_like(centroids))
     sizes = jnp.zeros(len(centroids), jnp.int32).at[indices].add(1)
   return adding.means_of_clusters(sums, sizes, centroids)
 

@@ -196,7 +196,7 @@ def _assign(chunks, centroids, origin, metric):
 def _assign_chunk(points, centroids, origin, sums, metric):
   points = _ready(points, metric)
   assignments, _ = similarity.nearest(points, centroids, origin)
-  sums = adding.sums_of_clusters(points, assignments, len(centroids), sums)
+  sums = adding.sums_of_clusters(points, assignments, sums)
   sizes = jnp.zeros(len(centroids), jnp.int32).at[assignments].add(1)
   gaps = points.astype(centroids.dtype) - centroids[assignments]
   # A sum a feature first: one sum over all numbers in turn rounds too much.

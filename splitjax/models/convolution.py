@@ -142,9 +142,9 @@ _kernel_grads.defvjp(
 )
 
 
-# XLA has two libraries for convolutions. YNNPACK comes first, Eigen is up to
-# twice as fast. YNNPACK takes none whose outputs or window are higher than the
-# input, so that one more row is what chooses between them.
+# XLA has two libraries for convolutions. YNNPACK comes first; Eigen was up to
+# twice as fast (benchmarks/RESULTS.md). YNNPACK takes none whose outputs or
+# window are higher than the input, so that one more row chooses between them.
 
 
 def _convolve(

@@ -78,9 +78,9 @@ def _largest_of_tiles_bwd(size, residuals, grads):
   num_largest = sum(
     (tile == largest).astype(x.dtype) for tile in _tiles(x, size)
   )
-  spread = lambda y: jnp.broadcast_to(y[:, :, None, :, None], shape)
   batch, rows, columns, channels = largest.shape
   shape = batch, rows, size, columns, size, channels
+  spread = lambda y: jnp.broadcast_to(y[:, :, None, :, None], shape)
   shared = jnp.where(
     x.reshape(shape) == spread(largest), spread(grads / num_largest), 0
   )

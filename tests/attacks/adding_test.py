@@ -13,11 +13,12 @@ def test_all_ways_equal_a_loop(dtype):
   assignments = rng.integers(0, 4, 100)  # The last cluster stays empty.
   rows = np.asarray(points, float)
   expected = [rows[assignments == k].sum(axis=0) for k in range(5)]
-  for sums in (
-    adding.by_segment(points, assignments, 5, jnp.float32),
-    adding.by_product(points, assignments, 5, jnp.float32),
-    jax.jit(adding.sums_of_clusters, static_argnums=2)(points, assignments, 5),
+  for sums_fn in (
+    adding.by_segment,
+    adding.by_product,
+    jax.jit(adding.sums_of_clusters),
   ):
+    sums = sums_fn(points, assignments, jnp.full((5, 7), 3.0)) - 3
     assert sums.dtype == jnp.float32
     np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-4)
 
@@ -27,23 +28,23 @@ def test_adding_to_earlier_sums_gives_the_same_bits(num):
   rng = np.random.default_rng(1)
   points = rng.normal(size=(num, 3)).astype(np.float32)
   assignments = rng.integers(0, 2, num)
-  sums_fn = jax.jit(adding.sums_of_clusters, static_argnums=2)
+  sums_fn = jax.jit(adding.sums_of_clusters)
   expected = np.stack(
     [points[assignments == k].sum(axis=0, dtype=float) for k in range(2)]
   )
-  whole = sums_fn(points, assignments, 2)
+  whole = sums_fn(points, assignments, jnp.zeros((2, 3)))
   np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-4)
   sums = jnp.zeros((2, 3))
   for start in range(0, num, adding.BLOCK):
     part = slice(start, start + adding.BLOCK)
-    sums = sums_fn(points[part], assignments[part], 2, sums)
+    sums = sums_fn(points[part], assignments[part], sums)
   np.testing.assert_array_equal(sums, whole)
 
 
 def test_a_million_sums_up_as_exactly_as_a_thousand():
   points = np.full((1_000_000, 1), 0.1, np.float32)
   assignments = jnp.zeros(len(points), jnp.int32)
-  sums = adding.by_segment(points, assignments, 1, jnp.float32)
+  sums = adding.by_segment(points, assignments, jnp.zeros((1, 1)))
   # One after the other it would be wrong by a percent.
   np.testing.assert_allclose(sums, 1e5, rtol=1e-4)
 
@@ -58,8 +59,8 @@ def test_more_clusters_than_a_block_has_points():
   num = adding.BLOCK + 50
   points = jnp.arange(2.0 * num)[:, None]
   assignments = jnp.arange(2 * num) % num
-  sums = jax.jit(adding.sums_of_clusters, static_argnums=2)(
-    points, assignments, num
+  sums = jax.jit(adding.sums_of_clusters)(
+    points, assignments, jnp.zeros((num, 1))
   )
   expected = points[:num] + points[num:]
   np.testing.assert_array_equal(sums, expected)
