@@ -2,11 +2,14 @@ import functools
 
 from absl.testing import parameterized
 from flax import linen as nn
+import hypothesis
+from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from splitjax.models import conv_by_library
 from splitjax.models import convolution
 
 # Size of the images, of the window, strides, padding.
@@ -29,16 +32,21 @@ GEOMETRIES = {
   'column_of_rows': ((5, 6), (3, 1), (1, 1), 'SAME'),
   'wide_image': ((3, 9), (2, 3), (1, 2), 'VALID'),
   'taller_than_the_image': ((3, 8), (4, 2), (1, 1), 'SAME'),
+  'one_pixel': ((1, 1), (3, 3), (1, 1), 'SAME'),
+  'four_pixels': ((2, 2), (3, 3), (1, 1), 'SAME'),
+  'four_outputs': ((4, 4), (3, 3), (2, 2), ((1, 1), (1, 1))),
+  'outputs_of_padding': ((2, 1), (3, 3), (2, 4), ((3, 3), (2, 4))),
+  'no_outputs': ((2, 3), (3, 3), (1, 1), 'VALID'),
   'padding_beyond_window': ((3, 3), (2, 2), (1, 1), ((3, 3), (2, 4))),
 }
 
 
 def _case(name, dtype='float32', *, batch=(2,), num_kernels=()):
-  """Inputs and a kernel; ours and theirs at their geometry."""
-  size, window, strides, padding = GEOMETRIES[name]
+  """Inputs and a kernel; ours and theirs at a geometry, or one by name."""
+  size, window, strides, padding = GEOMETRIES.get(name, name)
   rng = np.random.default_rng(0)
   draw = lambda *shape: jnp.asarray(rng.normal(size=shape), dtype)
-  kwargs = dict(dimension_numbers=convolution.DIMENSIONS)
+  kwargs = dict(dimension_numbers=conv_by_library.DIMENSIONS)
   ours, theirs = (
     lambda x, k, fn=fn: fn(x, k, strides, padding, **kwargs)
     for fn in (convolution.conv, jax.lax.conv_general_dilated)
@@ -55,6 +63,20 @@ def _value_and_grads(fn):
     return outputs, *vjp_fn(outputs)
 
   return both
+
+
+def _along_one_axis():
+  """Size, window, stride and padding of at least one output."""
+  return st.tuples(
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.tuples(st.integers(-1, 3), st.integers(0, 3)),
+  ).filter(
+    lambda drawn: (
+      drawn[0] + min(0, *drawn[3]) > 0 and drawn[1] <= drawn[0] + sum(drawn[3])
+    )
+  )
 
 
 def _run_both(ours, theirs, *arrays):
@@ -79,7 +101,15 @@ class ConvTest(parameterized.TestCase):
     both = _value_and_grads(ours), _value_and_grads(theirs)
     _assert_close(*_run_both(*both, *arrays))
 
-  @parameterized.parameters('3x3', '7x7_stride_2')
+  @hypothesis.settings(max_examples=20)  # Each is a program of its own.
+  @hypothesis.given(_along_one_axis(), _along_one_axis())
+  def test_any_geometry_equals_that_of_lax(self, rows, columns):
+    size, window, strides, padding = zip(rows, columns, strict=True)
+    arrays, ours, theirs = _case((size, window, strides, padding))
+    both = _value_and_grads(ours), _value_and_grads(theirs)
+    _assert_close(*_run_both(*both, *arrays))
+
+  @parameterized.parameters('3x3', '7x7_stride_2', 'four_pixels')
   def test_bfloat16_is_kept_and_close_to_float32(self, name):
     arrays, ours, theirs = _case(name, 'bfloat16')
 
@@ -91,14 +121,15 @@ class ConvTest(parameterized.TestCase):
     both = _run_both(_value_and_grads(ours), widened, *arrays)
     _assert_close(*both, rtol=5e-2, atol=2e-1)
 
-  def test_float64_is_not_rounded(self):
+  @parameterized.parameters('3x3_stride_2', 'four_outputs')
+  def test_float64_is_not_rounded(self, name):
     with jax.enable_x64(True):
-      arrays, ours, theirs = _case('3x3_stride_2', 'float64')
+      arrays, ours, theirs = _case(name, 'float64')
       both = _value_and_grads(ours), _value_and_grads(theirs)
       _assert_close(*_run_both(*both, *arrays), rtol=1e-12, atol=1e-12)
 
   @parameterized.product(
-    name=['3x3', '3x3_stride_2'],
+    name=['3x3', '3x3_stride_2', 'four_pixels'],
     mapped=[(0, None), (None, 0), (0, 0)],
   )
   def test_vmap_equals_a_loop_of_lax(self, name, mapped):
@@ -226,3 +257,14 @@ def test_layer_equals_that_of_flax(change):
     jax.eval_shape(theirs.init, jax.random.key(0), inputs),
   )
   _assert_close(*_run_both(ours.apply, theirs.apply, variables, inputs))
+
+
+@pytest.mark.parametrize('size, num_pairs', [(1, 1), (2, 16)])
+def test_padding_of_small_images_is_not_multiplied(size, num_pairs):
+  inputs, kernel = jnp.ones((8, size, size, 32)), jnp.ones((3, 3, 32, 64))
+  fn = convolution.Conv(64, (3, 3), use_bias=False).apply
+  compiled = jax.jit(fn).lower({'params': {'kernel': kernel}}, inputs).compile()
+  # A multiplication and an addition for each image, pair of a pixel with an
+  # output that sees it, and pair of channels.
+  exact = 2 * 8 * num_pairs * 32 * 64
+  assert compiled.cost_analysis()['flops'] < 1.1 * exact
