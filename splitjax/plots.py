@@ -130,8 +130,12 @@ def sweep(
   for axes in grid.flat:
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
       handles.setdefault(label, handle)
+  labels = sorted(handles, key=lambda label: label not in summary.attacks)
   canvas.legend(
-    handles.values(), handles, loc='outside right upper', frameon=False
+    [handles[label] for label in labels],
+    labels,
+    loc='outside right center',
+    frameon=False,
   )
   canvas.suptitle(summary.title)
   with files.replacing(path) as scratch:
@@ -159,18 +163,21 @@ def _panel(axes, cells, summary, one, place):
       mean, errors = intervals([rows[index] for index in known])
       axes.errorbar(known, mean, errors, **style)
 
+  # Raw inputs leak nothing at any cut, nor does a client before training.
+  baselines = {'raw_inputs': ':'}
+  if intermediate == 'smashed':
+    baselines['untrained_smashed'] = '--'
+    curve('none', 'model', color='gray', label='the model itself')
   for index, attack in enumerate(summary.attacks):
     style = {'color': COLORS[index % len(COLORS)], 'capsize': 2}
     curve(intermediate, attack, label=attack, marker='o', ms=4, **style)
-    for name, line in (('untrained_smashed', '--'), ('raw_inputs', ':')):
-      if intermediate == 'smashed':
-        curve(name, attack, linestyle=line, linewidth=1, alpha=0.7, **style)
-  if intermediate == 'smashed':
-    for line, label in (('--', 'untrained client'), (':', 'raw inputs')):
-      axes.plot(
-        [], [], color='black', linestyle=line, label=f'no leak: {label}'
-      )
-    curve('none', 'model', color='gray', label='the model itself')
+    for name, line in baselines.items():
+      curve(name, attack, linestyle=line, linewidth=1, alpha=0.7, **style)
+  drawn = {(cell.phase, cell.intermediate) for cell in cells}
+  for name, line in baselines.items():
+    if (phase, name) in drawn:
+      label = _BASELINES[name][1]
+      axes.plot([], [], color='black', linestyle=line, label=label)
   curve('none', 'chance', color='gray', linestyle='-.', label='chance')
   axes.set_xticks(range(len(one.labels)), one.labels)
   axes.set_xlabel(one.factor)

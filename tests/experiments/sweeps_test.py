@@ -156,8 +156,25 @@ def test_tables_and_plots_show_every_value(varied, tmp_path):
     assert f'cut gradients, first pass; {words}' in text
   assert 'cut gradients, pass 3; recorded epoch 3' in text
   assert 'smashed data; recorded epoch' not in text
-  plots.sweep(shown, sweeps, tmp_path / 'leakage.png')
+  drawn = []
+
+  class Figure(plots.figure.Figure):
+    def savefig(self, *args, **kwargs):
+      drawn.append(self)
+      return super().savefig(*args, **kwargs)
+
+  with mock.patch.object(plots.figure, 'Figure', Figure):
+    plots.sweep(shown, sweeps, tmp_path / 'leakage.png')
   assert (tmp_path / 'leakage.png').read_bytes().startswith(b'\x89PNG')
+  (canvas,) = drawn
+  panels = [axes for axes in canvas.axes if axes.axison]
+  assert len(panels) > len(sweeps)
+  for axes in panels:
+    _, labels = axes.get_legend_handles_labels()
+    assert {'distance', 'no leak: raw inputs', 'chance'} <= set(labels)
+  (legend,) = canvas.legends
+  names = [text.get_text() for text in legend.get_texts()]
+  assert names[0] == 'distance' and len(set(names)) == len(names)
 
 
 class CheckTest(parameterized.TestCase):
