@@ -83,14 +83,7 @@ def leakage(summary: page.Summary, path: pathlib.Path) -> None:
   axes.set_ylabel(f'{summary.measure.replace("_", " ")} of the labels read, %')
   axes.set_title(summary.title)
   axes.spines[['top', 'right']].set_visible(False)
-  handles, labels = axes.get_legend_handles_labels()
-  bars = len(labels) - len(summary.attacks)  # Which matplotlib puts last.
-  canvas.legend(
-    handles[bars:] + handles[:bars],
-    labels[bars:] + labels[:bars],
-    loc='outside right upper',
-    frameon=False,
-  )
+  _legend(canvas, summary.attacks, 'outside right upper')
   with files.replacing(path) as scratch:
     canvas.savefig(scratch, format='png', metadata={'Software': None})
 
@@ -126,20 +119,22 @@ def sweep(
     for place, axes in zip(places, row, strict=True):
       _panel(axes, cells, summary, one, place)
     row[0].set_ylabel(f'{summary.measure.replace("_", " ")}, %')
-  handles = {}
-  for axes in grid.flat:
-    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-      handles.setdefault(label, handle)
-  labels = sorted(handles, key=lambda label: label not in summary.attacks)
-  canvas.legend(
-    [handles[label] for label in labels],
-    labels,
-    loc='outside right center',
-    frameon=False,
-  )
+  _legend(canvas, summary.attacks, 'outside right center')
   canvas.suptitle(summary.title)
   with files.replacing(path) as scratch:
     canvas.savefig(scratch, format='png', metadata={'Software': None})
+
+
+def _legend(canvas, attacks, place):
+  """What all panels have labelled, once each, the attacks first."""
+  handles = {}
+  for axes in canvas.axes:
+    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+      handles.setdefault(label, handle)
+  labels = sorted(handles, key=lambda label: label not in attacks)
+  canvas.legend(
+    [handles[label] for label in labels], labels, loc=place, frameon=False
+  )
 
 
 def _panel(axes, cells, summary, one, place):

@@ -96,7 +96,7 @@ def _convolve(
   plain = strides == (1, 1) and dilation == (1, 1)
   if plain and 0 < rows <= height:
     high += height + 1 - rows
-  outputs = jax.lax.conv_general_dilated(
+  convolved = jax.lax.conv_general_dilated(
     inputs,
     kernel,
     strides,
@@ -105,7 +105,7 @@ def _convolve(
     dimension_numbers=DIMENSIONS,
     precision=precision,
   )
-  return outputs[:, :rows] if plain else outputs
+  return convolved[:, :rows] if plain else convolved
 
 
 def _pad(x, padding, dilation=(1, 1)):
