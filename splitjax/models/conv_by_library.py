@@ -8,6 +8,8 @@ than the input, so that one more row chooses between them.
 import jax
 import jax.numpy as jnp
 
+from splitjax.models import geometry as geometries
+
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -51,7 +53,9 @@ def kernel_grads(geometry, inputs, grads):
   )
   window, strides = geometry.window, geometry.strides
   if window == (1, 1):
-    seen = _pad(inputs, geometry.padding)[:, :: strides[0], :: strides[1]]
+    seen = geometries.pad(inputs, geometry.padding)[
+      :, :: strides[0], :: strides[1]
+    ]
     seen = seen.reshape(-1, seen.shape[-1])
     summed = jnp.dot(seen.T, grads.reshape(-1, grads.shape[-1]), **kwargs)
     return summed[None, None].astype(inputs.dtype)
@@ -59,10 +63,10 @@ def kernel_grads(geometry, inputs, grads):
   # Rows of zeros make the window higher than the image, and columns of zeros
   # keep the image the larger of the two, which else would change places.
   rows = max(num_rows, height + 1)
-  inputs = _pad(inputs, ((0, 0), geometry.padding[1]))
+  inputs = geometries.pad(inputs, ((0, 0), geometry.padding[1]))
   columns = max(inputs.shape[2], rows * num_columns // height + 1)
-  inputs = _pad(inputs, ((0, 0), (0, columns - inputs.shape[2])))
-  grads = _pad(grads, ((0, rows - num_rows), (0, 0)))
+  inputs = geometries.pad(inputs, ((0, 0), (0, columns - inputs.shape[2])))
+  grads = geometries.pad(grads, ((0, rows - num_rows), (0, 0)))
   # Else XLA would take the zeros for padding of its own.
   inputs, grads = jax.lax.optimization_barrier(
     (inputs.transpose(3, 1, 2, 0), grads.transpose(1, 2, 0, 3))
@@ -106,14 +110,3 @@ def _convolve(
     precision=precision,
   )
   return convolved[:, :rows] if plain else convolved
-
-
-def _pad(x, padding, dilation=(1, 1)):
-  """Zeros around and between the rows and columns, `[B, H, W, C]`."""
-  # Unlike `jnp.pad`, it takes negative padding, which crops.
-  between = [
-    (*pair, step - 1) for pair, step in zip(padding, dilation, strict=True)
-  ]
-  return jax.lax.pad(
-    x, jnp.zeros((), x.dtype), ((0, 0, 0), *between, (0, 0, 0))
-  )

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from splitjax.models import conv_by_library
 from splitjax.models import conv_by_output
+from splitjax.models import conv_by_tiles
 from splitjax.models.geometry import Geometry
 
 
@@ -57,10 +58,15 @@ def conv(inputs, kernel, strides, padding, **kwargs):
     padding=tuple(tuple(pair) for pair in padding),
     precision=kwargs.get('precision'),
   )
+  method = conv_by_library
+  if geometry.has_few_outputs:
+    method = conv_by_output
+  elif conv_by_tiles.suits(geometry, inputs, kernel):
+    method = conv_by_tiles
   return jax.lax.platform_dependent(
     inputs,
     kernel,
-    cpu=functools.partial(_outputs, geometry),
+    cpu=functools.partial(_outputs, method, geometry),
     default=native,
   )
 
@@ -69,57 +75,57 @@ def conv(inputs, kernel, strides, padding, **kwargs):
 # of the three has the other two as its own gradients, to any order.
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _outputs(geometry, inputs, kernel):
-  fn = functools.partial(_method(geometry).outputs, geometry)
-  return _by_kernel(fn)(inputs, kernel)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _outputs(method, geometry, inputs, kernel):
+  fn = functools.partial(method.outputs, geometry)
+  return _by_kernel(method, fn)(inputs, kernel)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _input_grads(geometry, grads, kernel):
-  fn = functools.partial(_method(geometry).input_grads, geometry)
-  return _by_kernel(fn)(grads, kernel)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _input_grads(method, geometry, grads, kernel):
+  fn = functools.partial(method.input_grads, geometry)
+  return _by_kernel(method, fn)(grads, kernel)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _kernel_grads(geometry, inputs, grads):
-  fn = functools.partial(_method(geometry).kernel_grads, geometry)
-  return custom_batching.sequential_vmap(fn)(inputs, grads)
-
-
-def _method(geometry):
-  return conv_by_output if geometry.has_few_outputs else conv_by_library
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _kernel_grads(method, geometry, inputs, grads):
+  fn = functools.partial(method.kernel_grads, geometry)
+  if method is not conv_by_tiles:
+    fn = custom_batching.sequential_vmap(fn)
+  return fn(inputs, grads)
 
 
 def _keep(fn):
-  return lambda geometry, *args: (fn(geometry, *args), args)
+  return lambda method, geometry, *args: (fn(method, geometry, *args), args)
 
 
 _outputs.defvjp(
   _keep(_outputs),
-  lambda geometry, args, grads: (
-    _input_grads(geometry, grads, args[1]),
-    _kernel_grads(geometry, args[0], grads),
+  lambda method, geometry, args, grads: (
+    _input_grads(method, geometry, grads, args[1]),
+    _kernel_grads(method, geometry, args[0], grads),
   ),
 )
 _input_grads.defvjp(
   _keep(_input_grads),
-  lambda geometry, args, inputs: (
-    _outputs(geometry, inputs, args[1]),
-    _kernel_grads(geometry, inputs, args[0]),
+  lambda method, geometry, args, inputs: (
+    _outputs(method, geometry, inputs, args[1]),
+    _kernel_grads(method, geometry, inputs, args[0]),
   ),
 )
 _kernel_grads.defvjp(
   _keep(_kernel_grads),
-  lambda geometry, args, kernel: (
-    _input_grads(geometry, args[1], kernel),
-    _outputs(geometry, args[0], kernel),
+  lambda method, geometry, args, kernel: (
+    _input_grads(method, geometry, args[1], kernel),
+    _outputs(method, geometry, args[0], kernel),
   ),
 )
 
 
-def _by_kernel(fn):
+def _by_kernel(method, fn):
   """Under `jax.vmap`: one pass for a shared kernel, else kernels in turn."""
+  if method is conv_by_tiles:  # Products, of many kernels at once as well.
+    return fn
   fn = custom_batching.custom_vmap(fn)
 
   @fn.def_vmap

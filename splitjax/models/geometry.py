@@ -3,6 +3,9 @@
 import math
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 
 class Geometry(NamedTuple):
   """Of a two-dimensional convolution, neither dilated nor grouped.
@@ -42,3 +45,18 @@ class Geometry(NamedTuple):
     end = min(start + self.window[axis], self.size[axis])
     first = min(max(start, 0), end)
     return slice(first, end), slice(first - start, end - start)
+
+
+def pad(x: jax.Array, padding) -> jax.Array:
+  """Zeros around the rows and columns of `[B, H, W, C]`.
+
+  Args:
+    x: the images.
+    padding: rows before and after, and columns. Unlike those of `jnp.pad`, they
+      may be negative, which crops.
+
+  Returns:
+    `[B, H', W', C]`.
+  """
+  around = [(*pair, 0) for pair in padding]
+  return jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *around, (0, 0, 0)))
