@@ -18,10 +18,12 @@ def conv(inputs, kernel, strides, padding, **kwargs):
 
   On a CPU, XLA computes the gradient of a kernel up to seventy times slower
   inside a loop than outside, and a convolution that is vmapped over kernels
-  (models that train side by side) slower still. There, the gradient of the
-  kernel is a convolution of another form, kernels take turns, and images not
-  much larger than a window are multiplied, without their padding. Elsewhere,
-  and for dilated, grouped or not two-dimensional convolutions, it is
+  (models that train side by side) slower still. There, it is written as what is
+  fast: another form of convolution, kernels in turn (`conv_by_library`), or
+  products: of images not much larger than a window, without their padding
+  (`conv_by_output`), or of tiles, a quarter as many, which round to about 1e-6
+  of the largest output (`conv_by_tiles`; none if a precision is asked for).
+  Elsewhere, and for dilated, grouped or not two-dimensional convolutions, it is
   `jax.lax`'s.
 
   Args:
