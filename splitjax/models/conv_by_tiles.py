@@ -5,7 +5,7 @@ $$ Y = A^T [(G g G^T) \odot (B^T d B)] A $$
 of Lavin and Gray (https://arxiv.org/abs/1509.09308), F(4x4, 3x3): 36 products
 for a tile of 16 outputs, where the definition has 144. What is multiplied over
 all tiles and channels at once are matrices. Points 0, 1, -1, 2, -2 and infinity
-round to about 1e-6 of the largest output in float32, where the definition
+round to about 3e-6 of the largest output in float32, where the definition
 rounds to 1e-7.
 """
 

@@ -21,7 +21,7 @@ def conv(inputs, kernel, strides, padding, **kwargs):
   (models that train side by side) slower still. There, it is written as what is
   fast: another form of convolution, kernels in turn (`conv_by_library`), or
   products: of images not much larger than a window, without their padding
-  (`conv_by_output`), or of tiles, a quarter as many, which round to about 1e-6
+  (`conv_by_output`), or of tiles, a quarter as many, which round to about 3e-6
   of the largest output (`conv_by_tiles`; none if a precision is asked for).
   Elsewhere, and for dilated, grouped or not two-dimensional convolutions, it is
   `jax.lax`'s.
