@@ -49,7 +49,7 @@ _LEARNING_RATE = 0.05
 
 
 def as_published(layers, shape):
-  """SimpleNet as https://github.com/Coderx7/SimpleNet_Pytorch has it."""
+  """SimpleNet as the code of its authors (Coderx7/SimpleNet_Pytorch) has it."""
   network = torch_networks.to_torch(layers, shape)
   last = max(
     at for at, m in enumerate(network) if isinstance(m, torch.nn.Dropout)
