@@ -2,12 +2,12 @@ r"""Trains SimpleNet in PyTorch, as published, and reads its smashed data.
 
   python -m benchmarks.torch_smashed --data_dir=...
 
-The authors' code trains the published network, which differs from ours in what
-their paper leaves open: the gain of the weights (the square root of two), the
-momentum of the moving averages (.05) and dropout of whole channels. Here the
-attack is ours, the training is not, and the known samples are drawn hundreds of
-times rather than five: what is left of a difference between our figures and
-theirs is neither. About seven minutes a network on two cores.
+SimpleNet as its own authors' code has it differs from ours in what the paper
+of the attacks leaves open: the gain of the weights (the square root of two),
+the momentum of the moving averages (.05) and dropout of whole channels. Here
+the attack is ours, the training is not, and the known samples are drawn
+hundreds of times rather than five: where these figures are ours as well, those
+five draws are what differs. About seven minutes a network on two cores.
 """
 
 import math
