@@ -104,7 +104,7 @@ def _second_grads(fn, *arrays):
 
 
 def _descend(fn, inputs, kernel):
-  """Two steps inside a scan, half of the images each."""
+  """Two steps inside a scan, half of the images each, twice: enough tiles."""
 
   def step(kernel, x):
     loss_fn = functools.partial(_sum_of_cubes, fn)
