@@ -20,13 +20,13 @@ import numpy as np
 from sklearn import decomposition
 import tabulate
 
-from experiments import attack_catalog
-from experiments import sets
-from splitjax import evaluation
 from splitjax import metrics
-from splitjax import projection
-from splitjax import recording
-from splitjax import viewing
+from splitjax.attacks import catalog as attack_catalog
+from splitjax.data import sets
+from splitjax.engine import trials
+from splitjax.records import projection
+from splitjax.records import recording
+from splitjax.records import viewing
 
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 _NUM_VECTORS = flags.DEFINE_integer('num_vectors', 1024, 'How many vectors.')
@@ -111,10 +111,10 @@ def accuracy_by_width() -> list[dict]:
       views.append(
         viewing.make_view(one, auxiliary, num_classes=dataset.num_classes)
       )
-    view = evaluation.stack_views(views)
+    view = trials.stack_views(views)
     row = {'width': width}
     for name in ('distance', 'clustering'):
-      answer = evaluation.predict(
+      answer = trials.predict(
         attack_catalog.ATTACKS[name].fn, jax.random.key(0), view
       )
       scored = np.stack([viewing.scored_mask(one) for one in views])

@@ -24,8 +24,8 @@ from splitjax import data
 from splitjax import defenses
 from splitjax import models
 from splitjax import training
-from splitjax.protection import Protection
-from splitjax.split import SplitModel
+from splitjax.training.protection import Protection
+from splitjax.training.split import SplitModel
 
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 _EPOCHS = flags.DEFINE_integer('epochs', 20, 'Of each run.', lower_bound=1)

@@ -27,10 +27,10 @@ import optax
 import tabulate
 
 from benchmarks import torch_networks
-from splitjax import layering
 from splitjax import models
-from splitjax import split
 from splitjax import training
+from splitjax.models import layering
+from splitjax.training import split
 
 torch = torch_networks.torch
 

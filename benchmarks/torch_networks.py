@@ -4,7 +4,7 @@ from flax import linen
 import jax
 import jax.numpy as jnp
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 from splitjax.models import resnet
 

@@ -23,7 +23,7 @@ from benchmarks import torch_networks
 from splitjax import attacks
 from splitjax import data
 from splitjax import models
-from splitjax import viewing
+from splitjax.records import viewing
 
 torch = torch_networks.torch
 

@@ -23,9 +23,9 @@ from benchmarks import timing
 from splitjax import data
 from splitjax import losses
 from splitjax import models
-from splitjax import split
-from splitjax import sweeps
+from splitjax import parallel
 from splitjax import training
+from splitjax.training import split
 
 _CPU_DEVICES = flags.DEFINE_integer(
   'cpu_devices', os.cpu_count(), 'Devices to make of the CPU.', lower_bound=1
@@ -102,9 +102,9 @@ def trainings() -> list:
     )
 
   keys = jax.random.split(jax.random.key(0), _NUM_RUNS)
-  one, mesh = jax.jit(run), sweeps.make_mesh()
+  one, mesh = jax.jit(run), parallel.make_mesh()
   make_fn = lambda **kwargs: jax.jit(
-    functools.partial(sweeps.map_runs, run, **kwargs)
+    functools.partial(parallel.map_runs, run, **kwargs)
   )
   ways = {
     'vmapped': make_fn(),

@@ -20,15 +20,15 @@ from absl import flags
 import jax
 
 from experiments import common
-from experiments import measuring
 from experiments import options
-from experiments import pipeline
-from experiments import problems
-from experiments import summary
-from experiments import targets
-from splitjax import page
-from splitjax import plots
-from splitjax import report
+from splitjax.engine import measuring
+from splitjax.engine import pipeline
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.engine import targets
+from splitjax.reports import page
+from splitjax.reports import plots
+from splitjax.results import report
 
 _VARY = {
   'batch_size': ('8,32,128', int, 'Batch sizes.'),

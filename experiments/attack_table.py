@@ -7,7 +7,7 @@ import inspect
 
 import tabulate
 
-from experiments import attack_catalog
+from splitjax.attacks import catalog as attack_catalog
 
 _TITLE = """# Which attack applies where
 

@@ -6,8 +6,8 @@ import dataclasses
 import optax
 
 from splitjax import data
-from splitjax import layering
 from splitjax import models
+from splitjax.models import layering
 
 
 @dataclasses.dataclass(frozen=True)

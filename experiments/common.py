@@ -24,9 +24,9 @@ import tqdm
 
 from experiments import machine
 import splitjax
-from splitjax import page
-from splitjax import plots
-from splitjax import report
+from splitjax.reports import page
+from splitjax.reports import plots
+from splitjax.results import report
 
 OUT_DIR = flags.DEFINE_string(
   'out_dir',

@@ -14,14 +14,14 @@ from absl import flags
 
 from experiments import catalog
 from experiments import common
-from experiments import jobs
-from experiments import measuring
 from experiments import options
-from experiments import problems
-from experiments import summary
-from splitjax import page
-from splitjax import plots
-from splitjax import report
+from splitjax.engine import jobs
+from splitjax.engine import measuring
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.reports import page
+from splitjax.reports import plots
+from splitjax.results import report
 
 
 def check(config: problems.Config) -> problems.Problem:

@@ -21,16 +21,16 @@ from absl import flags
 import jax
 
 from experiments import common
-from experiments import defense_catalog
-from experiments import defense_plan
-from experiments import frontiers
-from experiments import measuring
 from experiments import options
-from experiments import pipeline
-from experiments import problems
-from experiments import targets
-from experiments.families import Family
-from splitjax import report
+from splitjax.defenses import catalog as defense_catalog
+from splitjax.defenses import plan as defense_plan
+from splitjax.engine import measuring
+from splitjax.engine import pipeline
+from splitjax.engine import problems
+from splitjax.engine import targets
+from splitjax.engine.families import Family
+from splitjax.reports import frontiers
+from splitjax.results import report
 
 flags.DEFINE_list(
   'defenses',

@@ -14,12 +14,12 @@ nearly the accuracy of the model itself.
 from absl import flags
 
 from experiments import common
-from experiments import jobs
-from experiments import measuring
 from experiments import options
-from experiments import problems
-from experiments import summary
-from splitjax import report
+from splitjax.engine import jobs
+from splitjax.engine import measuring
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.results import report
 
 
 def settings_of(problem: problems.Problem) -> list[report.Setting]:

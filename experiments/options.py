@@ -5,11 +5,11 @@ import dataclasses
 
 from absl import flags
 
-from experiments import attack_catalog
 from experiments import catalog
 from experiments import common
-from experiments import defense_catalog
-from experiments import problems
+from splitjax.attacks import catalog as attack_catalog
+from splitjax.defenses import catalog as defense_catalog
+from splitjax.engine import problems
 
 _DEFAULT = problems.Config()
 

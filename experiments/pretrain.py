@@ -22,13 +22,13 @@ from safetensors import numpy as safetensors_numpy
 
 from experiments import catalog
 from experiments import common
-from experiments import extractors
-from experiments import networks
 from experiments import options
-from experiments import pipeline
-from experiments import problems
 from splitjax import metrics
 from splitjax import models
+from splitjax.engine import extractors
+from splitjax.engine import pipeline
+from splitjax.engine import problems
+from splitjax.models import networks
 
 flags.DEFINE_string(
   'weights',

@@ -22,12 +22,12 @@ import numpy as np
 from experiments import catalog
 from experiments import common
 from experiments import regression_config
-from experiments import regression_summary
 from experiments import regressors
 from experiments import target_reading
 from splitjax import data
-from splitjax import report
-from splitjax import viewing
+from splitjax.records import viewing
+from splitjax.reports import regression_summary
+from splitjax.results import report
 
 
 def settings_of(config: regression_config.Config) -> list[report.Setting]:

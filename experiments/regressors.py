@@ -12,13 +12,13 @@ import optax
 
 from splitjax import data
 from splitjax import defenses
-from splitjax import inference
 from splitjax import losses
 from splitjax import models
-from splitjax import protection
-from splitjax import recording
-from splitjax import split
 from splitjax import training
+from splitjax.records import recording
+from splitjax.training import inference
+from splitjax.training import protection
+from splitjax.training import split
 
 # What an attacker can read, beside raw inputs: by phase and name.
 Place = tuple[str, str]

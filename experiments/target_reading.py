@@ -9,11 +9,11 @@ import numpy as np
 from experiments import regressors
 from splitjax import attacks
 from splitjax import data
-from splitjax import evaluation
-from splitjax import recording
-from splitjax import regression_metrics
-from splitjax import report
-from splitjax import viewing
+from splitjax import metrics
+from splitjax.engine import trials
+from splitjax.records import recording
+from splitjax.records import viewing
+from splitjax.results import report
 
 # What can be read, by phase; raw inputs are no leak.
 PLACES: tuple[regressors.Place, ...] = (
@@ -34,7 +34,7 @@ def nearest(key, view):
     jnp.arange(len(view.aux_labels)),
     metric='euclidean',
   )
-  return evaluation.Answer(view.aux_labels[which])
+  return trials.Answer(view.aux_labels[which])
 
 
 def ridge(key, view):
@@ -45,14 +45,14 @@ def ridge(key, view):
     aux_sent = view.own.sent[view.own.aux_rows]
     vectors = jnp.concatenate([view.own.sent, vectors], axis=1)
     aux_vectors = jnp.concatenate([aux_sent, aux_vectors], axis=1)
-  return evaluation.Answer(
+  return trials.Answer(
     attacks.ridge_targets(vectors, aux_vectors, view.aux_labels)
   )
 
 
 def learning_based(key, view):
   """Xie et al.: dummy targets and a linear top fitted to gradients."""
-  return evaluation.Answer(
+  return trials.Answer(
     attacks.learning_based_targets(
       key,
       view.own.sent,
@@ -64,7 +64,7 @@ def learning_based(key, view):
   )
 
 
-ATTACKS: dict[str, evaluation.AttackFn] = {
+ATTACKS: dict[str, trials.AttackFn] = {
   'nearest': nearest,
   'ridge': ridge,
   'learning_based': learning_based,
@@ -107,7 +107,7 @@ class Reader:
       predictions, truth, scored = self._model(cell.phase)
     else:
       views = self._views(cell)
-      view = evaluation.stack_views(views)
+      view = trials.stack_views(views)
       truth = self._dataset.targets_by_id[view.sample_ids][:, None]
       scored = np.stack([viewing.scored_mask(one) for one in views])
       if cell.attack == 'mean':
@@ -115,12 +115,12 @@ class Reader:
         predictions = np.broadcast_to(means, scored.shape)
       else:
         place = PLACES.index((cell.phase, cell.intermediate))
-        predictions, _, seconds, _ = evaluation.predict(
+        predictions, _, seconds, _ = trials.predict(
           ATTACKS[cell.attack], jax.random.fold_in(self._key, place), view
         )
     return report.cell_rows(
       cell,
-      regression_metrics.measure_targets(predictions, truth, scored),
+      metrics.measure_targets(predictions, truth, scored),
       num_scored=scored[0, 0].sum(),
       seconds=seconds,
     )

@@ -21,17 +21,17 @@ import pathlib
 
 from absl import flags
 
-from experiments import attack_catalog
 from experiments import common
 from experiments import cut_sweep
-from experiments import extractors
-from experiments import jobs
-from experiments import measuring
 from experiments import options
-from experiments import problems
-from experiments import summary
-from splitjax import page
-from splitjax import plots
+from splitjax.attacks import catalog as attack_catalog
+from splitjax.engine import extractors
+from splitjax.engine import jobs
+from splitjax.engine import measuring
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.reports import page
+from splitjax.reports import plots
 
 flags.DEFINE_string(
   'extractor',

@@ -4,9 +4,9 @@ from splitjax import attacks as attacks
 from splitjax import data as data
 from splitjax import defenses as defenses
 from splitjax import models as models
-from splitjax.protection import Protection as Protection
-from splitjax.split import Exchange as Exchange
-from splitjax.split import SplitModel as SplitModel
+from splitjax.training.protection import Protection as Protection
+from splitjax.training.split import Exchange as Exchange
+from splitjax.training.split import SplitModel as SplitModel
 
 __version__ = '0.1.0'
 __all__ = [

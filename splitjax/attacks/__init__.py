@@ -1,22 +1,31 @@
 """Attack kernels: arrays in, arrays out; jitted, and safe under vmap."""
 
 from splitjax.attacks.averaging import average_by_sample as average_by_sample
-from splitjax.attacks.clustering import ClusterResult as ClusterResult
-from splitjax.attacks.clustering import cluster_labels as cluster_labels
-from splitjax.attacks.clustering import cluster_scores as cluster_scores
 from splitjax.attacks.direct import direct_labels as direct_labels
 from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.exploit import exploit_labels as exploit_labels
 from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
+from splitjax.attacks.kmeans.clustering import ClusterResult as ClusterResult
+from splitjax.attacks.kmeans.clustering import cluster_labels as cluster_labels
+from splitjax.attacks.kmeans.clustering import cluster_scores as cluster_scores
+from splitjax.attacks.kmeans.lloyd import KMeansResult as KMeansResult
+from splitjax.attacks.kmeans.lloyd import kmeans as kmeans
+from splitjax.attacks.kmeans.online import OnlineClusters as OnlineClusters
+from splitjax.attacks.kmeans.online import cluster_batch as cluster_batch
+from splitjax.attacks.kmeans.online import name_online as name_online
+from splitjax.attacks.kmeans.online import start_online as start_online
+from splitjax.attacks.kmeans.starts import kmeans_plus_plus as kmeans_plus_plus
+from splitjax.attacks.kmeans.streaming import stream_kmeans as stream_kmeans
+from splitjax.attacks.kmeans.streaming import (
+  stream_nearest_labels as stream_nearest_labels,
+)
 from splitjax.attacks.learning_based import (
   learning_based_labels as learning_based_labels,
 )
 from splitjax.attacks.learning_based import (
   learning_based_targets as learning_based_targets,
 )
-from splitjax.attacks.lloyd import KMeansResult as KMeansResult
-from splitjax.attacks.lloyd import kmeans as kmeans
 from splitjax.attacks.malicious import (
   malicious_optimizer as malicious_optimizer,
 )
@@ -24,10 +33,6 @@ from splitjax.attacks.model_completion import complete_model as complete_model
 from splitjax.attacks.model_completion import (
   fine_tuned_completion as fine_tuned_completion,
 )
-from splitjax.attacks.online import OnlineClusters as OnlineClusters
-from splitjax.attacks.online import cluster_batch as cluster_batch
-from splitjax.attacks.online import name_online as name_online
-from splitjax.attacks.online import start_online as start_online
 from splitjax.attacks.ridge import ridge_targets as ridge_targets
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (
@@ -38,11 +43,6 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
-from splitjax.attacks.starts import kmeans_plus_plus as kmeans_plus_plus
-from splitjax.attacks.streaming import stream_kmeans as stream_kmeans
-from splitjax.attacks.streaming import (
-  stream_nearest_labels as stream_nearest_labels,
-)
 from splitjax.attacks.transfer import TransferResult as TransferResult
 from splitjax.attacks.transfer import fine_tuned_labels as fine_tuned_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
-from splitjax.attacks import clustering
 from splitjax.attacks import scoring
 from splitjax.attacks import similarity
+from splitjax.attacks.kmeans import clustering
 
 
 @functools.partial(jax.jit, static_argnames=('num_directions', 'num_iters'))

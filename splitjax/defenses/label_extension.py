@@ -20,7 +20,7 @@ import numbers
 import jax
 import jax.numpy as jnp
 
-from splitjax import split
+from splitjax.training import split
 
 
 def extend(

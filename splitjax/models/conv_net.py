@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 
 

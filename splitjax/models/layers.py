@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitjax.models.convolution import Conv as Conv
+from splitjax.models.conv.layer import Conv as Conv
 
 NORMS = ('batch', 'group')
 

@@ -5,7 +5,7 @@ from typing import Any
 from flax import linen as nn
 import jax
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 
 _INIT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')

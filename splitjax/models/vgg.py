@@ -5,7 +5,7 @@ from typing import Any
 from flax import linen as nn
 import jax
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 
 _GROUPS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)

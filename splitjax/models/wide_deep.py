@@ -7,7 +7,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 from splitjax.models import tables
 

@@ -10,8 +10,8 @@ from sklearn import metrics as sklearn_metrics
 from splitjax import attacks
 from splitjax import data
 from splitjax import models
-from splitjax import split
 from splitjax import training
+from splitjax.training import split
 
 
 @pytest.fixture(scope='module')

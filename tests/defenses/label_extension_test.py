@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from splitjax import losses
-from splitjax import split
 from splitjax.defenses import label_extension
-from splitjax.protection import Protection
+from splitjax.training import split
+from splitjax.training.protection import Protection
 
 
 class ExtendTest(parameterized.TestCase):

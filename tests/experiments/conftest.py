@@ -3,8 +3,8 @@
 import pytest
 
 from experiments import common
-from experiments import jobs
-from splitjax import report
+from splitjax.engine import jobs
+from splitjax.results import report
 
 
 @pytest.fixture(scope='session')

@@ -10,15 +10,15 @@ import pytest
 
 from experiments import common
 from experiments import defense_sweep
-from experiments import frontiers
 from experiments import label_inference
 from experiments import options
-from experiments import pipeline
-from experiments import problems
-from experiments import programs
-from experiments import summary
-from splitjax import page
-from splitjax import report
+from splitjax.engine import pipeline
+from splitjax.engine import problems
+from splitjax.engine import programs
+from splitjax.engine import summary
+from splitjax.reports import frontiers
+from splitjax.reports import page
+from splitjax.results import report
 
 SMALL = dict(
   # Whole batches, of the pair too: no program for an incomplete one.

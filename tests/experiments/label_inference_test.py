@@ -15,13 +15,13 @@ import pytest
 
 from experiments import common
 from experiments import label_inference
-from experiments import measuring
-from experiments import problems
-from experiments import targets
-from splitjax import recording
-from splitjax import report
 from splitjax import training
-from splitjax import viewing
+from splitjax.engine import measuring
+from splitjax.engine import problems
+from splitjax.engine import targets
+from splitjax.records import recording
+from splitjax.records import viewing
+from splitjax.results import report
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = dict(

@@ -13,7 +13,7 @@ import pytest
 
 from experiments import common
 from experiments import machine
-from splitjax import report
+from splitjax.results import report
 
 ROOT = pathlib.Path(__file__).parents[2]
 

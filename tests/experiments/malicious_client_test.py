@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments import pipeline
-from experiments import problems
-from experiments import summary
+from splitjax.engine import pipeline
+from splitjax.engine import problems
+from splitjax.engine import summary
 
 HONEST = problems.Config(
   num_train=200, epochs=1, batch_size=100, num_seeds=1, num_aux_draws=1

@@ -17,14 +17,14 @@ import pytest
 from experiments import common
 from experiments import regression
 from experiments import regression_config
-from experiments import regression_summary
 from experiments import regressors
 from experiments import target_reading
 from splitjax import data
 from splitjax import losses
-from splitjax import page
-from splitjax import report
 from splitjax import training
+from splitjax.reports import page
+from splitjax.reports import regression_summary
+from splitjax.results import report
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = regression_config.Config(

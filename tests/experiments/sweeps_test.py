@@ -12,11 +12,11 @@ from experiments import common
 from experiments import cut_sweep
 from experiments import label_inference
 from experiments import options
-from experiments import problems
-from experiments import summary
-from splitjax import page
-from splitjax import plots
-from splitjax import report
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.reports import page
+from splitjax.reports import plots
+from splitjax.results import report
 
 SMALL = dict(
   # Whole batches, of 100 and of 400: no program for an incomplete one.

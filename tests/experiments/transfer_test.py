@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments import extractors
 from experiments import pretrain
-from experiments import problems
-from experiments import summary
 from experiments import transfer
 from splitjax import data
 from splitjax import models
-from splitjax import page
-from splitjax import report
-from splitjax import split
+from splitjax.engine import extractors
+from splitjax.engine import problems
+from splitjax.engine import summary
+from splitjax.reports import page
+from splitjax.results import report
+from splitjax.training import split
 
 SMALL = dict(
   epochs=2,

@@ -2,9 +2,9 @@ from absl.testing import parameterized
 import jax
 import jax.numpy as jnp
 
-from splitjax import layering
 from splitjax import models
-from splitjax import split
+from splitjax.models import layering
+from splitjax.training import split
 
 CATEGORIES = (3, 5)
 

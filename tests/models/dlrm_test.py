@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from splitjax import layering
 from splitjax import models
+from splitjax.models import layering
 from splitjax.models import tables
 from splitjax.models.dlrm import Interaction
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models import layers
 
 

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from splitjax import layering
+from splitjax.models import layering
 from splitjax.models.text_cnn import WordConvolutions
 from splitjax.models.text_cnn import max_over_words
 

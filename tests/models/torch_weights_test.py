@@ -6,10 +6,10 @@ import pytest
 from safetensors import numpy as safetensors_numpy
 
 from experiments import common
-from experiments import extractors
 from experiments import pretrain
 from splitjax import models
-from splitjax import split
+from splitjax.engine import extractors
+from splitjax.training import split
 
 _RNG = np.random.default_rng(0)
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitjax import layering
 from splitjax import losses
 from splitjax import models
-from splitjax import split
+from splitjax.models import layering
 from splitjax.models import layers
 from splitjax.models import resnet
+from splitjax.training import split
 
 CATEGORIES = (3, 5)
 

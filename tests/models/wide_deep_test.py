@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splitjax import models
-from splitjax import split
+from splitjax.training import split
 
 NUM_CLASSES = 3
 

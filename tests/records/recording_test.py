@@ -1,0 +1,97 @@
+import dataclasses
+
+from absl.testing import parameterized
+import ml_dtypes
+import numpy as np
+import pytest
+
+from splitjax.records import recording
+
+
+def _record(num_samples=8, shape=(2, 3), seed=0, **changes):
+  rng = np.random.default_rng(seed)
+  fields = dict(
+    intermediate='cut_grads',
+    vectors=rng.normal(size=(num_samples, *shape)).astype(np.float32),
+    sample_ids=rng.permutation(num_samples),
+    steps=np.arange(num_samples) // 3,
+    metadata={'dataset': 'digits', 'cut': 3},
+  )
+  return recording.Record(**{**fields, **changes})
+
+
+class RecordTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ('kind', dict(intermediate='weights'), 'intermediate must be one of'),
+    ('rank', dict(vectors=np.ones(8, 'f')), r'vectors must have shape \[N'),
+    ('none', dict(vectors=np.ones((0, 2), 'f')), 'vectors must have shape'),
+    ('type', dict(vectors=np.ones((8, 2), int)), 'vectors must be of a float'),
+    ('ids', dict(sample_ids=np.arange(7)), r'sample_ids must have shape \(8,'),
+    ('id_type', dict(sample_ids=np.ones(8)), 'sample_ids must be integers'),
+    ('twice', dict(sample_ids=np.zeros(8, int)), 'sample_ids must be distinct'),
+    ('steps', dict(steps=np.arange(9)), 'steps must have shape'),
+  )
+  def test_bad_field_is_named(self, changes, message):
+    with self.assertRaisesRegex(ValueError, message):
+      _record(**changes)
+
+  @parameterized.parameters(np.nan, np.inf)
+  def test_row_that_is_not_finite_is_named(self, value):
+    vectors = np.ones((9000, 2), np.float32)
+    vectors[5000, 1] = value
+    with self.assertRaisesRegex(
+      ValueError, 'vectors must be finite.* row 5000'
+    ):
+      _record(9000, vectors=vectors, sample_ids=np.arange(9000))
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64', ml_dtypes.bfloat16])
+def test_saved_record_is_read_back_memory_mapped(tmp_path, dtype):
+  record = _record(vectors=np.ones((8, 2, 3), dtype) / 3)
+  recording.save_record(tmp_path / 'record', record)
+  loaded = recording.load_record(tmp_path / 'record')
+  for field in dataclasses.fields(recording.Record):
+    actual = getattr(loaded, field.name)
+    expected = getattr(record, field.name)
+    if isinstance(expected, np.ndarray):
+      assert actual.dtype == expected.dtype
+      np.testing.assert_array_equal(actual, expected)
+    else:
+      assert actual == expected
+  assert isinstance(loaded.vectors, np.memmap)
+  assert not loaded.vectors.flags.writeable
+
+
+def test_record_on_disk_is_plain_files(tmp_path):
+  recording.save_record(tmp_path / 'record', _record())
+  names = sorted(path.name for path in (tmp_path / 'record').iterdir())
+  assert names == [
+    'cut_grads.npy', 'metadata.json', 'sample_ids.npy', 'steps.npy'
+  ]  # fmt: skip
+  assert [path.name for path in tmp_path.iterdir()] == ['record']
+
+
+def test_record_is_not_written_over_another(tmp_path):
+  recording.save_record(tmp_path / 'record', _record())
+  with pytest.raises(FileExistsError):
+    recording.save_record(tmp_path / 'record', _record(seed=1))
+
+
+def test_record_that_cannot_be_written_leaves_nothing(tmp_path):
+  record = _record(metadata={'a': object()})
+  with pytest.raises(TypeError):
+    recording.save_record(tmp_path / 'record', record)
+  assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('text', ['{}', '[]', '{"intermediate": 1', 'null'])
+def test_folder_that_is_no_record_is_said_to_be_none(tmp_path, text):
+  recording.save_record(tmp_path / 'record', _record())
+  (tmp_path / 'record' / 'metadata.json').write_text(text)
+  with pytest.raises(ValueError, match='must be a record'):
+    recording.load_record(tmp_path / 'record')
+
+
+def test_missing_record_is_said_to_be_missing(tmp_path):
+  with pytest.raises(FileNotFoundError):
+    recording.load_record(tmp_path / 'nothing')
