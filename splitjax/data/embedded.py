@@ -1,7 +1,7 @@
 """Real data sets that come with scikit-learn: nothing to download."""
 
 from splitjax.data import dataset
-from splitjax.data import regression
+from splitjax.data import standardizing
 
 
 def load_digits(*, seed: int) -> dataset.Dataset:
@@ -16,7 +16,7 @@ def load_digits(*, seed: int) -> dataset.Dataset:
   from sklearn import datasets  # Seconds to import, so not above.
 
   bunch = datasets.load_digits()
-  return dataset.split_and_standardize(
+  return standardizing.split_and_standardize(
     'digits',
     bunch.images[..., None],
     bunch.target,
@@ -37,7 +37,7 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
   from sklearn import datasets  # Seconds to import, so not above.
 
   bunch = datasets.load_breast_cancer()
-  return dataset.split_and_standardize(
+  return standardizing.split_and_standardize(
     'breast_cancer',
     bunch.data,
     bunch.target,
@@ -46,7 +46,7 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
   )
 
 
-def load_diabetes(*, seed: int) -> regression.RegressionDataset:
+def load_diabetes(*, seed: int) -> dataset.Dataset:
   """442 patients described by 10 numbers; how far diabetes got in a year.
 
   Args:
@@ -58,6 +58,6 @@ def load_diabetes(*, seed: int) -> regression.RegressionDataset:
   from sklearn import datasets  # Seconds to import, so not above.
 
   bunch = datasets.load_diabetes(scaled=False)
-  return regression.split_and_standardize_targets(
+  return standardizing.split_and_standardize_targets(
     'diabetes', bunch.data, bunch.target, seed=seed
   )

@@ -11,6 +11,7 @@ import numpy as np
 from splitjax.data import columns as columns_lib
 from splitjax.data import csv_files
 from splitjax.data import dataset as dataset_lib
+from splitjax.data import splitting
 from splitjax.data import text as text_lib
 
 NUM_BUCKETS = 256
@@ -86,7 +87,7 @@ def load_csv(
   train, test, class_names, notes = _make_parts(
     read, roles.label, path, test_path, csv_format, seed
   )
-  chosen = dataset_lib.find_classes(class_names, classes)
+  chosen = splitting.find_classes(class_names, classes)
   train = train.subset(chosen, num_train, seed, 'num_train')
   test = test.subset(chosen, num_test, seed, 'num_test')
   if roles.text is None:
@@ -104,7 +105,7 @@ def load_csv(
     )
     kind = {'vocabulary_size': vocabulary_size}
   return dataset_lib.Dataset(
-    name=dataset_lib.name_of(_stem(path), class_names, chosen),
+    name=splitting.name_of(_stem(path), class_names, chosen),
     train_inputs=inputs[0],
     train_labels=train.labels,
     test_inputs=inputs[1],
@@ -140,7 +141,7 @@ class _Part:
     return _Part(columns, self.labels[rows])
 
   def subset(self, classes, num, seed, argument):
-    rows, labels = dataset_lib.draw_subset(
+    rows, labels = splitting.draw_subset(
       self.labels, classes, num, seed=seed, argument=argument
     )
     return dataclasses.replace(self.take(rows), labels=labels)
@@ -225,7 +226,7 @@ def _drop_unlabelled(path, columns, label):
 
 def _split(label, class_names, labels, seed):
   try:
-    return dataset_lib.stratified_split(labels, seed=seed)
+    return splitting.stratified_split(labels, seed=seed)
   except ValueError as error:
     sizes = np.bincount(labels)
     raise ValueError(

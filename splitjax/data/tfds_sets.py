@@ -19,6 +19,7 @@ import numpy as np
 from splitjax import checks
 from splitjax.data import dataset as dataset_lib
 from splitjax.data import images as images_lib
+from splitjax.data import splitting
 from splitjax.data import text as text_lib
 
 _ROWS_AT_ONCE = 1024
@@ -75,7 +76,7 @@ def load_tfds(
   )
   train, test, notes = _choose_parts(name, builder, label_key, seed)
   names = builder.info.features[label_key].names
-  chosen = dataset_lib.find_classes(names, classes)
+  chosen = splitting.find_classes(names, classes)
   train = train.subset(chosen, num_train, seed, 'num_train')
   test = test.subset(chosen, num_test, seed, 'num_test')
   feature = builder.info.features[input_key]
@@ -91,7 +92,7 @@ def load_tfds(
     kind = {}
     *inputs, more_notes = _decode_parts(name, parts, feature, image_size)
   return dataset_lib.Dataset(
-    name=dataset_lib.name_of(name, names, chosen),
+    name=splitting.name_of(name, names, chosen),
     train_inputs=inputs[0],
     train_labels=train.labels,
     test_inputs=inputs[1],
@@ -130,7 +131,7 @@ class _Part:
     return _Part(self.source, self.rows[chosen], self.labels[chosen])
 
   def subset(self, classes, num, seed, argument):
-    rows, labels = dataset_lib.draw_subset(
+    rows, labels = splitting.draw_subset(
       self.labels, classes, num, seed=seed, argument=argument
     )
     return dataclasses.replace(self.take(rows), labels=labels)
@@ -263,7 +264,7 @@ def _choose_parts(name, builder, label_key, seed):
       test = _label_part(builder, split, label_key)
       if (test.labels >= 0).all():  # -1 where they are kept secret.
         return train, test, (f'test part: split {split}',)
-  rows, test_rows = dataset_lib.stratified_split(train.labels, seed=seed)
+  rows, test_rows = splitting.stratified_split(train.labels, seed=seed)
   note = f'test part: a fifth of split train, as {name} has no other labels'
   return train.take(rows), train.take(test_rows), (note,)
 

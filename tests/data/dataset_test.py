@@ -1,109 +1,42 @@
-import hypothesis
-from hypothesis import strategies as st
 import numpy as np
-import pytest
 
 from splitjax import data
 
 
-@hypothesis.given(
-  counts=st.lists(st.integers(1, 60), min_size=1, max_size=8),
-  share=st.floats(0, 1),
-  seed=st.integers(0, 5),
-)
-def test_subset_has_the_size_and_every_class(counts, share, seed):
-  labels = np.repeat(np.arange(len(counts)), counts)
-  num = max(len(counts), round(share * len(labels)))
-  rows = data.stratified_subset(labels, num, seed=seed)
-  assert len(rows) == num
-  assert (np.diff(rows) > 0).all()
-  assert set(labels[rows]) == set(labels)
-
-
-@hypothesis.given(
-  counts=st.lists(st.integers(20, 60), min_size=2, max_size=6),
-  num=st.integers(60, 100),
-)
-def test_subset_gives_each_class_its_share_rounded_down_or_up(counts, num):
-  hypothesis.assume(num <= sum(counts))
-  labels = np.repeat(np.arange(len(counts)), counts)
-  sizes = np.bincount(labels[data.stratified_subset(labels, num, seed=0)])
-  exact = num * np.array(counts) / sum(counts)
-  hypothesis.assume(exact.min() >= 1)
-  assert (np.abs(sizes - exact) < 1).all()
-  up = exact % 1 > 0
-  # Nobody with a smaller remainder was rounded up in place of a larger one.
-  raised = (exact % 1)[up & (sizes > exact)]
-  lowered = (exact % 1)[up & (sizes < exact)]
-  if len(raised) and len(lowered):
-    assert raised.min() >= lowered.max() - 1e-9
-
-
-def test_subset_is_seeded_and_random():
-  labels = np.random.default_rng(0).integers(0, 3, 300)
-  first, again, other = (
-    data.stratified_subset(labels, 60, seed=seed) for seed in (0, 0, 1)
+def _dataset(train_labels, test_labels, **kwargs):
+  return data.Dataset(
+    name='x',
+    train_inputs=np.zeros((len(train_labels), 1)),
+    train_labels=np.asarray(train_labels),
+    test_inputs=np.zeros((len(test_labels), 1)),
+    test_labels=np.asarray(test_labels),
+    **kwargs,
   )
-  np.testing.assert_array_equal(first, again)
-  assert not np.array_equal(first, other)
-  assert 100 < first.mean() < 200  # Not the first rows of each class.
 
 
-def test_subset_of_all_is_all():
-  labels = np.arange(30) % 4
-  rows = data.stratified_subset(labels, 30, seed=0)
-  np.testing.assert_array_equal(rows, np.arange(30))
+def test_ids_lead_to_the_true_classes():
+  dataset = _dataset([2, 0, 1], [1, 2], class_names=('a', 'b', 'c'))
+  assert not dataset.is_real
+  assert dataset.num_classes == 3
+  truth = dataset.labels_by_id
+  assert truth.dtype == dataset.train_labels.dtype
+  np.testing.assert_array_equal(truth[dataset.train_ids], [2, 0, 1])
+  np.testing.assert_array_equal(truth[dataset.test_ids], [1, 2])
 
 
-@pytest.mark.parametrize('num', [0, 2, 11])
-def test_subset_names_the_argument_that_does_not_fit(num):
-  with pytest.raises(ValueError, match=f'num_train must lie .* 3 .* 10.*{num}'):
-    data.stratified_subset(np.arange(10) % 3, num, seed=0, argument='num_train')
+def test_ids_lead_to_the_true_targets_in_their_own_units():
+  train, test = np.float32([-1, 1]), np.float32([2])
+  dataset = _dataset(train, test, target_mean=10.0, target_std=3.0)
+  assert dataset.is_real
+  assert dataset.num_classes == 0
+  assert dataset.labels_by_id.dtype == np.float64
+  np.testing.assert_array_equal(dataset.labels_by_id, [7, 13, 16])
+  np.testing.assert_array_equal(dataset.in_units([[0], [1]]), [[10], [13]])
 
 
-def test_split_refuses_a_class_of_one():
-  with pytest.raises(ValueError, match='2 samples of each class.*class 7'):
-    data.stratified_split(np.array([1] * 20 + [7]), seed=0)
-
-
-def test_split_refuses_a_test_part_without_room_for_all_classes():
-  with pytest.raises(ValueError, match='all 4 classes, got 8 samples'):
-    data.stratified_split(np.arange(8) % 4, seed=0)
-
-
-class TestClasses:
-  NAMES = ('shirt', 'coat', '0', 'bag')
-
-  def test_none_named_are_all(self):
-    assert data.find_classes(self.NAMES, ()) == (0, 1, 2, 3)
-
-  def test_names_come_before_numbers_and_keep_their_order(self):
-    assert data.find_classes(self.NAMES, ('3', 'coat')) == (3, 1)
-    assert data.find_classes(self.NAMES, ('0', '1')) == (2, 1)
-
-  @pytest.mark.parametrize(
-    'wanted', [('coat',), ('coat', 'coat'), ('coat', '1'), ('coat', 'hat')]
-  )
-  def test_others_are_refused(self, wanted):
-    with pytest.raises(
-      ValueError, match='classes must be two or more of shirt'
-    ):
-      data.find_classes(self.NAMES, wanted)
-
-  def test_rows_of_the_classes_are_drawn_and_numbered_anew(self):
-    labels = np.random.default_rng(0).integers(0, 4, 200).astype(np.int32)
-    rows, drawn = data.draw_subset(labels, (3, 1), 40, seed=0)
-    assert len(rows) == 40
-    assert (np.diff(rows) > 0).all()
-    np.testing.assert_array_equal(np.array([3, 1])[drawn], labels[rows])
-    assert drawn.dtype == labels.dtype
-
-  def test_all_rows_are_there_if_no_number_is_given(self):
-    labels = np.arange(12) % 3
-    rows, drawn = data.draw_subset(labels, (0, 1, 2), None, seed=0)
-    np.testing.assert_array_equal(rows, np.arange(12))
-    np.testing.assert_array_equal(drawn, labels)
-
-  def test_name_says_which_if_not_all(self):
-    assert data.name_of('set', self.NAMES, (0, 1, 2, 3)) == 'set'
-    assert data.name_of('set', self.NAMES, (3, 1)) == 'set[3,1]'
+def test_old_names_of_real_targets_still_work():
+  assert data.RegressionDataset is data.Dataset
+  dataset = _dataset([-1.0, 1.0], [2.0], target_mean=10.0, target_std=3.0)
+  assert dataset.train_targets is dataset.train_labels
+  assert dataset.test_targets is dataset.test_labels
+  np.testing.assert_array_equal(dataset.targets_by_id, dataset.labels_by_id)

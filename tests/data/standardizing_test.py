@@ -8,8 +8,8 @@ def test_diabetes_is_split_and_standardised():
   found = data.load_diabetes(seed=0)
   assert found.train_inputs.shape == (353, 10)
   assert found.test_inputs.shape == (89, 10)
-  assert found.train_inputs.dtype == found.train_targets.dtype == np.float32
-  for values in (found.train_inputs, found.train_targets):
+  assert found.train_inputs.dtype == found.train_labels.dtype == np.float32
+  for values in (found.train_inputs, found.train_labels):
     np.testing.assert_allclose(values.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(values.std(0), 1, atol=1e-4)
 
@@ -20,14 +20,14 @@ def test_truth_by_id_is_that_of_scikit_learn():
   found = data.load_diabetes(seed=3)
   ids = np.concatenate([found.train_ids, found.test_ids])
   np.testing.assert_array_equal(ids, np.arange(442))
-  truth = found.targets_by_id
+  truth = found.labels_by_id
   expected = datasets.load_diabetes().target
   np.testing.assert_allclose(np.sort(truth), np.sort(expected), rtol=1e-5)
   np.testing.assert_allclose(
     truth[found.train_ids].mean(), found.target_mean, rtol=1e-6
   )
   np.testing.assert_allclose(
-    truth[found.test_ids], found.in_units(found.test_targets)
+    truth[found.test_ids], found.in_units(found.test_labels)
   )
 
 
@@ -35,12 +35,12 @@ def test_inputs_stay_with_their_targets():
   inputs = np.arange(50.0)[:, None] * [[1, -2]]
   found = data.split_and_standardize_targets('x', inputs, inputs[:, 0], seed=1)
   for values, targets in (
-    (found.train_inputs, found.train_targets),
-    (found.test_inputs, found.test_targets),
+    (found.train_inputs, found.train_labels),
+    (found.test_inputs, found.test_labels),
   ):
     np.testing.assert_allclose(values[:, 0], targets, atol=1e-5)
     np.testing.assert_allclose(values[:, 1], -targets, atol=1e-5)
-  assert len(found.test_targets) == 10
+  assert len(found.test_labels) == 10
 
 
 def test_split_is_seeded():
@@ -62,12 +62,12 @@ def test_statistics_come_from_the_training_part_alone():
   targets[test] += 1000
   moved = data.split_and_standardize_targets('x', inputs, targets, seed=3)
   np.testing.assert_array_equal(plain.train_inputs, moved.train_inputs)
-  np.testing.assert_array_equal(plain.train_targets, moved.train_targets)
-  assert moved.test_targets.min() > 100 and moved.test_inputs.min() > 100
+  np.testing.assert_array_equal(plain.train_labels, moved.train_labels)
+  assert moved.test_labels.min() > 100 and moved.test_inputs.min() > 100
 
 
 @pytest.mark.parametrize('value', [1.0, np.nan])
-def test_targets_that_say_nothing_are_refused(value):
+def test_labels_that_say_nothing_are_refused(value):
   with pytest.raises(ValueError, match='targets must'):
     data.split_and_standardize_targets(
       'x', np.ones((9, 1)), np.full(9, value), seed=0
