@@ -12,8 +12,6 @@ from splitjax.data import dataset as dataset_lib
 from splitjax.data import splitting
 from splitjax.data import standardizing
 
-TARGETS = ('class', 'real')
-
 
 def from_arrays(
   inputs: Any,
@@ -70,8 +68,7 @@ def from_arrays(
     >>> sorted(animals.test_labels.tolist())
     [0, 0, 1, 1]
   """
-  if target not in TARGETS:
-    raise ValueError(f"target must be 'class' or 'real', got {target!r}.")
+  dataset_lib.check_target(target)
   if (test_inputs is None) != (test_labels is None):
     given = 'test_labels' if test_inputs is None else 'test_inputs'
     raise ValueError(
@@ -163,11 +160,11 @@ def _check_real(argument: str, labels: np.ndarray) -> np.ndarray:
       f'{labels.dtype}.'
     )
   labels = labels.astype(np.float64)
-  finite = np.isfinite(labels)
+  finite = np.abs(labels) <= np.finfo(np.float32).max
   if not finite.all():
     row = int(np.argmin(finite))
     raise ValueError(
-      f'{argument} must be finite, got {labels[row]} in row {row}.'
+      f'{argument} must be finite in float32, got {labels[row]} in row {row}.'
     )
   return labels
 

@@ -1,6 +1,7 @@
 """Columns of strings as classes, standardised numbers and category ids."""
 
 from collections.abc import Collection, Mapping, Sequence
+import os
 import zlib
 
 import numpy as np
@@ -65,6 +66,45 @@ def to_classes(
       f'{argument} must have labels of the training part, got {unknown[0]!r}.'
     )
   return np.array([position[label] for label in labels], np.int32)
+
+
+def to_targets(
+  argument: str,
+  values: np.ndarray,
+  rows: np.ndarray,
+  path: str | os.PathLike,
+) -> np.ndarray:
+  """Return labels as real numbers.
+
+  Args:
+    argument: where the labels come from, for the message.
+    values: labels, `[N]` strings.
+    rows: number of each label's row in the file, from 1, `[N]`.
+    path: the file, for the message.
+
+  Returns:
+    Real targets in their own units, float64 `[N]`.
+
+  Raises:
+    ValueError: if a label is no number, or not finite in float32.
+  """
+  targets = np.array([_number(value) for value in values])
+  finite = np.abs(targets) <= np.finfo(np.float32).max  # False for NaN.
+  if not finite.all():
+    first = int(np.argmin(finite))
+    raise ValueError(
+      f"{argument} must be finite numbers with target='real', got "
+      f'{values[first]!r} in row {rows[first]} of {path}.'
+    )
+  return targets
+
+
+def _number(text: str) -> float:
+  """Return a string's number; NaN if it is none."""
+  try:
+    return float(text)
+  except ValueError:
+    return float('nan')
 
 
 def to_numbers(values: Collection[str]) -> np.ndarray | None:

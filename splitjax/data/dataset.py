@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+TARGETS = ('class', 'real')
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
@@ -98,3 +100,9 @@ class Dataset:
   def targets_by_id(self) -> np.ndarray:
     """Deprecated name of `labels_by_id`."""
     return self.labels_by_id
+
+
+def check_target(target: str) -> None:
+  """Raise a ValueError if a kind of labels is not one of `TARGETS`."""
+  if target not in TARGETS:
+    raise ValueError(f"target must be 'class' or 'real', got {target!r}.")

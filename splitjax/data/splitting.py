@@ -26,13 +26,12 @@ def stratified_split(
   from sklearn import model_selection  # Seconds to import, so not above.
 
   values, counts = np.unique(labels, return_counts=True)
-  if counts.min() < 2:
-    raise ValueError(
-      'labels must have 2 samples of each class to be split in a training and '
-      f'a test part, got 1 of class {values[counts.argmin()]}.'
-    )
-  num_test = math.ceil(test_ratio * len(labels))
-  if min(num_test, len(labels) - num_test) < len(values):
+  if not can_stratify(labels, test_ratio=test_ratio):
+    if counts.min() < 2:
+      raise ValueError(
+        'labels must have 2 samples of each class to be split in a training '
+        f'and a test part, got 1 of class {values[counts.argmin()]}.'
+      )
     raise ValueError(
       f'labels must be enough for a test part with all {len(values)} classes, '
       f'got {len(labels)} samples.'
@@ -44,6 +43,22 @@ def stratified_split(
     random_state=seed,
   )
   return train, test
+
+
+def can_stratify(labels: np.ndarray, *, test_ratio: float = 0.2) -> bool:
+  """Return whether there are enough samples for `stratified_split`.
+
+  Args:
+    labels: classes, `[N]`.
+    test_ratio: share of the samples that would be held out.
+
+  Returns:
+    True if each class has two samples, and each part has room for all classes.
+  """
+  values, counts = np.unique(labels, return_counts=True)
+  num_test = math.ceil(test_ratio * len(labels))
+  room = min(num_test, len(labels) - num_test)
+  return bool(counts.min() >= 2 and room >= len(values))
 
 
 def random_split(

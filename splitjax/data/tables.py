@@ -1,29 +1,34 @@
 """Tables and texts in files of your own, as a `Dataset`."""
 
 from collections.abc import Sequence
-import dataclasses
-import difflib
 import os
 import pathlib
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from splitjax.data import columns as columns_lib
 from splitjax.data import csv_files
 from splitjax.data import dataset as dataset_lib
+from splitjax.data import partition as partition_lib
+from splitjax.data import roles as roles_lib
 from splitjax.data import splitting
 from splitjax.data import text as text_lib
 
 NUM_BUCKETS = 256
 
+Path = str | os.PathLike
+Columns = dict[str, np.ndarray]
+
 
 def load_csv(
-  path: str | os.PathLike,
+  path: Path,
   *,
   label_column: str | int,
   seed: int,
+  target: str = 'class',
   text_column: str | int | None = None,
-  test_path: str | os.PathLike | None = None,
+  test_path: Path | None = None,
   delimiter: str | None = None,
   quote: str | None = None,
   header: bool | None = None,
@@ -36,34 +41,39 @@ def load_csv(
   vocabulary_size: int = text_lib.VOCABULARY_SIZE,
   max_tokens: int = text_lib.MAX_TOKENS,
 ) -> dataset_lib.Dataset:
-  """Reads a table, or a column of texts, and a column of labels.
+  """Read a table, or a column of texts, and a column of labels.
 
   Columns are given by name or by position, from the end if it is negative.
-  Numeric columns come first and are standardised with the training part's
-  statistics; a missing value is its median. The others, and those in
-  `categorical_columns`, are hashed into category ids; 0 is a missing value's.
-  Missing are '', '?', 'NA', 'N/A', 'NaN' and 'null', in any case. Rows without
-  a label are dropped.
+  Numeric columns come first and are standardised with the statistics of the
+  training part; a missing number becomes the median. All other columns, and
+  `categorical_columns`, are hashed into category ids; a missing value gets the
+  id 0. Missing are '', '?', 'NA', 'N/A', 'NaN' and 'null', in any case. Rows
+  without a label are dropped.
 
   Args:
     path: a `.csv` or `.tsv` file, or one in `.gz`, `.xz`, `.bz2` or `.zip`.
-    label_column: the classes, of any values; sorted, by number if they are.
-    seed: of the split and of the subsets.
-    text_column: the texts; the other columns are then not used.
-    test_path: a file with the same columns, of the same format. By default a
-      fifth of the rows is held out, stratified by class.
+    label_column: column of the labels.
+    seed: seed of the random split and of the random subsets.
+    target: what the labels are: 'class', values of any kind, whose sorted
+      distinct values are the classes; or 'real', finite numbers, which are
+      standardised with the statistics of the training part.
+    text_column: column of the texts; all other columns are then left out.
+    test_path: file with the test part, of the format and with the columns of
+      `path`. By default a fifth of the rows is held out at random, stratified
+      by class if the labels are classes.
     delimiter: one character; by default it is recognised.
     quote: one character, or '' for none; by default it is recognised.
-    header: whether the first line names the columns, which are '0', '1', ...
-      if not; by default it is recognised.
-    drop_columns: not to be read: row ids, for one.
-    categorical_columns: numbers that are codes.
+    header: whether the first line names the columns, which are called '0', '1',
+      ... if not; by default it is recognised.
+    drop_columns: columns to leave out, such as row ids.
+    categorical_columns: columns of numbers that are codes.
     num_buckets: how many ids a categorical column has.
-    num_train: how many training samples to draw, stratified; default all.
-    num_test: the same of the test part.
-    classes: to be used, by name or number; all, if none is given.
-    vocabulary_size: of texts, as in `text.hash_tokens`.
-    max_tokens: of texts, as in `text.hash_tokens`.
+    num_train: how many training samples to draw at random, stratified by class
+      if the labels are classes; by default all.
+    num_test: how many test samples to draw, in that way; by default all.
+    classes: names or numbers of the classes to keep; empty for all.
+    vocabulary_size: for texts, the bound of the token ids.
+    max_tokens: for texts, the length at which they are cut.
 
   Returns:
     A table `[N, F]` float32 with `category_sizes`, or token ids `[N, L]` int32
@@ -73,6 +83,11 @@ def load_csv(
     OSError: if a file cannot be read.
     ValueError: if an argument does not fit the file, or the file is no table.
   """
+  dataset_lib.check_target(target)
+  if target == 'real' and classes:
+    raise ValueError(
+      f"classes must not be given with target='real', got {','.join(classes)}."
+    )
   csv_format = csv_files.recognise_format(
     path,
     delimiter=delimiter,
@@ -81,162 +96,152 @@ def load_csv(
     label_column=label_column,
   )
   read = csv_files.read_columns(path, csv_format)
-  roles = _assign_roles(
-    list(read), label_column, text_column, drop_columns, categorical_columns
+  roles = roles_lib.assign_roles(
+    list(read),
+    label_column=label_column,
+    text_column=text_column,
+    drop_columns=drop_columns,
+    categorical_columns=categorical_columns,
   )
-  train, test, class_names, notes = _make_parts(
-    read, roles.label, path, test_path, csv_format, seed
-  )
-  chosen = splitting.find_classes(class_names, classes)
-  train = train.subset(chosen, num_train, seed, 'num_train')
-  test = test.subset(chosen, num_test, seed, 'num_test')
+  files = [_keep_labelled(path, read, roles.label)]
+  if test_path is not None:
+    test_read = _read_test(test_path, csv_format, list(read))
+    files.append(_keep_labelled(test_path, test_read, roles.label))
+  draw = partition_lib.Draw(seed, num_train, num_test, tuple(classes))
+  divide_fn = _divide_classes if target == 'class' else _divide_targets
+  divided = divide_fn(_stem(path), files, roles.label, draw)
+  parts = [
+    file.take(rows)
+    for file, rows in zip((files[0], files[-1]), divided.rows, strict=True)
+  ]
   if roles.text is None:
-    *inputs, sizes, more_notes = columns_lib.encode_table(
-      *[part.pick(roles.inputs) for part in (train, test)],
-      categorical_columns=roles.categorical,
-      num_buckets=num_buckets,
-    )
-    kind = {'category_sizes': sizes}
+    inputs = _encode_columns(parts, roles, num_buckets)
   else:
-    *inputs, more_notes = text_lib.hash_parts(
-      *[part.columns[roles.text] for part in (train, test)],
-      vocabulary_size=vocabulary_size,
-      max_tokens=max_tokens,
-    )
-    kind = {'vocabulary_size': vocabulary_size}
-  return dataset_lib.Dataset(
-    name=splitting.name_of(_stem(path), class_names, chosen),
-    train_inputs=inputs[0],
-    train_labels=train.labels,
-    test_inputs=inputs[1],
-    test_labels=test.labels,
-    class_names=tuple(class_names[index] for index in chosen),
-    notes=notes + more_notes,
-    **kind,
-  )
+    texts = [part[roles.text] for part in parts]
+    inputs = _hash_texts(texts, vocabulary_size, max_tokens)
+  read_notes = tuple(note for file in files for note in file.notes)
+  notes = read_notes + inputs.pop('notes')
+  return dataset_lib.Dataset(**divided.fields, **inputs, notes=notes)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Roles:
-  """What each column is for, by name."""
+class _File(NamedTuple):
+  """The rows of a file that have a label.
 
-  label: str
-  text: str | None
-  inputs: tuple[str, ...]
-  categorical: tuple[str, ...]
+  Attributes:
+    path: the file.
+    columns: all columns, `[N]` strings each.
+    rows: numbers of the rows in the file, from 1, `[N]`.
+    notes: what was done to the file, for the user.
+  """
 
+  path: Path
+  columns: Columns
+  rows: np.ndarray
+  notes: tuple[str, ...]
 
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """Rows with a label: columns of strings `[N]`, and classes `[N]`."""
-
-  columns: dict[str, np.ndarray]
-  labels: np.ndarray
-
-  def pick(self, names):
-    return {name: self.columns[name] for name in names}
-
-  def take(self, rows):
-    columns = {name: values[rows] for name, values in self.columns.items()}
-    return _Part(columns, self.labels[rows])
-
-  def subset(self, classes, num, seed, argument):
-    rows, labels = splitting.draw_subset(
-      self.labels, classes, num, seed=seed, argument=argument
-    )
-    return dataclasses.replace(self.take(rows), labels=labels)
+  def take(self, rows: np.ndarray) -> Columns:
+    """Return the columns of some rows, given by their positions."""
+    return {name: values[rows] for name, values in self.columns.items()}
 
 
-def _assign_roles(names, label_column, text_column, drop, categorical):
-  label = _find('label_column', label_column, names)
-  text = None
-  if text_column is not None:
-    text = _find('text_column', text_column, names)
-  drop = [_find('drop_columns', name, names) for name in drop]
-  coded = [_find('categorical_columns', name, names) for name in categorical]
-  for argument, given in (
-    ('text_column', [text]),
-    ('drop_columns', drop),
-    ('categorical_columns', coded),
-  ):
-    if label in given:
-      raise ValueError(f'{argument} must not be the label, got {label!r}.')
-  if text in drop:
-    raise ValueError(f'drop_columns must not be the text, got {text!r}.')
-  inputs = [name for name in names if name != label and name not in drop]
-  if not inputs:
+def _read_test(
+  path: Path, csv_format: csv_files.CsvFormat, names: list[str]
+) -> Columns:
+  """Return the columns of the test file, or raise if others are expected."""
+  read = csv_files.read_columns(path, csv_format)
+  if set(read) != set(names):
     raise ValueError(
-      f'drop_columns and label_column leave no input of {_listed(names)}; '
-      'a wrong delimiter makes one column of all.'
+      'test_path must have the columns of path, '
+      f'{roles_lib.list_names(names)}; got {roles_lib.list_names(list(read))}.'
     )
-  return _Roles(label, text, tuple(inputs), tuple(coded))
+  return read
 
 
-def _find(argument, wanted, names):
-  """The name of a column that is given by its name or its position."""
-  if wanted in names:
-    return wanted
-  try:
-    return names[int(wanted)]
-  except (IndexError, ValueError):
-    pass
-  close = difflib.get_close_matches(str(wanted), names, n=1, cutoff=0.4)
-  ordered = close + [name for name in names if name not in close]
-  raise ValueError(
-    f'{argument} must be a column or its position, of {_listed(ordered)}; got '
-    f'{wanted!r}.'
-  )
-
-
-def _listed(names, most=20):
-  more = f' and {len(names) - most} more' if len(names) > most else ''
-  return ', '.join(map(repr, names[:most])) + more
-
-
-def _make_parts(read, label, path, test_path, csv_format, seed):
-  """Training part, test part, names of the classes, and notes."""
-  read, notes = _drop_unlabelled(path, read, label)
-  class_names = columns_lib.find_classes(label, read[label])
-  to_classes = columns_lib.to_classes
-  train = _Part(read, to_classes('label_column', read[label], class_names))
-  if test_path is None:
-    rows, test_rows = _split(label, class_names, train.labels, seed)
-    return train.take(rows), train.take(test_rows), class_names, notes
-  test_read = csv_files.read_columns(test_path, csv_format)
-  if set(test_read) != set(read):
-    raise ValueError(
-      f'test_path must have the columns of path, {_listed(list(read))}; got '
-      f'{_listed(list(test_read))}.'
-    )
-  test_read, more_notes = _drop_unlabelled(test_path, test_read, label)
-  test_labels = to_classes('test_path', test_read[label], class_names)
-  test = _Part(test_read, test_labels)
-  return train, test, class_names, notes + more_notes
-
-
-def _drop_unlabelled(path, columns, label):
+def _keep_labelled(path: Path, columns: Columns, label: str) -> _File:
+  """Return the rows of a file that have a label, and a note on the others."""
   keep = columns[label] != ''
-  if keep.all():
-    return columns, ()
   if not keep.any():
     raise ValueError(f'label_column {label!r} must have labels in {path}.')
-  kept = {name: values[keep] for name, values in columns.items()}
-  return kept, (f'{(~keep).sum():,} rows of {path} dropped: no {label}',)
+  notes = ()
+  if not keep.all():
+    notes = (f'{(~keep).sum():,} rows of {path} dropped: no {label}',)
+    columns = {name: values[keep] for name, values in columns.items()}
+  return _File(path, columns, 1 + np.flatnonzero(keep), notes)
 
 
-def _split(label, class_names, labels, seed):
-  try:
-    return splitting.stratified_split(labels, seed=seed)
-  except ValueError as error:
-    sizes = np.bincount(labels)
+def _divide_classes(
+  name: str, files: list[_File], label: str, draw: partition_lib.Draw
+) -> partition_lib.Partition:
+  """Divide rows whose labels are classes."""
+  class_names = columns_lib.find_classes(label, files[0].columns[label])
+  labels = [
+    columns_lib.to_classes(argument, file.columns[label], class_names)
+    for argument, file in zip(('label_column', 'test_path'), files)  # noqa: B905
+  ]
+  if len(files) == 1:
+    _check_sizes(label, class_names, labels[0])
+  return partition_lib.divide_classes(name, labels, class_names, draw)
+
+
+def _check_sizes(
+  label: str, class_names: Sequence[str], labels: np.ndarray
+) -> None:
+  """Raise if there are too few rows of a class to hold out a fifth."""
+  sizes = np.bincount(labels)
+  if not splitting.can_stratify(labels):
     raise ValueError(
       f'label_column {label!r} has too few rows for a test part of a fifth: '
       f'{len(labels)} rows, {len(sizes)} classes, {sizes.min()} of '
       f'{class_names[sizes.argmin()]!r}; give test_path or merge classes.'
-    ) from error
+    )
 
 
-def _stem(path):
+def _divide_targets(
+  name: str, files: list[_File], label: str, draw: partition_lib.Draw
+) -> partition_lib.Partition:
+  """Divide rows whose labels are real numbers."""
+  argument = f'label_column {label!r}'
+  targets = [
+    columns_lib.to_targets(argument, file.columns[label], file.rows, file.path)
+    for file in files
+  ]
+  return partition_lib.divide_targets(name, targets, draw, argument=argument)
+
+
+def _encode_columns(
+  parts: list[Columns], roles: roles_lib.Roles, num_buckets: int
+) -> dict[str, Any]:
+  """Return the fields of a `Dataset` that the inputs of a table need."""
+  train, test, sizes, notes = columns_lib.encode_table(
+    *[{name: part[name] for name in roles.inputs} for part in parts],
+    categorical_columns=roles.categorical,
+    num_buckets=num_buckets,
+  )
+  return {
+    'train_inputs': train,
+    'test_inputs': test,
+    'category_sizes': sizes,
+    'notes': notes,
+  }
+
+
+def _hash_texts(
+  texts: list[np.ndarray], vocabulary_size: int, max_tokens: int
+) -> dict[str, Any]:
+  """Return the fields of a `Dataset` that texts need."""
+  train, test, notes = text_lib.hash_parts(
+    *texts, vocabulary_size=vocabulary_size, max_tokens=max_tokens
+  )
+  return {
+    'train_inputs': train,
+    'test_inputs': test,
+    'vocabulary_size': vocabulary_size,
+    'notes': notes,
+  }
+
+
+def _stem(path: Path) -> str:
+  """Return a file's name without the suffixes that are known."""
   name = pathlib.Path(path).name
   for suffix in ('.gz', '.xz', '.bz2', '.zip', '.csv', '.tsv', '.txt'):
     name = name.removesuffix(suffix)

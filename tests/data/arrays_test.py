@@ -161,7 +161,7 @@ def test_statistics_of_narrow_types_are_computed_in_float64(dtype):
       dict(target='real', labels=['a', 'b'] * 10),
     ),
     (
-      'labels must be finite, got inf in row 1',
+      'labels must be finite in float32, got inf in row 1',
       dict(target='real', labels=[0, np.inf] * 10),
     ),
     (

@@ -283,3 +283,126 @@ def test_test_file_that_does_not_fit_is_refused(tmp_path):
   _refused('test_path must have the columns of path', path, test_path=other)
   with pytest.raises(FileNotFoundError, match='nothing.csv'):
     _load(path, test_path=tmp_path / 'nothing.csv')
+
+
+def _targets_path(folder, targets, name='pets.csv'):
+  rows = [
+    [*row[:-1], target] for row, target in zip(_rows(), targets, strict=True)
+  ]
+  return _write(folder, rows, name)
+
+
+def _drawn_targets(seed=1, shift=0.0):
+  rng = np.random.default_rng(seed)
+  return [f'{shift + number:.4f}' for number in rng.normal(50, 9, NUM_ROWS)]
+
+
+def _load_real(path, **kwargs):
+  return _load(path, target='real', **kwargs)
+
+
+def test_real_targets_are_split_and_standardised_as_arrays_are(tmp_path):
+  texts = _drawn_targets()
+  path = _targets_path(tmp_path, texts)
+  found = _load_real(path, seed=3)
+  sizes = np.array([[float(row[0])] for row in _rows()])
+  targets = np.array([float(text) for text in texts])
+  expected = data.split_and_standardize_targets('x', sizes, targets, seed=3)
+  assert found.is_real
+  assert found.name == 'pets'
+  assert found.category_sizes == (256,)
+  assert found.train_labels.dtype == np.float32
+  assert found.target_mean == expected.target_mean
+  assert found.target_std == expected.target_std
+  np.testing.assert_array_equal(found.train_labels, expected.train_labels)
+  np.testing.assert_array_equal(found.test_labels, expected.test_labels)
+  np.testing.assert_allclose(
+    found.train_inputs[:, :1], expected.train_inputs, rtol=1e-5, atol=1e-6
+  )
+  np.testing.assert_allclose(
+    found.test_inputs[:, :1], expected.test_inputs, rtol=1e-5, atol=1e-6
+  )
+
+
+def test_real_targets_of_a_test_file_are_in_units_of_the_training_part(
+  tmp_path,
+):
+  path = _targets_path(tmp_path, _drawn_targets())
+  other = _targets_path(tmp_path, _drawn_targets(shift=1000.0), 'test.csv')
+  found = _load_real(path, test_path=other)
+  assert (len(found.train_labels), len(found.test_labels)) == (40, 40)
+  np.testing.assert_allclose(found.train_labels.mean(), 0, atol=1e-6)
+  np.testing.assert_allclose(found.train_labels.std(), 1, rtol=1e-6)
+  truth = [float(text) for text in _drawn_targets()]
+  np.testing.assert_allclose(
+    found.labels_by_id, [*truth, *(1000 + np.array(truth))], rtol=1e-6
+  )
+
+
+def test_subsets_of_real_targets_are_drawn_before_anything_is_computed(
+  tmp_path,
+):
+  path = _targets_path(tmp_path, _drawn_targets())
+  found = _load_real(path, num_train=10, num_test=4)
+  again = _load_real(path, num_train=10, num_test=4)
+  other = _load_real(path, num_train=10, num_test=4, seed=1)
+  assert (len(found.train_labels), len(found.test_labels)) == (10, 4)
+  np.testing.assert_allclose(found.train_labels.mean(), 0, atol=1e-6)
+  np.testing.assert_allclose(found.train_labels.std(), 1, rtol=1e-6)
+  np.testing.assert_allclose(found.train_inputs[:, :2].std(0), 1, rtol=1e-6)
+  np.testing.assert_array_equal(found.train_inputs, again.train_inputs)
+  assert not np.array_equal(found.train_inputs, other.train_inputs)
+  with pytest.raises(ValueError, match='num_train must lie .* 32 .*got 33'):
+    _load_real(path, num_train=33)
+  with pytest.raises(ValueError, match='num_test must lie between 1.*got 0'):
+    _load_real(path, num_test=0)
+
+
+def test_rows_without_a_real_target_are_dropped_and_keep_their_numbers(
+  tmp_path,
+):
+  targets = _drawn_targets()
+  targets[0] = targets[2] = 'NA'
+  path = _targets_path(tmp_path, targets)
+  found = _load_real(path)
+  assert len(found.labels_by_id) == NUM_ROWS - 2
+  assert found.notes[0].endswith('pets.csv dropped: no tame')
+  targets[5] = 'dear'
+  with pytest.raises(ValueError, match="'dear' in row 6 of .*pets.csv"):
+    _load_real(_targets_path(tmp_path, targets))
+
+
+@pytest.mark.parametrize('value', ['dear', 'inf', '-1e300', '1;2'])
+def test_labels_that_are_no_finite_numbers_are_refused(tmp_path, value):
+  plain = _targets_path(tmp_path, _drawn_targets())
+  targets = _drawn_targets()
+  targets[8] = value
+  match = f"label_column 'tame' must be finite numbers .*got '{value}' in row 9"
+  path = _targets_path(tmp_path, targets, 'wrong.csv')
+  _refused(f'{match} of .*wrong.csv', path, target='real')
+  _refused(f'{match} of .*wrong.csv', plain, target='real', test_path=path)
+
+
+def test_arguments_that_do_not_fit_real_targets_are_refused(tmp_path):
+  path = _targets_path(tmp_path, _drawn_targets())
+  _refused("target must be 'class' or 'real', got 'x'", path, target='x')
+  _refused(
+    "classes must not be given with target='real', got a,b",
+    path,
+    target='real',
+    classes=['a', 'b'],
+  )
+  path = _targets_path(tmp_path, ['7'] * NUM_ROWS)
+  _refused("label_column 'tame' must differ in the", path, target='real')
+
+
+def test_texts_may_have_real_targets(tmp_path):
+  path = tmp_path / 'days.tsv'
+  lines = [f'a day of {i} words\t{i / 8}' for i in range(20)]
+  path.write_text('\n'.join(lines))
+  found = data.load_csv(
+    path, label_column=1, text_column=0, seed=0, target='real'
+  )
+  assert found.is_real
+  assert found.train_inputs.shape == (16, 5)
+  assert found.vocabulary_size == 8192
