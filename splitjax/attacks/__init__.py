@@ -6,16 +6,24 @@ from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.exploit import exploit_labels as exploit_labels
 from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
-from splitjax.attacks.kmeans.clustering import ClusterResult as ClusterResult
-from splitjax.attacks.kmeans.clustering import cluster_labels as cluster_labels
-from splitjax.attacks.kmeans.clustering import cluster_scores as cluster_scores
+from splitjax.attacks.kmeans.clustering_attack import (
+  ClusterResult as ClusterResult,
+)
+from splitjax.attacks.kmeans.clustering_attack import (
+  cluster_labels as cluster_labels,
+)
+from splitjax.attacks.kmeans.clustering_attack import (
+  cluster_scores as cluster_scores,
+)
 from splitjax.attacks.kmeans.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.kmeans.lloyd import kmeans as kmeans
 from splitjax.attacks.kmeans.online import OnlineClusters as OnlineClusters
 from splitjax.attacks.kmeans.online import cluster_batch as cluster_batch
 from splitjax.attacks.kmeans.online import name_online as name_online
 from splitjax.attacks.kmeans.online import start_online as start_online
-from splitjax.attacks.kmeans.starts import kmeans_plus_plus as kmeans_plus_plus
+from splitjax.attacks.kmeans.plus_plus import (
+  kmeans_plus_plus as kmeans_plus_plus,
+)
 from splitjax.attacks.kmeans.streaming import stream_kmeans as stream_kmeans
 from splitjax.attacks.kmeans.streaming import (
   stream_nearest_labels as stream_nearest_labels,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from splitjax.attacks import _validate
 from splitjax.attacks import scoring
 from splitjax.attacks import similarity
-from splitjax.attacks.kmeans import clustering
+from splitjax.attacks.kmeans import clustering_attack
 
 
 @functools.partial(jax.jit, static_argnames=('num_directions', 'num_iters'))
@@ -129,7 +129,7 @@ def spectral_labels(
     key, units, num_directions=min(num_classes - 1, units.shape[1])
   )
   along = lambda x: similarity.inner_products(x, directions)
-  clusters = clustering.cluster_labels(
+  clusters = clustering_attack.cluster_labels(
     key,
     along(units),
     along(known),

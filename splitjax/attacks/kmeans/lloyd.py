@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import cluster_sums
-from splitjax.attacks.kmeans import lanes
+from splitjax.attacks.kmeans import multi_start
 
 KERNELS = ('xla', 'pallas')
 # Below this share of the squared norms the inertia is summed point by point.
@@ -67,8 +67,7 @@ def kmeans(
       below the first a GPU may round float32 to TensorFloat32, and centroids
       are rounded to the type of narrower points. Sums stay float32.
     kernel: 'xla', or 'pallas' for one read of the points an iteration on an
-      NVIDIA GPU (see `splitjax.attacks.fused`; interpreted, thus slow, on a
-      CPU). JAX with 64 bits, more than 32 clusters and other devices fall
+      NVIDIA GPU (see `pallas_kernel`; interpreted, thus slow, on a CPU). JAX with 64 bits, more than 32 clusters and other devices fall
       back to 'xla'; rows sharded over devices are for 'xla'.
 
   Returns:
@@ -123,14 +122,16 @@ def lloyd(
     default=functools.partial(run, sums_fn=cluster_sums.by_product),
   )
   if kernel == 'pallas':
-    from splitjax.attacks import fused
+    from splitjax.attacks.kmeans import pallas_kernel
 
     narrow = dtype == jnp.float32 and not jax.config.jax_enable_x64
-    if narrow and len(init_centroids) <= fused.MOST_TARGETS:
-      interpreted = functools.partial(fused.nearest_and_sums, interpret=True)
+    if narrow and len(init_centroids) <= pallas_kernel.MOST_TARGETS:
+      interpreted = functools.partial(
+        pallas_kernel.nearest_and_sums, interpret=True
+      )
       branches |= dict(
         cpu=functools.partial(run, nearest_fn=interpreted),
-        cuda=functools.partial(run, nearest_fn=fused.nearest_and_sums),
+        cuda=functools.partial(run, nearest_fn=pallas_kernel.nearest_and_sums),
       )
   return jax.lax.platform_dependent(
     points,
@@ -166,7 +167,7 @@ def _continue(
   nearest_fn=similarity.largest_product,
   sums_fn=None,
 ):
-  """Iterates from centroids `[K, D]`, or from where a `lanes.Run` stands.
+  """Iterates from centroids `[K, D]`, or from where a `multi_start.Run` stands.
 
   `nearest_fn` finds the nearest centroids as `similarity.largest_product` does,
   and `sums_fn` adds the points up; without one `nearest_fn` has added them up.
@@ -188,10 +189,10 @@ def _continue(
       least_move=least_move,
       max_iters=max_iters,
     )
-    return lanes.Run(centroids, nearest, *progress)
+    return multi_start.Run(centroids, nearest, *progress)
 
-  if not isinstance(run, lanes.Run):
-    run = lanes.Run(run, assign(run), jnp.int32(0), jnp.bool(False))
+  if not isinstance(run, multi_start.Run):
+    run = multi_start.Run(run, assign(run), jnp.int32(0), jnp.bool(False))
   return jax.lax.while_loop(cond_fn, body_fn, run)
 
 
@@ -213,7 +214,7 @@ def _vmap_in_lanes(**kwargs):
   @fn.def_vmap
   def many_fn(num_runs, is_batched, points, starts, *others):
     if tuple(is_batched) == (False, True, False, False, False):
-      num_lanes = lanes.number(num_runs, starts.shape[1], *points.shape)
+      num_lanes = multi_start.number(num_runs, starts.shape[1], *points.shape)
       if num_lanes > 1:
         in_lanes = jax.custom_batching.sequential_vmap(
           functools.partial(_iterate_many, num_lanes=num_lanes, **kwargs)
@@ -244,7 +245,7 @@ def _iterate_many(
     targets = jax.vmap(similarity.shift, (0, None))(centroids, origin)
     return similarity.largest_by_target(points, *targets, precision)
 
-  ended = lanes.iterate(
+  ended = multi_start.iterate(
     starts,
     num_lanes=num_lanes,
     max_iters=max_iters,

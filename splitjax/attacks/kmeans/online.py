@@ -15,7 +15,7 @@ from splitjax.attacks import _validate
 from splitjax.attacks import grouping
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import lloyd
-from splitjax.attacks.kmeans import starts
+from splitjax.attacks.kmeans import plus_plus
 
 _NUM_STARTS = 10  # Of k-means++ on the first batch.
 
@@ -96,7 +96,7 @@ def cluster_batch(
 
   def first_centroids():
     def start(key):
-      init = starts.kmeans_plus_plus(key, units, num_clusters=num_clusters)
+      init = plus_plus.kmeans_plus_plus(key, units, num_clusters=num_clusters)
       found = lloyd.kmeans(units, init, max_iters=max_iters)
       return found.centroids, found.inertia
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from splitjax import attacks
-from splitjax.attacks.kmeans import lanes
+from splitjax.attacks.kmeans import multi_start
 
 
 def _problem(num_runs, num_clusters=3, num_points=150, width=4, seed=0):
@@ -36,7 +36,7 @@ def _assert_equal_to_single_runs(actual, points, starts, **kwargs):
 
 @pytest.fixture(scope='module', autouse=True)
 def small_problems_go_in_lanes():
-  with mock.patch.object(lanes, '_LEAST_WORK', 0):
+  with mock.patch.object(multi_start, '_LEAST_WORK', 0):
     jax.clear_caches()
     yield
   jax.clear_caches()
@@ -47,8 +47,10 @@ class LanesTest(parameterized.TestCase):
   @parameterized.parameters(2, 5, 70)
   def test_runs_are_those_of_single_calls(self, num_runs):
     points, starts = _problem(num_runs)
-    assert lanes.number(64, 3, 150, 4) == 32
-    with mock.patch.object(lanes, 'iterate', wraps=lanes.iterate) as iterate:
+    assert multi_start.number(64, 3, 150, 4) == 32
+    with mock.patch.object(
+      multi_start, 'iterate', wraps=multi_start.iterate
+    ) as iterate:
       actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
     iterate.assert_called()
     assert num_runs == 2 or len(set(np.asarray(actual.num_iters))) > 2
@@ -67,7 +69,7 @@ class LanesTest(parameterized.TestCase):
   @hypothesis.given(st.integers(0, 1000))
   def test_no_run_is_lost_or_moved(self, seed):
     points, starts = _problem(20, 10, 60, 2, seed)
-    assert lanes.number(20, 10, 60, 2) == 9
+    assert multi_start.number(20, 10, 60, 2) == 9
     actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
     _assert_equal_to_single_runs(actual, points, starts)
 
@@ -88,7 +90,7 @@ class LanesTest(parameterized.TestCase):
     points, starts = _problem(4)
     tols = jnp.array([0.0, 1e-2, 1.0, 10.0])
     run = lambda start, tol: attacks.kmeans(points, start, tol=tol)
-    with mock.patch.object(lanes, 'iterate') as iterate:
+    with mock.patch.object(multi_start, 'iterate') as iterate:
       actual = jax.vmap(run)(starts, tols)
     iterate.assert_not_called()
     for index, tol in enumerate(tols):
@@ -103,8 +105,8 @@ class LanesTest(parameterized.TestCase):
     (10, 10, 1000, 64, 1),  # Not worth the compilation.
   )
   def test_number(self, num_runs, num_clusters, num_points, width, expected):
-    with mock.patch.object(lanes, '_LEAST_WORK', 2**25):
-      found = lanes.number(num_runs, num_clusters, num_points, width)
+    with mock.patch.object(multi_start, '_LEAST_WORK', 2**25):
+      found = multi_start.number(num_runs, num_clusters, num_points, width)
     assert found == expected
 
   @parameterized.parameters('float32', 'float64')

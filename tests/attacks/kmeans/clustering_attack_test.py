@@ -11,7 +11,7 @@ from scipy import optimize
 from sklearn import cluster
 
 from splitjax import attacks
-from splitjax.attacks.kmeans import starts
+from splitjax.attacks.kmeans import plus_plus
 
 PAPER = dict(init='kmeans++', matching='hungarian', num_restarts=10)
 MODES = [dict(), dict(matching='hungarian'), PAPER]
@@ -176,8 +176,8 @@ class ClusterLabelsTest(parameterized.TestCase):
     )
     units = attacks.unit_normalize(vectors)
     spread = [
-      starts.spread_centroids(draws, units)
-      for draws in starts.start_draws(jax.random.key(0), 7, (10,))
+      plus_plus.spread_centroids(draws, units)
+      for draws in plus_plus.start_draws(jax.random.key(0), 7, (10,))
     ]
     alone = [attacks.kmeans(units, start).inertia for start in spread]
     assert np.argmin(alone) > 0

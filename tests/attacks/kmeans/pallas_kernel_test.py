@@ -8,10 +8,10 @@ import numpy as np
 
 from splitjax import attacks
 from splitjax.attacks import similarity
-from splitjax.attacks.kmeans import fused
+from splitjax.attacks.kmeans import pallas_kernel
 
 _interpreted = jax.jit(
-  functools.partial(fused.nearest_and_sums, interpret=True),
+  functools.partial(pallas_kernel.nearest_and_sums, interpret=True),
   static_argnames='precision',
 )
 
@@ -69,7 +69,7 @@ class NearestAndSumsTest(parameterized.TestCase):
     actual = jax.vmap(_interpreted, (None, 0, 0))(points, *starts)
     for index in range(3):
       expected = _interpreted(points, *(x[index] for x in starts))
-      for name in fused.Clusters._fields:
+      for name in pallas_kernel.Clusters._fields:
         np.testing.assert_array_equal(
           getattr(actual, name)[index], getattr(expected, name)
         )
@@ -80,7 +80,7 @@ class NearestAndSumsTest(parameterized.TestCase):
   def test_can_be_lowered_for_a_gpu(self, dtype, precision):
     problem = _problem(300, 130, 10, dtype)
     compiled = jax.jit(
-      functools.partial(fused.nearest_and_sums, precision=precision)
+      functools.partial(pallas_kernel.nearest_and_sums, precision=precision)
     )
     gpu = jax.sharding.AbstractDevice('NVIDIA H200', None, 'cuda')
     mesh = jax.sharding.AbstractMesh((1,), ('x',), abstract_device=gpu)
@@ -140,8 +140,8 @@ class KMeansTest(parameterized.TestCase):
     np.testing.assert_array_equal(*labels)
 
   def test_many_clusters_and_wide_numbers_fall_back(self):
-    points, _, _ = _problem(fused.MOST_TARGETS + 10, 2, 1)
-    many = points[: fused.MOST_TARGETS + 1]
+    points, _, _ = _problem(pallas_kernel.MOST_TARGETS + 10, 2, 1)
+    many = points[: pallas_kernel.MOST_TARGETS + 1]
     text = lambda *args, **kwargs: attacks.kmeans.lower(
       *args, **kwargs
     ).as_text()

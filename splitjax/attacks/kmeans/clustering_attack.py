@@ -10,7 +10,7 @@ import optax
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import lloyd
-from splitjax.attacks.kmeans import starts
+from splitjax.attacks.kmeans import plus_plus
 
 INITS = ('aux', 'kmeans++')
 MATCHINGS = ('seed', 'hungarian')
@@ -136,8 +136,8 @@ def cluster_labels(
   if init == 'aux':
     clusters = run(_class_means(aux_vectors, aux_labels, num_classes, vectors))
   else:
-    draws = starts.start_draws(key, num_classes, (num_restarts,))
-    spread = jax.vmap(starts.spread_centroids, (0, None))(draws, vectors)
+    draws = plus_plus.start_draws(key, num_classes, (num_restarts,))
+    spread = jax.vmap(plus_plus.spread_centroids, (0, None))(draws, vectors)
     runs = jax.vmap(run)(spread)
     best = jnp.argmin(runs.inertia)
     clusters = jax.tree.map(lambda x: x[best], runs)
