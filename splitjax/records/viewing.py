@@ -164,7 +164,7 @@ def make_view(
   Args:
     record: what the attacker is to label.
     auxiliary: the samples whose labels it knows.
-    num_classes: the number of classes.
+    num_classes: the number of classes; 0 for real targets.
     aux_record: where the auxiliary samples' vectors are found: in inference
       the training record, by default `record` itself.
     center: whether to subtract the mean of `aux_record`'s vectors, which the
@@ -178,14 +178,8 @@ def make_view(
       range, a class has no auxiliary sample, or the widths differ.
   """
   aux_record = record if aux_record is None else aux_record
-  checks.labels('auxiliary labels', auxiliary.labels, num_classes)
-  present = np.zeros((len(auxiliary.labels), num_classes), dtype=bool)
-  np.put_along_axis(present, auxiliary.labels, True, axis=1)
-  if not present.all():
-    raise ValueError(
-      'auxiliary labels must contain every class, got none of class '
-      f'{np.argwhere(~present)[0, 1]}.'
-    )
+  if num_classes:
+    _check_every_class(auxiliary.labels, num_classes)
   ordered = np.sort(auxiliary.ids, axis=1)
   if (ordered[:, 1:] == ordered[:, :-1]).any():
     raise ValueError('auxiliary ids must be distinct within a draw.')
@@ -213,6 +207,18 @@ def make_view(
     aux_ids=auxiliary.ids,
     num_classes=num_classes,
   )
+
+
+def _check_every_class(labels: np.ndarray, num_classes: int) -> None:
+  """Raise `ValueError` if auxiliary labels `[R, A]` lack a class."""
+  checks.labels('auxiliary labels', labels, num_classes)
+  present = np.zeros((len(labels), num_classes), dtype=bool)
+  np.put_along_axis(present, labels, True, axis=1)
+  if not present.all():
+    raise ValueError(
+      'auxiliary labels must contain every class, got none of class '
+      f'{np.argwhere(~present)[0, 1]}.'
+    )
 
 
 def scored_mask(view: View) -> np.ndarray:
