@@ -5,24 +5,17 @@ most sets: the message of `FileNotFoundError` gives the command.
 """
 
 from collections.abc import Sequence
-import dataclasses
-import difflib
-import json
 import os
-import pathlib
-import re
-import shlex
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from splitjax import checks
 from splitjax.data import dataset as dataset_lib
 from splitjax.data import images as images_lib
-from splitjax.data import splitting
+from splitjax.data import partition as partition_lib
 from splitjax.data import text as text_lib
-
-_ROWS_AT_ONCE = 1024
+from splitjax.data import tfds_files
 
 
 def load_tfds(
@@ -39,27 +32,31 @@ def load_tfds(
   vocabulary_size: int = text_lib.VOCABULARY_SIZE,
   max_tokens: int = text_lib.MAX_TOKENS,
 ) -> dataset_lib.Dataset:
-  """Reads an image or text classification set.
+  """Read an image or a text set, labelled with classes or real numbers.
 
-  The training part is the split 'train'. The test part is 'test' if it has
-  labels, else 'validation', else a fifth of 'train', stratified by class. Only
-  the images that are drawn are decoded.
+  The labels are classes if their feature is a `ClassLabel`, and real targets,
+  standardised with the statistics of the training part, if it is one floating
+  number. The training part is the split 'train'. The test part is 'test' if it
+  has labels, else 'validation', else a fifth of 'train', stratified by class if
+  there are classes. Only the images that are drawn are decoded.
 
   Args:
-    name: of the set, with configuration and version if need be: 'trec',
+    name: name of the set, with configuration and version if need be: 'trec',
       'glue/sst2', 'mnist:3.0.1'.
-    seed: of the split and of the subsets.
-    data_dir: where it was prepared; by default where tensorflow-datasets does.
-    label_column: the feature with the classes; by default the set's own choice,
-      or the only one.
-    text_column: the feature to classify, a text or an image; by default the
-      set's own choice, or the only one.
-    image_size: height and width to resize images to.
-    num_train: how many training samples to draw, stratified; default all.
-    num_test: the same of the test part.
-    classes: to be used, by name or number; all, if none is given.
-    vocabulary_size: of texts, as in `text.hash_tokens`.
-    max_tokens: of texts, as in `text.hash_tokens`.
+    seed: seed of the random split and of the random subsets.
+    data_dir: folder where the set was prepared; by default that of
+      tensorflow-datasets.
+    label_column: feature with the labels; by default the one that the set
+      declares, or the only one with classes, or the only floating number.
+    text_column: feature that is the input, a text or an image; by default the
+      one that the set declares, or the only one.
+    image_size: height and width to resize images to; None to keep theirs.
+    num_train: how many training samples to draw at random, stratified by class
+      if there are classes; by default all.
+    num_test: how many test samples to draw, in that way; by default all.
+    classes: names or numbers of the classes to keep; empty for all.
+    vocabulary_size: for texts, the bound of the token ids.
+    max_tokens: for texts, the length at which they are cut.
 
   Returns:
     Images in `[0, 1]`, float32 `[N, H, W, C]`, or token ids, int32 `[N, L]`.
@@ -68,43 +65,206 @@ def load_tfds(
     FileNotFoundError: if the set is not under `data_dir` as ArrayRecord files.
     ValueError: if an argument does not fit the set.
   """
-  import tensorflow_datasets as tfds  # Slow to import: here, not above.
-
-  builder = _open_builder(name, data_dir)
+  builder = tfds_files.open_builder(name, data_dir)
+  features = builder.info.features
   label_key, input_key = _choose_features(
     name, builder.info, label_column, text_column
   )
-  train, test, notes = _choose_parts(name, builder, label_key, seed)
-  names = builder.info.features[label_key].names
-  chosen = splitting.find_classes(names, classes)
-  train = train.subset(chosen, num_train, seed, 'num_train')
-  test = test.subset(chosen, num_test, seed, 'num_test')
-  feature = builder.info.features[input_key]
-  parts = [part.read(input_key) for part in (train, test)]
-  if isinstance(feature, tfds.features.Text):
-    kind = {'vocabulary_size': vocabulary_size}
-    *inputs, more_notes = text_lib.hash_parts(
-      *[[text.decode(errors='replace') for text in part] for part in parts],
-      vocabulary_size=vocabulary_size,
-      max_tokens=max_tokens,
-    )
+  splits, note = _read_splits(name, builder, label_key)
+  draw = partition_lib.Draw(seed, num_train, num_test, tuple(classes))
+  divided = _divide(name, label_key, features[label_key], splits, draw)
+  parts = [
+    list(tfds_files.read_feature(split.source, rows, input_key))
+    for split, rows in zip((splits[0], splits[-1]), divided.rows, strict=True)
+  ]
+  if _is_text(features[input_key]):
+    inputs = _hash_texts(parts, vocabulary_size, max_tokens)
   else:
-    kind = {}
-    *inputs, more_notes = _decode_parts(name, parts, feature, image_size)
-  return dataset_lib.Dataset(
-    name=splitting.name_of(name, names, chosen),
-    train_inputs=inputs[0],
-    train_labels=train.labels,
-    test_inputs=inputs[1],
-    test_labels=test.labels,
-    class_names=tuple(names[index] for index in chosen),
-    notes=notes + more_notes,
-    **kind,
+    inputs = _decode_images(name, parts, features[input_key], image_size)
+  notes = (note, *inputs.pop('notes'))
+  return dataset_lib.Dataset(**divided.fields, **inputs, notes=notes)
+
+
+class _Split(NamedTuple):
+  """A source of `tf.train.Example` bytes, and the label of each, `[N]`."""
+
+  source: Any
+  labels: np.ndarray
+
+
+def _choose_features(
+  name: str, info: Any, label_column: str | None, text_column: str | None
+) -> tuple[str, str]:
+  """Return the keys of the labels and of the inputs."""
+  own = info.supervised_keys
+  own = own if isinstance(own, tuple) and len(own) == 2 else (None, None)
+  features = sorted(info.features.items())  # The files keep no order.
+  classes = [key for key, feature in features if _is_class(feature)]
+  real = [key for key, feature in features if _is_real(feature)]
+  inputs = [key for key, one in features if _is_text(one) or _is_image(one)]
+  return (
+    _choose('label_column', label_column, own[1], (classes, real), name, info),
+    _choose('text_column', text_column, own[0], (inputs,), name, info),
   )
 
 
-def _decode_parts(name, parts, feature, image_size):
-  """Images of both parts, and notes."""
+def _choose(
+  argument: str,
+  wanted: str | None,
+  default: str | None,
+  candidates: tuple[list[str], ...],
+  name: str,
+  info: Any,
+) -> str:
+  """Return the feature that is wanted, declared, or the only one of a kind.
+
+  Args:
+    argument: argument of `load_tfds` that `wanted` is, for the message.
+    wanted: key of the feature that the user asks for, if any.
+    default: key of the feature that the set declares, if any.
+    candidates: keys of the features that would do, by kind, in the order in
+      which the only one of a kind is taken.
+    name: name of the set.
+    info: what the set says of itself.
+
+  Returns:
+    The key of the feature.
+
+  Raises:
+    ValueError: if there is none, or it is not clear which.
+  """
+  known = [key for kind in candidates for key in kind]
+  if wanted in known:
+    return wanted
+  if wanted is None and default in known:
+    return default
+  if not known:
+    raise ValueError(
+      f'{argument} must be a feature of {name}, which has none of the kind; '
+      f'it has {", ".join(sorted(info.features))}.'
+    )
+  first = next(kind for kind in candidates if kind)
+  if wanted is None and len(first) == 1:
+    return first[0]
+  raise ValueError(
+    f'{argument} must be one of {", ".join(known)} in {name}, got {wanted!r}.'
+  )
+
+
+def _is_class(feature: Any) -> bool:
+  """Return whether a feature is a class."""
+  from tensorflow_datasets import features as kinds
+
+  return isinstance(feature, kinds.ClassLabel)
+
+
+def _is_real(feature: Any) -> bool:
+  """Return whether a feature is one floating number."""
+  if feature.shape != ():
+    return False
+  return np.issubdtype(np.dtype(feature.np_dtype), np.floating)
+
+
+def _is_text(feature: Any) -> bool:
+  """Return whether a feature is a text."""
+  from tensorflow_datasets import features as kinds
+
+  return isinstance(feature, kinds.Text)
+
+
+def _is_image(feature: Any) -> bool:
+  """Return whether a feature is an image."""
+  from tensorflow_datasets import features as kinds
+
+  return isinstance(feature, kinds.Image)
+
+
+def _read_splits(
+  name: str, builder: Any, label_key: str
+) -> tuple[list[_Split], str]:
+  """Return the training part, the test part if there is one, and a note."""
+  splits = builder.info.splits
+  if 'train' not in splits:
+    raise ValueError(f'{name} must have a split train, got {list(splits)}.')
+  feature = builder.info.features[label_key]
+  train = _read_labels(builder, 'train', label_key)
+  if not _is_real(feature):
+    where = f'{label_key} in split train'
+    checks.labels(where, train.labels, feature.num_classes)
+  elif not np.isfinite(train.labels).all():
+    raise ValueError(
+      f'{label_key} in split train must be finite, got a NaN or an infinity.'
+    )
+  for split in ('test', 'validation'):
+    if split in splits and splits[split].num_examples:
+      test = _read_labels(builder, split, label_key)
+      if _has_labels(test.labels):
+        return [train, test], f'test part: split {split}'
+  note = f'test part: a fifth of split train, as {name} has no other labels'
+  return [train], note
+
+
+def _read_labels(builder: Any, split: str, label_key: str) -> _Split:
+  """Return all of a split, with its labels."""
+  source = tfds_files.open_split(builder, split)
+  real = _is_real(builder.info.features[label_key])
+  rows = np.arange(len(source))
+  labels = tfds_files.read_feature(source, rows, label_key)
+  dtype = np.float64 if real else np.int32
+  return _Split(source, np.fromiter(labels, dtype, len(rows)))
+
+
+def _has_labels(labels: np.ndarray) -> bool:
+  """Return whether the labels of a split are there: some are kept secret.
+
+  Secret classes are -1. Secret real targets are NaN, or one number for all.
+  """
+  if np.issubdtype(labels.dtype, np.floating):
+    return bool(np.isfinite(labels).all() and np.ptp(labels) > 0)
+  return bool((labels >= 0).all())
+
+
+def _divide(
+  name: str,
+  label_key: str,
+  feature: Any,
+  splits: list[_Split],
+  draw: partition_lib.Draw,
+) -> partition_lib.Partition:
+  """Divide samples by their classes, or at random if the labels are real."""
+  labels = [split.labels for split in splits]
+  if not _is_real(feature):
+    return partition_lib.divide_classes(name, labels, feature.names, draw)
+  if draw.classes:
+    raise ValueError(
+      f'classes must not be given: {label_key} of {name} is a real number, got '
+      f'{",".join(draw.classes)}.'
+    )
+  argument = f'{label_key} of {name}'
+  return partition_lib.divide_targets(name, labels, draw, argument=argument)
+
+
+def _hash_texts(
+  parts: list[list[bytes]], vocabulary_size: int, max_tokens: int
+) -> dict[str, Any]:
+  """Return the fields of a `Dataset` that texts need."""
+  train, test, notes = text_lib.hash_parts(
+    *[[text.decode(errors='replace') for text in part] for part in parts],
+    vocabulary_size=vocabulary_size,
+    max_tokens=max_tokens,
+  )
+  return {
+    'train_inputs': train,
+    'test_inputs': test,
+    'vocabulary_size': vocabulary_size,
+    'notes': notes,
+  }
+
+
+def _decode_images(
+  name: str, parts: list[list[bytes]], feature: Any, image_size: int | None
+) -> dict[str, Any]:
+  """Return the fields of a `Dataset` that images need."""
   if feature.np_dtype != np.uint8:
     raise ValueError(
       f'{name} must have images of bytes, got {feature.np_dtype}.'
@@ -113,169 +273,7 @@ def _decode_parts(name, parts, feature, image_size):
     images_lib.decode_images(part, shape=feature.shape, image_size=image_size)
     for part in parts
   ]
-  if image_size is None or feature.shape[:2] == (image_size,) * 2:
-    return train, test, ()
-  note = f'images resized to {image_size}x{image_size}, bilinearly'
-  return train, test, (note,)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """Rows of a source of `tf.train.Example` bytes, and their classes `[N]`."""
-
-  source: Any
-  rows: np.ndarray
-  labels: np.ndarray
-
-  def take(self, chosen):
-    return _Part(self.source, self.rows[chosen], self.labels[chosen])
-
-  def subset(self, classes, num, seed, argument):
-    rows, labels = splitting.draw_subset(
-      self.labels, classes, num, seed=seed, argument=argument
-    )
-    return dataclasses.replace(self.take(rows), labels=labels)
-
-  def read(self, key):
-    return list(_read_feature(self.source, self.rows, key))
-
-
-def _read_feature(source, rows, key):
-  """Yields one value a row, as it is stored: an integer or bytes.
-
-  The parser of tensorflow-datasets gives the same and takes ten times as long:
-  it parses and checks all features of an example.
-  """
-  from tensorflow_datasets.proto import tf_example_pb2
-
-  for start in range(0, len(rows), _ROWS_AT_ONCE):
-    chunk = rows[start : start + _ROWS_AT_ONCE].tolist()
-    for example in source.__getitems__(chunk):
-      parsed = tf_example_pb2.Example.FromString(example)
-      feature = parsed.features.feature[key]
-      yield getattr(feature, feature.WhichOneof('kind')).value[0]
-
-
-def _open_builder(name, data_dir):
-  from tensorflow_datasets.core import constants
-  from tensorflow_datasets.core import read_only_builder
-  from tensorflow_datasets.core import registered
-
-  folder = os.path.expanduser(data_dir or constants.DATA_DIR)
-  try:
-    # From the files rather than the code: it may know other versions by now.
-    builder = read_only_builder.builder_from_files(name, data_dir=folder)
-  except registered.DatasetNotFoundError:
-    raise FileNotFoundError(_how_to_prepare(name, folder)) from None
-  except ValueError as error:
-    raise ValueError(
-      f"name must be like 'trec', 'glue/sst2' or 'mnist:3.0.1', got {name!r}."
-    ) from error
-  file_format = builder.info.file_format.value
-  if file_format != 'array_record':
-    raise FileNotFoundError(
-      f'{name} is in data_dir {folder} as {file_format} files, which have no '
-      'random access; prepare it as array_record files in another data_dir: '
-      + _command(name, os.path.join(folder, 'array_record'))
-    )
-  return builder
-
-
-def _how_to_prepare(name, folder):
-  import tensorflow_datasets as tfds
-
-  known = tfds.list_builders(with_community_datasets=False)
-  plain = re.split('[/:]', name)[0]
-  hint = ''
-  if plain not in known:
-    close = difflib.get_close_matches(plain, known, n=1)
-    hint = f' (did you mean {close[0]}?)' if close else ''
-  if (pathlib.Path(folder) / plain).is_dir():
-    there = sorted(
-      path.name for path in (pathlib.Path(folder) / plain).iterdir()
-    )
-    hint = f' (there is {plain} with {", ".join(there)})'
-  return (
-    f'{name} is not prepared in data_dir {folder}{hint}; to prepare it, with '
-    f'tensorflow installed if the set needs it: {_command(name, folder)}'
-  )
-
-
-def _command(name, folder):
-  code = (
-    'import tensorflow_datasets as tfds; '
-    f'tfds.builder({json.dumps(name)}, data_dir={json.dumps(folder)}, '
-    'file_format="array_record").download_and_prepare()'
-  )
-  return f'python -c {shlex.quote(code)}'
-
-
-def _choose_features(name, info, label_column, text_column):
-  """The keys of the classes and of what is to be classified."""
-  from tensorflow_datasets import features as kinds
-
-  own = info.supervised_keys
-  own = own if isinstance(own, tuple) and len(own) == 2 else (None, None)
-  label_key = _choose_feature(
-    name, info.features, 'label_column', label_column, own[1], kinds.ClassLabel
-  )
-  input_key = _choose_feature(
-    name,
-    info.features,
-    'text_column',
-    text_column,
-    own[0],
-    (kinds.Image, kinds.Text),
-  )
-  return label_key, input_key
-
-
-def _choose_feature(name, features, argument, wanted, default, kinds):
-  candidates = sorted(  # The files keep no order.
-    key for key, feature in features.items() if isinstance(feature, kinds)
-  )
-  if wanted is None and default in candidates:
-    return default
-  if wanted is None and len(candidates) == 1:
-    return candidates[0]
-  if wanted in candidates:
-    return wanted
-  if not candidates:
-    raise ValueError(
-      f'{argument} must be a feature of {name}, which has none of the kind; '
-      f'it has {", ".join(sorted(features))}.'
-    )
-  raise ValueError(
-    f'{argument} must be one of {", ".join(candidates)} in {name}, got '
-    f'{wanted!r}.'
-  )
-
-
-def _choose_parts(name, builder, label_key, seed):
-  """Training part, test part, and notes."""
-  splits = builder.info.splits
-  if 'train' not in splits:
-    raise ValueError(f'{name} must have a split train, got {list(splits)}.')
-  train = _label_part(builder, 'train', label_key)
-  num_classes = builder.info.features[label_key].num_classes
-  checks.labels(f'{label_key} in split train', train.labels, num_classes)
-  for split in ('test', 'validation'):
-    if split in splits and splits[split].num_examples:
-      test = _label_part(builder, split, label_key)
-      if (test.labels >= 0).all():  # -1 where they are kept secret.
-        return train, test, (f'test part: split {split}',)
-  rows, test_rows = splitting.stratified_split(train.labels, seed=seed)
-  note = f'test part: a fifth of split train, as {name} has no other labels'
-  return train.take(rows), train.take(test_rows), (note,)
-
-
-def _label_part(builder, split, label_key):
-  """All of a split."""
-  from tensorflow_datasets import decode
-
-  source = builder.as_data_source(
-    split=split, deserialize_method=decode.DeserializeMethod.RAW_BYTES
-  )
-  rows = np.arange(len(source))
-  labels = _read_feature(source, rows, label_key)
-  return _Part(source, rows, np.fromiter(labels, np.int32, len(rows)))
+  notes = ()
+  if image_size is not None and feature.shape[:2] != (image_size,) * 2:
+    notes = (f'images resized to {image_size}x{image_size}, bilinearly',)
+  return {'train_inputs': train, 'test_inputs': test, 'notes': notes}

@@ -115,10 +115,53 @@ class TinyTexts(_Builder):
     }
 
 
+class TinyScores(_Builder):
+  """Texts with scores, which are secret in the test part, and with classes."""
+
+  SIZES = {'train': 20, 'test': 4, 'validation': 6}
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          'text': tfds.features.Text(),
+          'score': tfds.features.Scalar(np.float32),
+          'kind': tfds.features.ClassLabel(num_classes=2),
+        }
+      ),
+    )
+
+  def _example(self, split, i):
+    score = -1.0 if split == 'test' else i / 4 + (split == 'validation')
+    return {'text': 'so ' * (1 + i), 'score': score, 'kind': i % 2}
+
+
+class TinyRatings(_Builder):
+  """Images with ratings, and no test part."""
+
+  SIZES = {'train': 20}
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          'image': tfds.features.Image(shape=(6, 8, 3)),
+          'rating': tfds.features.Scalar(np.float64),
+        }
+      ),
+      supervised_keys=('image', 'rating'),
+    )
+
+  def _example(self, split, i):
+    return {'image': _png(_pixels(split, i)), 'rating': 100.0 + i}
+
+
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('tfds')
-  for builder in (TinyImages, TinyVaried, TinyTexts):
+  for builder in (TinyImages, TinyVaried, TinyTexts, TinyScores, TinyRatings):
     builder(data_dir=folder, file_format='array_record').download_and_prepare()
   return folder
 
@@ -225,6 +268,48 @@ def test_texts_are_hashed_and_secret_labels_passed_over(data_dir):
   assert {(row.tobytes(), label) for row, label in pairs} == {
     (row.tobytes(), i % 2) for i, row in enumerate(expected)
   }
+
+
+def test_floating_labels_are_real_targets_and_secret_ones_passed_over(data_dir):
+  dataset = data.load_tfds(
+    'tiny_scores', data_dir=data_dir, seed=0, label_column='score'
+  )
+  assert dataset.is_real
+  assert dataset.name == 'tiny_scores'
+  assert dataset.notes[0] == 'test part: split validation'
+  np.testing.assert_allclose(dataset.train_labels.mean(), 0, atol=1e-6)
+  np.testing.assert_allclose(dataset.train_labels.std(), 1, rtol=1e-6)
+  lengths = (
+    (dataset.train_inputs != 0).sum(1),
+    (dataset.test_inputs != 0).sum(1),
+  )
+  assert (len(lengths[0]), len(lengths[1])) == (20, 6)
+  expected = [*(lengths[0] - 1) / 4, *(lengths[1] - 1) / 4 + 1]
+  np.testing.assert_allclose(dataset.labels_by_id, expected, atol=1e-6)
+
+
+def test_classes_are_taken_before_floating_numbers(data_dir):
+  dataset = data.load_tfds('tiny_scores', data_dir=data_dir, seed=0)
+  assert dataset.num_classes == 2
+
+
+def test_a_fifth_of_real_targets_is_held_out_and_subsets_are_drawn(data_dir):
+  kwargs = dict(data_dir=data_dir, seed=0)
+  dataset = data.load_tfds('tiny_ratings', **kwargs)
+  assert (len(dataset.train_labels), len(dataset.test_labels)) == (16, 4)
+  images = np.concatenate([dataset.train_inputs, dataset.test_inputs])
+  found = np.round(images[:, 0, 0, 0] * 255)
+  assert sorted(found) == list(range(20))
+  np.testing.assert_allclose(dataset.labels_by_id, 100 + found, rtol=1e-6)
+  few = data.load_tfds('tiny_ratings', num_train=5, num_test=2, **kwargs)
+  assert (len(few.train_labels), len(few.test_labels)) == (5, 2)
+  np.testing.assert_allclose(few.train_labels.std(), 1, rtol=1e-6)
+  _refused(
+    'classes must not be given: rating of tiny_ratings is a real number',
+    'tiny_ratings',
+    data_dir=data_dir,
+    classes=['1', '2'],
+  )
 
 
 def test_ambiguous_and_unknown_features_are_refused(data_dir):
