@@ -7,9 +7,6 @@ from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.exploit import exploit_labels as exploit_labels
 from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
 from splitjax.attacks.kmeans.clustering_attack import (
-  ClusterResult as ClusterResult,
-)
-from splitjax.attacks.kmeans.clustering_attack import (
   cluster_labels as cluster_labels,
 )
 from splitjax.attacks.kmeans.clustering_attack import (
@@ -19,7 +16,7 @@ from splitjax.attacks.kmeans.lloyd import KMeansResult as KMeansResult
 from splitjax.attacks.kmeans.lloyd import kmeans as kmeans
 from splitjax.attacks.kmeans.online import OnlineClusters as OnlineClusters
 from splitjax.attacks.kmeans.online import cluster_batch as cluster_batch
-from splitjax.attacks.kmeans.online import name_online as name_online
+from splitjax.attacks.kmeans.online import online_labels as online_labels
 from splitjax.attacks.kmeans.online import start_online as start_online
 from splitjax.attacks.kmeans.plus_plus import (
   kmeans_plus_plus as kmeans_plus_plus,
@@ -37,10 +34,14 @@ from splitjax.attacks.learning_based import (
 from splitjax.attacks.malicious import (
   malicious_optimizer as malicious_optimizer,
 )
-from splitjax.attacks.model_completion import complete_model as complete_model
 from splitjax.attacks.model_completion import (
-  fine_tuned_completion as fine_tuned_completion,
+  completion_labels as completion_labels,
 )
+from splitjax.attacks.model_completion import (
+  tuned_completion_labels as tuned_completion_labels,
+)
+from splitjax.attacks.result import AttackResult as AttackResult
+from splitjax.attacks.result import Groups as Groups
 from splitjax.attacks.ridge import ridge_targets as ridge_targets
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (
@@ -51,13 +52,24 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
-from splitjax.attacks.transfer import TransferResult as TransferResult
-from splitjax.attacks.transfer import fine_tuned_labels as fine_tuned_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
+from splitjax.attacks.transfer import (
+  tuned_transfer_labels as tuned_transfer_labels,
+)
 from splitjax.attacks.unsplit import unsplit_labels as unsplit_labels
 
+# Deprecated names of earlier versions, which go in 0.3.
+ClusterResult = AttackResult
+TransferResult = AttackResult
+complete_model = completion_labels
+fine_tuned_completion = tuned_completion_labels
+fine_tuned_labels = tuned_transfer_labels
+name_online = online_labels
+
 __all__ = [
+  'AttackResult',
   'ClusterResult',
+  'Groups',
   'KMeansResult',
   'OnlineClusters',
   'TransferResult',
@@ -66,6 +78,7 @@ __all__ = [
   'cluster_labels',
   'cluster_scores',
   'complete_model',
+  'completion_labels',
   'direct_labels',
   'direction_scores',
   'exploit_labels',
@@ -82,6 +95,7 @@ __all__ = [
   'nearest_labels',
   'nearest_scores',
   'norm_scores',
+  'online_labels',
   'ridge_targets',
   'spectral_labels',
   'spectral_scores',
@@ -90,6 +104,8 @@ __all__ = [
   'stream_nearest_labels',
   'top_directions',
   'transfer_labels',
+  'tuned_completion_labels',
+  'tuned_transfer_labels',
   'unit_normalize',
   'unsplit_labels',
 ]

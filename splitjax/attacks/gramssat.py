@@ -7,7 +7,6 @@ does not know the top model.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,24 +15,9 @@ from splitjax import losses as losses_lib
 from splitjax.attacks import _validate
 from splitjax.attacks import distance
 from splitjax.attacks import surrogate
+from splitjax.attacks.result import AttackResult
 
 NEAREST_BY = ('smashed', 'cut_grads')
-
-
-class GramssatResult(NamedTuple):
-  """What GRAMSSAT found.
-
-  Attributes:
-    labels: the class that the surrogate predicts for each sample, `[N]`.
-    logits: of the surrogate, `[N, C]`.
-    pseudo_labels: what the surrogate's gradients were computed with, `[N]`.
-    losses: the mean loss of each epoch, `[T]`.
-  """
-
-  labels: jax.Array
-  logits: jax.Array
-  pseudo_labels: jax.Array
-  losses: jax.Array
 
 
 @functools.partial(
@@ -64,7 +48,7 @@ def gramssat_labels(
   unlabelled_weight: float = 50.0,
   temperature: float = 0.8,
   mixup_alpha: float = 0.75,
-) -> GramssatResult:
+) -> AttackResult:
   """Trains a surrogate top that predicts the labels from smashed data.
 
   Each sample takes the label of the nearest known sample. The surrogate is
@@ -95,7 +79,8 @@ def gramssat_labels(
     mixup_alpha: of the Beta distribution that mixes samples.
 
   Returns:
-    A `GramssatResult`.
+    An `AttackResult` with labels, logits, losses, and as train_labels the
+    pseudo-labels.
 
   Raises:
     ValueError: at trace time, if a shape, type, name or number is not as above.
@@ -152,11 +137,11 @@ def gramssat_labels(
     learning_rate=learning_rate,
   )
   logits = surrogate.apply_top(top, smashed)
-  return GramssatResult(
+  return AttackResult(
     labels=jnp.argmax(logits, axis=1),
     logits=logits,
-    pseudo_labels=pseudo_labels,
     losses=losses,
+    train_labels=pseudo_labels,
   )
 
 

@@ -12,25 +12,8 @@ import optax
 
 from splitjax.attacks import _validate
 from splitjax.attacks import surrogate
-
-
-class GroupedLabels(NamedTuple):
-  """What such an attack found.
-
-  Attributes:
-    labels: the class of each sample, `[N]`; its group, where there were no
-      auxiliary samples.
-    assignments: the group of each sample, `[N]`.
-    group_labels: the class that each group is taken for, `[C]`.
-    logits: of each class, `[N, C]`.
-    losses: the mean loss of each epoch, of the best restart, `[T]`.
-  """
-
-  labels: jax.Array
-  assignments: jax.Array
-  group_labels: jax.Array
-  logits: jax.Array
-  losses: jax.Array
+from splitjax.attacks.result import AttackResult
+from splitjax.attacks.result import Groups
 
 
 class Known(NamedTuple):
@@ -73,7 +56,7 @@ def prepare(
 
 def name_labels(
   logits: jax.Array, losses: jax.Array, top: surrogate.Layers, known: Known
-) -> GroupedLabels:
+) -> AttackResult:
   """Labels by logits of groups `[N, C]`, and by what `top` makes of the known.
 
   Without known samples a group has the class of its number.
@@ -86,12 +69,11 @@ def name_labels(
     )
     names = name_groups(jnp.argmin(found, axis=1), known.labels, num_classes)
   assignments = jnp.argmax(logits, axis=1)
-  return GroupedLabels(
+  return AttackResult(
     labels=names[assignments],
-    assignments=assignments,
-    group_labels=names,
     logits=logits[:, jnp.argsort(names)],
     losses=losses,
+    groups=Groups(assignments, names),
   )
 
 

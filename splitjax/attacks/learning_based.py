@@ -13,7 +13,6 @@ cannot undo it.
 """
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,35 +20,10 @@ import jax.numpy as jnp
 from splitjax import losses as losses_lib
 from splitjax.attacks import _validate
 from splitjax.attacks import surrogate
+from splitjax.attacks.result import AttackResult
 
 # Weights of the paper; that of the gradient match is 1.
 _AUX_MATCH, _DUMMY_LOSS, _AUX_LOSS = 0.05, 0.05, 0.01
-
-
-class LearnedLabels(NamedTuple):
-  """What the attack found for classes.
-
-  Attributes:
-    labels: the class of each sample, `[N]`.
-    logits: of the dummy labels, `[N, C]`.
-    losses: the mean loss of each epoch, `[T]`.
-  """
-
-  labels: jax.Array
-  logits: jax.Array
-  losses: jax.Array
-
-
-class LearnedTargets(NamedTuple):
-  """What the attack found for real targets.
-
-  Attributes:
-    targets: of each sample, `[N]`.
-    losses: the mean loss of each epoch, `[T]`.
-  """
-
-  targets: jax.Array
-  losses: jax.Array
 
 
 _STATIC = (
@@ -78,7 +52,7 @@ def learning_based_labels(
   batch_size: int = 128,
   learning_rate: float = 1e-2,
   label_learning_rate: float = 0.1,
-) -> LearnedLabels:
+) -> AttackResult:
   """Fits a dummy label to each sample and a top model to all, for classes.
 
   Args:
@@ -98,7 +72,7 @@ def learning_based_labels(
     label_learning_rate: of Adam on the logits of the dummy labels.
 
   Returns:
-    A `LearnedLabels`.
+    An `AttackResult` with labels, logits and losses.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -120,7 +94,7 @@ def learning_based_labels(
     learning_rate=learning_rate,
     label_learning_rate=label_learning_rate,
   )
-  return LearnedLabels(jnp.argmax(logits, axis=1), logits, losses)
+  return AttackResult(jnp.argmax(logits, axis=1), logits=logits, losses=losses)
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -139,7 +113,7 @@ def learning_based_targets(
   batch_size: int = 128,
   learning_rate: float = 1e-2,
   label_learning_rate: float = 0.03,
-) -> LearnedTargets:
+) -> AttackResult:
   """Fits a dummy target to each sample and a top model to all, for regression.
 
   The label party minimises a squared error. A linear top whose direction is
@@ -165,7 +139,7 @@ def learning_based_targets(
     label_learning_rate: of Adam on the dummy targets.
 
   Returns:
-    A `LearnedTargets`.
+    An `AttackResult` with labels, which are real targets, and losses.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -189,7 +163,7 @@ def learning_based_targets(
     learning_rate=learning_rate,
     label_learning_rate=label_learning_rate,
   )
-  return LearnedTargets(centre + spread * found[:, 0], losses)
+  return AttackResult(centre + spread * found[:, 0], losses=losses)
 
 
 def _fit(

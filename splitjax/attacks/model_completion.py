@@ -12,7 +12,7 @@ cheats while training: `malicious.malicious_optimizer`.
 
 from collections.abc import Callable
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from splitjax import losses
 from splitjax.attacks import _validate
 from splitjax.attacks import classifier
 from splitjax.attacks import mixmatch
+from splitjax.attacks.result import AttackResult
 
 PyTree = Any
 
@@ -36,20 +37,8 @@ _STATIC = (
 )
 
 
-class ModelCompletion(NamedTuple):
-  """What the completed model says.
-
-  Attributes:
-    labels: the class that each new sample is taken for, `[M]`.
-    logits: of the classes, `[M, C]`, float32 or wider.
-  """
-
-  labels: jax.Array
-  logits: jax.Array
-
-
 @functools.partial(jax.jit, static_argnames=_STATIC)
-def complete_model(
+def completion_labels(
   key: jax.Array,
   features: jax.Array,
   aux_features: jax.Array,
@@ -67,7 +56,7 @@ def complete_model(
   hidden_size: int | None = None,
   normalize: bool = True,
   augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
-) -> ModelCompletion:
+) -> AttackResult:
   """Completes a frozen bottom model with a head trained by MixMatch.
 
   Each step takes auxiliary samples (all, or as many as a batch) and a batch of
@@ -98,7 +87,7 @@ def complete_model(
       function object compiles anew.
 
   Returns:
-    A `ModelCompletion`.
+    An `AttackResult` with labels and logits of the new samples.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -106,7 +95,7 @@ def complete_model(
   _validate.matrices(
     features=features, aux_features=aux_features, new_features=new_features
   )
-  return fine_tuned_completion(
+  return tuned_completion_labels(
     key,
     classifier.identity,
     {},
@@ -132,7 +121,7 @@ def complete_model(
 @functools.partial(
   jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
-def fine_tuned_completion(
+def tuned_completion_labels(
   key: jax.Array,
   apply_fn: Callable[[PyTree, jax.Array], jax.Array],
   params: PyTree,
@@ -154,8 +143,8 @@ def fine_tuned_completion(
   normalize: bool = True,
   augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
   chunk_size: int = 256,
-) -> ModelCompletion:
-  """As `complete_model`, and the bottom model is trained along.
+) -> AttackResult:
+  """As `completion_labels`, and the bottom model is trained along.
 
   So do the authors. The attacker tunes a copy, after the protocol. The features
   are mixed, where the authors mix inputs: these may be of any type here.
@@ -167,14 +156,14 @@ def fine_tuned_completion(
     params: its parameters, all of floating types, trained in float32 or wider.
     inputs: of samples without labels, `[N, ...]`.
     aux_inputs: those of the auxiliary samples, `[A, ...]`.
-    aux_labels: see `complete_model`.
+    aux_labels: see `completion_labels`.
     new_inputs: of the samples to label, `[M, ...]`.
     num_classes: `C`.
     num_steps: training steps.
-    batch_size: see `complete_model`.
+    batch_size: see `completion_labels`.
     learning_rate: of Adam on the head.
     extractor_learning_rate: of Adam on the bottom model; 0 freezes it.
-    temperature: see `complete_model`.
+    temperature: see `completion_labels`.
     alpha: likewise.
     unlabelled_weight: likewise.
     decay: likewise.
@@ -184,7 +173,7 @@ def fine_tuned_completion(
     chunk_size: inputs at a time, where nothing is trained.
 
   Returns:
-    A `ModelCompletion`.
+    An `AttackResult` with labels and logits of the new samples.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -244,7 +233,7 @@ def fine_tuned_completion(
   logits_fn = lambda x: head_fn(params, embed_fn(params, x))
   logits = classifier.in_chunks(logits_fn, new_inputs, chunk_size)
   labels = jnp.argmax(logits, axis=1).astype(aux_labels.dtype)
-  return ModelCompletion(labels, logits)
+  return AttackResult(labels, logits=logits)
 
 
 def _augment(key, augment_fn, inputs, copies):

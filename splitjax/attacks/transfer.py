@@ -14,7 +14,7 @@ their gradients.
 
 from collections.abc import Callable
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from splitjax.attacks import _validate
 from splitjax.attacks import classifier
 from splitjax.attacks import distance
 from splitjax.attacks import mixmatch
+from splitjax.attacks.result import AttackResult
 
 PyTree = Any
 
@@ -35,20 +36,6 @@ _STATIC = (
   'hidden_size',
   'normalize',
 )
-
-
-class TransferResult(NamedTuple):
-  """What the transfer attack found.
-
-  Attributes:
-    labels: the class that each new sample is taken for, `[M]`.
-    logits: of the classes, for each new sample, `[M, C]`, float32 or wider.
-    train_labels: the class that each training sample is taken for, `[N]`.
-  """
-
-  labels: jax.Array
-  logits: jax.Array
-  train_labels: jax.Array
 
 
 @functools.partial(jax.jit, static_argnames=_STATIC)
@@ -70,7 +57,7 @@ def transfer_labels(
   aux_weight: jax.typing.ArrayLike = 0.1,
   hidden_size: int | None = None,
   normalize: bool = True,
-) -> TransferResult:
+) -> AttackResult:
   """Trains a head on frozen features with guessed labels, and labels new ones.
 
   Each step takes a batch of training samples, drawn at random with replacement,
@@ -111,7 +98,8 @@ def transfer_labels(
       `features`; the same numbers serve the other features.
 
   Returns:
-    A `TransferResult`.
+    An `AttackResult` with labels and logits `[M]` of the new samples, and
+    train_labels `[N]` of the training samples.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -119,7 +107,7 @@ def transfer_labels(
   _validate.matrices(
     features=features, aux_features=aux_features, new_features=new_features
   )
-  return fine_tuned_labels(
+  return tuned_transfer_labels(
     key,
     classifier.identity,
     {},
@@ -145,7 +133,7 @@ def transfer_labels(
 @functools.partial(
   jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
-def fine_tuned_labels(
+def tuned_transfer_labels(
   key: jax.Array,
   apply_fn: Callable[[PyTree, jax.Array], jax.Array],
   params: PyTree,
@@ -167,7 +155,7 @@ def fine_tuned_labels(
   hidden_size: int | None = None,
   normalize: bool = True,
   chunk_size: int = 256,
-) -> TransferResult:
+) -> AttackResult:
   """As `transfer_labels`, and the extractor is trained along.
 
   The attacker tunes a copy of its extractor, after the protocol; what it sends
@@ -199,7 +187,8 @@ def fine_tuned_labels(
     chunk_size: inputs at a time, where nothing is trained.
 
   Returns:
-    A `TransferResult`.
+    An `AttackResult` with labels and logits `[M]` of the new samples, and
+    train_labels `[N]` of the training samples.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -265,4 +254,6 @@ def fine_tuned_labels(
     classifier.in_chunks(logits_fn, x, chunk_size) for x in (new_inputs, inputs)
   )
   label = lambda x: jnp.argmax(x, axis=1).astype(aux_labels.dtype)
-  return TransferResult(label(logits), logits, label(train_logits))
+  return AttackResult(
+    label(logits), logits=logits, train_labels=label(train_logits)
+  )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from splitjax.attacks import grouping
 from splitjax.attacks import surrogate
+from splitjax.attacks.result import AttackResult
 
 
 @functools.partial(
@@ -39,7 +40,7 @@ def unsplit_labels(
   num_epochs: int = 20,
   batch_size: int = 128,
   learning_rate: float = 1e-2,
-) -> grouping.GroupedLabels:
+) -> AttackResult:
   """Labels samples by the gradient that fits best, and learns the top from it.
 
   Batch after batch, each sample takes the label whose gradient through the

@@ -44,7 +44,7 @@ def _attacked():
   keys = jax.random.split(jax.random.key(0), 6)
   run = jax.jit(
     jax.vmap(
-      lambda key, aux, y: model_completion.complete_model(
+      lambda key, aux, y: model_completion.completion_labels(
         key, features, aux, y, new_features, **_OPTIONS
       )
     )
@@ -79,7 +79,7 @@ def test_follows_the_labels_that_it_is_given():
 def test_vmap_equals_a_loop_and_the_key_decides():
   features, _, new_features, _ = _blobs()
   (keys, aux, aux_labels), result, _ = _attacked()
-  run = lambda key: model_completion.complete_model(
+  run = lambda key: model_completion.completion_labels(
     key, features, aux[0], aux_labels[0], new_features, **_OPTIONS
   )
   one = run(keys[0])
@@ -92,7 +92,7 @@ def test_vmap_equals_a_loop_and_the_key_decides():
 
 def _tiny(*args, **options):
   options = dict(num_classes=3, num_steps=4, batch_size=4) | options
-  return model_completion.complete_model(jax.random.key(0), *args, **options)
+  return model_completion.completion_labels(jax.random.key(0), *args, **options)
 
 
 def test_unrelated_features_leave_chance():
@@ -133,7 +133,7 @@ def test_fine_tuned_bottom_with_augmented_inputs():
   )
   inputs, new_inputs = (x.reshape(-1, 2, 4) for x in (features, new_features))
   run = jax.jit(
-    lambda rate: model_completion.fine_tuned_completion(
+    lambda rate: model_completion.tuned_completion_labels(
       jax.random.key(0),
       _scale,
       {'w': jnp.ones(8, jnp.bfloat16)},
@@ -151,7 +151,7 @@ def test_fine_tuned_bottom_with_augmented_inputs():
   assert np.mean(tuned.labels == new_labels) > 0.85
   assert np.any(tuned.logits != frozen.logits)
   # Frozen, it is the other attack on what the bottom model makes.
-  expected = model_completion.complete_model(
+  expected = model_completion.completion_labels(
     jax.random.key(0),
     features,
     features[rows],
@@ -186,7 +186,7 @@ def test_bad_argument_is_named_at_trace_time(change, message):
     num_classes=3,
   )
   run = functools.partial(
-    model_completion.complete_model, jax.random.key(0), **kwargs | change
+    model_completion.completion_labels, jax.random.key(0), **kwargs | change
   )
   with pytest.raises(ValueError, match=message):
     jax.eval_shape(run)

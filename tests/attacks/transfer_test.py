@@ -239,7 +239,7 @@ def _rotate(params, inputs):
 
 def _fine_tune(params, inputs, new_inputs, rate):
   labels = _blobs()[1]
-  return transfer.fine_tuned_labels(
+  return transfer.tuned_transfer_labels(
     jax.random.key(0),
     _rotate,
     params,

@@ -1,7 +1,6 @@
 """The clustering attack: K-means, and which cluster is which class."""
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,29 +10,11 @@ from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import lloyd
 from splitjax.attacks.kmeans import plus_plus
+from splitjax.attacks.result import AttackResult
+from splitjax.attacks.result import Groups
 
 INITS = ('aux', 'kmeans++')
 MATCHINGS = ('seed', 'hungarian')
-
-
-class ClusterResult(NamedTuple):
-  """What the clustering attack found.
-
-  Attributes:
-    labels: the class that each vector is taken for, `[N]`.
-    assignments: the cluster of each vector, `[N]`.
-    cluster_labels: the class that each cluster is taken for, a permutation of
-      all classes, `[K]`.
-    inertia: the sum of squared distances to the centroids, a scalar.
-    centroids: of the clusters, after the vectors were scaled if they were,
-      `[K, D]`.
-  """
-
-  labels: jax.Array
-  assignments: jax.Array
-  cluster_labels: jax.Array
-  inertia: jax.Array
-  centroids: jax.Array
 
 
 @functools.partial(
@@ -64,7 +45,7 @@ def cluster_labels(
   tol: float = 1e-4,
   precision: str = 'highest',
   kernel: str = 'xla',
-) -> ClusterResult:
+) -> AttackResult:
   """Clusters vectors into as many clusters as classes, and names the clusters.
 
   The clustering attack of Liu et al. (https://arxiv.org/abs/2203.05222). The
@@ -99,7 +80,7 @@ def cluster_labels(
     kernel: see `kmeans`.
 
   Returns:
-    A `ClusterResult`.
+    An `AttackResult` with labels and groups, which are the clusters.
 
   Raises:
     ValueError: at trace time, if a shape, type, name or number is not as above.
@@ -147,18 +128,15 @@ def cluster_labels(
     votes = _votes(clusters.centroids, aux_vectors, aux_labels, num_classes)
     rows, columns = optax.assignment.hungarian_algorithm(-votes)
     names = names.at[rows].set(columns.astype(names.dtype))
-  return ClusterResult(
-    labels=names[clusters.assignments],
-    assignments=clusters.assignments,
-    cluster_labels=names,
-    inertia=clusters.inertia,
-    centroids=clusters.centroids,
+  groups = Groups(
+    clusters.assignments, names, clusters.centroids, clusters.inertia
   )
+  return AttackResult(names[clusters.assignments], groups=groups)
 
 
 @functools.partial(jax.jit, static_argnames='metric')
 def cluster_scores(
-  vectors: jax.Array, clusters: ClusterResult, *, metric: str = 'cosine'
+  vectors: jax.Array, clusters: AttackResult, *, metric: str = 'cosine'
 ) -> jax.Array:
   """Scores each class by how near its centroid is.
 
@@ -174,11 +152,12 @@ def cluster_scores(
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
   """
-  _validate.matrices(vectors=vectors, centroids=clusters.centroids)
+  groups = clusters.groups
+  _validate.matrices(vectors=vectors, centroids=groups.centroids)
   _validate.choice('metric', metric, similarity.METRICS)
   if metric == 'cosine':
     vectors = similarity.unit_normalize(vectors)
-  centroids = clusters.centroids[jnp.argsort(clusters.cluster_labels)]
+  centroids = groups.centroids[jnp.argsort(groups.labels)]
   return similarity.closeness(vectors, centroids, jnp.mean(centroids, axis=0))
 
 

@@ -67,8 +67,9 @@ def kmeans(
       below the first a GPU may round float32 to TensorFloat32, and centroids
       are rounded to the type of narrower points. Sums stay float32.
     kernel: 'xla', or 'pallas' for one read of the points an iteration on an
-      NVIDIA GPU (see `pallas_kernel`; interpreted, thus slow, on a CPU). JAX with 64 bits, more than 32 clusters and other devices fall
-      back to 'xla'; rows sharded over devices are for 'xla'.
+      NVIDIA GPU (see `pallas_kernel`; interpreted, thus slow, on a CPU). JAX
+      with 64 bits, more than 32 clusters and other devices fall back to 'xla';
+      rows sharded over devices are for 'xla'.
 
   Returns:
     A `KMeansResult`.

@@ -129,7 +129,7 @@ def cluster_batch(
   ), found
 
 
-def name_online(
+def online_labels(
   assignments: jax.Array,
   aux_rows: jax.Array,
   aux_labels: jax.Array,

@@ -36,8 +36,8 @@ def stream_kmeans(
   """`kmeans` of points that need not fit in memory.
 
   The same clusters, up to rounding. On a CPU sums are the same to the last bit
-  if chunks are whole blocks of `cluster_sums.BLOCK` points, as they are by default up
-  to 16 KiB a point. Not to be traced.
+  if chunks are whole blocks of `cluster_sums.BLOCK` points, as they are by
+  default up to 16 KiB a point. Not to be traced.
 
   Args:
     points: in general a memory map, `[N, D]`, `N >= K`.

@@ -48,7 +48,7 @@ def test_separated_classes_are_clusters_that_last():
   assert score > 0.99
   assert clusters.num_batches == 5
   rows = np.array([np.flatnonzero(truth.ravel() == c)[0] for c in range(4)])
-  labels = attacks.name_online(
+  labels = attacks.online_labels(
     found.ravel(), jnp.asarray(rows), jnp.arange(4), num_classes=4
   )
   assert np.mean(labels == truth.ravel()) > 0.99
@@ -161,7 +161,7 @@ def test_labels_are_read_while_a_network_trains():
   assert log.seen.num_batches == len(log.losses)
   truth = np.asarray(labels)[log.positions]
   rows = np.array([np.flatnonzero(truth == c)[0] for c in range(10)])
-  found = attacks.name_online(
+  found = attacks.online_labels(
     log.recorded, jnp.asarray(rows), jnp.arange(10), num_classes=10
   )
   assert np.mean(found == truth) > 0.95
