@@ -7,18 +7,19 @@ import jax.numpy as jnp
 def crop_and_flip(
   key: jax.Array, images: jax.Array, *, padding: int = 4
 ) -> jax.Array:
-  """Shifts each image at random and mirrors every other, as on CIFAR-10.
+  """Shift each image at random, and mirror it with probability 1/2.
 
   An image is padded with zeros, cropped back to its size at a random place, and
-  flipped left to right with probability 1/2. Each image draws for itself.
+  flipped left to right or not, as it is usual for CIFAR-10 (He et al., section
+  4.2, https://arxiv.org/abs/1512.03385). Each image has its own shift and flip.
 
   Args:
-    key: of the draws.
-    images: `[B, H, W, C]`.
+    key: random key for the shifts and the flips.
+    images: images `[B, H, W, C]`.
     padding: the largest shift in each direction, in pixels.
 
   Returns:
-    Images of the same shape and type.
+    Images of the shape and the type of `images`.
 
   Raises:
     ValueError: if the images lack an axis, or `padding` is negative.
@@ -35,7 +36,7 @@ def crop_and_flip(
   margins = (padding, padding)
   padded = jnp.pad(images, ((0, 0), margins, margins, (0, 0)))
 
-  def crop(image, start):
+  def crop(image: jax.Array, start: jax.Array) -> jax.Array:
     return jax.lax.dynamic_slice(image, (*start, 0), images.shape[1:])
 
   cropped = jax.vmap(crop)(padded, starts)

@@ -12,18 +12,19 @@ Columns = Mapping[str, np.ndarray]
 
 
 def find_classes(name: str, values: np.ndarray) -> tuple[str, ...]:
-  """The distinct labels, sorted: by number if all are numbers.
+  """Return the distinct labels, sorted by number if all are numbers.
 
   Args:
-    name: of the column, for the message.
-    values: `[N]` strings.
+    name: name of the column, for the message.
+    values: labels, `[N]` strings.
 
   Returns:
     The names of the classes; numbers are written without needless zeros.
 
   Raises:
-    ValueError: if there is one class only, or there are so many that the column
-      is more likely a number or a text.
+    ValueError: if there is one class only, or if there are more than a thousand
+      classes or as many as rows, so that the column rather holds numbers or
+      texts.
   """
   numbers = to_numbers(values)
   numeric = numbers is not None and bool(np.isfinite(numbers).all())
@@ -44,18 +45,18 @@ def find_classes(name: str, values: np.ndarray) -> tuple[str, ...]:
 def to_classes(
   argument: str, values: np.ndarray, class_names: Sequence[str]
 ) -> np.ndarray:
-  """Positions of labels among the names of the classes.
+  """Return the positions of labels among the names of the classes.
 
   Args:
     argument: where the labels come from, for the message.
-    values: `[N]` strings.
-    class_names: `C` names, as `find_classes` gives them.
+    values: labels, `[N]` strings.
+    class_names: names of the `C` classes, as `find_classes` gives them.
 
   Returns:
     Classes in `[0, C)`, int32 `[N]`.
 
   Raises:
-    ValueError: if a label is none of them.
+    ValueError: if a label is not the name of a class.
   """
   position = {name: i for i, name in enumerate(class_names)}
   labels = [
@@ -108,7 +109,14 @@ def _number(text: str) -> float:
 
 
 def to_numbers(values: Collection[str]) -> np.ndarray | None:
-  """Strings as numbers, NaN where they are ''; None if one is no number."""
+  """Return strings as numbers.
+
+  Args:
+    values: `N` strings.
+
+  Returns:
+    float64 `[N]` with NaN where a string is empty; None if one is no number.
+  """
   try:
     return np.array([float(value or 'nan') for value in values])
   except ValueError:
@@ -122,17 +130,21 @@ def encode_table(
   categorical_columns: Collection[str] = (),
   num_buckets: int,
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...], tuple[str, ...]]:
-  """Numbers first, standardised, then category ids.
+  """Turn columns of strings into standardised numbers and category ids.
+
+  The columns of numbers come first, and each is standardised with the mean and
+  the standard deviation of the training part. All other columns are hashed.
 
   Args:
     train: columns of the training part, `[N]` strings each, '' if missing.
-    test: the same columns of the test part, `[M]`.
-    categorical_columns: to be hashed though their values are numbers.
+    test: columns of these names in the test part, `[M]` strings each.
+    categorical_columns: names of columns that are hashed though their values
+      are numbers.
     num_buckets: how many ids a categorical column has.
 
   Returns:
-    float32 `[N, F]` and `[M, F]`, the category sizes, and a note on what was
-    missing.
+    Inputs of both parts, float32 `[N, F]` and `[M, F]`; how many ids each
+    categorical column has; and a note on what was missing.
 
   Raises:
     ValueError: if a number is too large for float32, or infinite, or
@@ -154,8 +166,8 @@ def encode_table(
   return inputs[:num_train], inputs[num_train:], sizes, _missing(train, test)
 
 
-def _number_name(value):
-  """Numbers without needless zeros, so that '1.0' and '1' are one class."""
+def _number_name(value: str) -> str:
+  """Return a number without needless zeros, so that '1.0' and '1' are equal."""
   try:
     number = float(value)
   except ValueError:
@@ -163,8 +175,10 @@ def _number_name(value):
   return str(int(number)) if number.is_integer() else str(number)
 
 
-def _hash_column(name, values, num_buckets):
-  """Ids `[N + M]`: 0 for what is missing, then by a hash that never changes."""
+def _hash_column(
+  name: str, values: Collection[str], num_buckets: int
+) -> np.ndarray:
+  """Return ids `[N + M]`: 0 if a value is missing, else its lasting hash."""
   codes = {
     value: 1 + zlib.crc32(f'{name}\0{value}'.encode()) % (num_buckets - 1)
     for value in set(values)
@@ -173,8 +187,8 @@ def _hash_column(name, values, num_buckets):
   return np.array([codes[value] for value in values], np.float32)
 
 
-def _standardize(name, numbers, num_train):
-  """Filled and scaled by the first `num_train`, float32 `[N + M]`."""
+def _standardize(name: str, numbers: np.ndarray, num_train: int) -> np.ndarray:
+  """Fill and scale numbers by the first `num_train`, float32 `[N + M]`."""
   with np.errstate(over='ignore'):
     infinite = np.isinf(numbers.astype(np.float32))
   if infinite.any():
@@ -192,7 +206,8 @@ def _standardize(name, numbers, num_train):
   return scaled.astype(np.float32)
 
 
-def _missing(train, test):
+def _missing(train: Columns, test: Columns) -> tuple[str, ...]:
+  """Return a note on how many values were missing, and in which columns."""
   counts = {
     name: int((train[name] == '').sum() + (test[name] == '').sum())
     for name in train

@@ -5,7 +5,7 @@ whether values are quoted, whether the first line names the columns.
 """
 
 import bz2
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import csv
 import dataclasses
 import gzip
@@ -14,6 +14,7 @@ import itertools
 import lzma
 import os
 import pathlib
+from typing import NamedTuple
 import warnings
 import zipfile
 import zlib
@@ -39,14 +40,31 @@ class CsvFormat:
   """How to read a file.
 
   Attributes:
-    delimiter: one character.
-    quote: one character, or '' if values are not quoted.
+    delimiter: the character between two values.
+    quote: the character around a value, or '' if values are not quoted.
     header: whether the first line names the columns.
   """
 
   delimiter: str
   quote: str
   header: bool
+
+
+class _Fit(NamedTuple):
+  """How well a delimiter and a quote read the lines, and what they read.
+
+  Attributes:
+    quality: share of the rows with as many fields as most have, and how many
+      rows there are: quotes that swallow lines give fewer.
+    delimiter: the character between two values.
+    quote: the character around a value, or ''.
+    rows: the fields of each row.
+  """
+
+  quality: tuple[float, int]
+  delimiter: str
+  quote: str
+  rows: list[list[str]]
 
 
 def recognise_format(
@@ -57,65 +75,60 @@ def recognise_format(
   header: bool | None = None,
   label_column: str | int | None = None,
 ) -> CsvFormat:
-  """Finds out how to read a file; what is given is taken.
+  """Find out how to read a file, as far as it is not given.
 
-  The delimiter is the one that splits the most lines in equally many fields.
-  Values are quoted if that reads no worse than without; where tabs or bars are
-  the delimiter, also a value must begin with a quote. The first line is a
-  header if it contains `label_column`; if not, unless a field of it is empty,
-  a number or there twice, and unless it looks like the lines below it.
+  The delimiter is the one that splits the most lines into equally many fields.
+  Values are taken for quoted if the file reads at least as well with quotes as
+  without; if tabs or bars are the delimiter, a value must begin with a quote as
+  well. The first line is a header if `label_column` is one of its fields. It is
+  no header if a field is empty, is a number or occurs twice, or if the line
+  looks like those below it.
 
   Args:
-    path: of the file.
-    delimiter: one character.
-    quote: one character, or '' for none.
-    header: whether the first line names the columns.
-    label_column: a name that a header would contain.
+    path: path of the file, compressed or not.
+    delimiter: the character between two values; None to recognise it.
+    quote: the character around a value, or '' for none; None to recognise it.
+    header: whether the first line names the columns; None to recognise it.
+    label_column: name of a column that a header would contain, if one is known.
 
   Returns:
-    The format.
+    The format of the file.
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: if it is empty, is not text, or has no recognisable delimiter.
+    ValueError: if the file is empty, is not text, or has no recognisable
+      delimiter; or if `delimiter` or `quote` is not one character.
   """
   for name, value in (('delimiter', delimiter), ('quote', quote)):
     if value is not None and len(value) != 1 and (name, value) != ('quote', ''):
       raise ValueError(f'{name} must be one character, got {value!r}.')
-  try:
-    with _open_text(path) as handle:
-      lines = list(itertools.islice(handle, _SAMPLE_LINES))
-  except _NOT_TEXT as error:
-    raise ValueError(f'{path} must be UTF-8 text, got {error}.') from error
-  if not any(line.strip() for line in lines):
-    raise ValueError(f'{path} must not be empty.')
+  lines = _read_sample(path)
   fits = [
     _fit(lines, d, q)
     for d in (_DELIMITERS if delimiter is None else (delimiter,))
     for q in (('"', '') if quote is None else (quote,))
   ]
-  best = max(fits, key=lambda fit: fit[0])  # The first of equals.
-  if best[0][0] == 0 and delimiter is None:
+  best = max(fits, key=lambda fit: fit.quality)  # The first of equals.
+  if best.quality[0] == 0 and delimiter is None:
     raise ValueError(
       f'delimiter must be given: {path} has no comma, semicolon, tab or bar '
       'that splits its lines in equally many fields.'
     )
-  _, delimiter, fitting_quote, rows = best
   if quote is None:
-    quote = fitting_quote if _has_quotes(lines, delimiter) else ''
+    quote = best.quote if _has_quotes(lines, best.delimiter) else ''
   if header is None:
-    header = _is_header(rows, label_column)
-  return CsvFormat(delimiter, quote, header)
+    header = _is_header(best.rows, label_column)
+  return CsvFormat(best.delimiter, quote, header)
 
 
 def read_columns(
   path: str | os.PathLike, csv_format: CsvFormat
 ) -> dict[str, np.ndarray]:
-  """Reads a file, compressed or not, into columns.
+  """Read a file, compressed or not, into columns.
 
   Args:
-    path: of a text file, or of one in `.gz`, `.xz`, `.bz2` or `.zip`.
-    csv_format: how to read it.
+    path: path of a text file, or of one in `.gz`, `.xz`, `.bz2` or `.zip`.
+    csv_format: how to read the file.
 
   Returns:
     For each column, in order, an array `[N]` of strings without surrounding
@@ -124,23 +137,26 @@ def read_columns(
 
   Raises:
     OSError: if the file cannot be read.
-    ValueError: if a line has too many fields, or there is none.
+    ValueError: if a line has too many fields, or there is no line with values.
   """
   import pandas as pd  # Slow to import, and needed here alone.
 
+  options = {
+    'sep': csv_format.delimiter,
+    'quotechar': csv_format.quote or '"',
+    'quoting': csv.QUOTE_MINIMAL if csv_format.quote else csv.QUOTE_NONE,
+    'header': 0 if csv_format.header else None,
+  }
   try:
     with _open_text(path) as handle, warnings.catch_warnings():
       warnings.simplefilter('error', pd.errors.ParserWarning)
       frame = pd.read_csv(
         handle,
-        sep=csv_format.delimiter,
-        quotechar=csv_format.quote or '"',
-        quoting=csv.QUOTE_MINIMAL if csv_format.quote else csv.QUOTE_NONE,
-        header=0 if csv_format.header else None,
         index_col=False,
         dtype=str,
         keep_default_na=False,
         skipinitialspace=True,
+        **options,
       )
   except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
     reason = str(error).split('C error: ')[-1].strip().rstrip('.')
@@ -158,7 +174,8 @@ def read_columns(
   }
 
 
-def _clean(values):
+def _clean(values: Iterable[str]) -> np.ndarray:
+  """Return values without surrounding spaces, and '' for those missing."""
   stripped = (value.strip() for value in values)
   return np.array(
     ['' if value.lower() in _MISSING else value for value in stripped],
@@ -166,7 +183,20 @@ def _clean(values):
   )
 
 
-def _open_text(path):
+def _read_sample(path: str | os.PathLike) -> list[str]:
+  """Return the first lines of a file."""
+  try:
+    with _open_text(path) as handle:
+      lines = list(itertools.islice(handle, _SAMPLE_LINES))
+  except _NOT_TEXT as error:
+    raise ValueError(f'{path} must be UTF-8 text, got {error}.') from error
+  if not any(line.strip() for line in lines):
+    raise ValueError(f'{path} must not be empty.')
+  return lines
+
+
+def _open_text(path: str | os.PathLike) -> io.TextIOWrapper:
+  """Open a file as text, decompressing it if its suffix says so."""
   path = pathlib.Path(path)
   suffix = path.suffix.lower()
   if suffix == '.zip':
@@ -181,8 +211,8 @@ def _open_text(path):
   return io.TextIOWrapper(binary, encoding='utf-8-sig', newline='')
 
 
-def _fit(lines, delimiter, quote):
-  """How well a delimiter and a quote read the lines, and what they read."""
+def _fit(lines: Sequence[str], delimiter: str, quote: str) -> _Fit:
+  """Read lines with a delimiter and a quote, and say how well that went."""
   quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
   reader = csv.reader(
     lines,
@@ -194,27 +224,29 @@ def _fit(lines, delimiter, quote):
   try:
     rows = [row for row in reader if row]
   except csv.Error:  # A value of megabytes: a quote that nothing closes.
-    return (0, 0), delimiter, quote, []
+    return _Fit((0, 0), delimiter, quote, [])
   if len(lines) == _SAMPLE_LINES:
     rows = rows[:-1]  # It may go on beyond the sample.
   widths, counts = np.unique([len(row) for row in rows], return_counts=True)
   share = counts.max() / len(rows) if widths[counts.argmax()] > 1 else 0
-  # Quotes that swallow lines give fewer rows.
-  return (share, len(rows)), delimiter, quote, rows
+  return _Fit((share, len(rows)), delimiter, quote, rows)
 
 
-def _has_quotes(lines, delimiter):
-  """Whether quotes are to be expected beyond the lines of the sample.
+def _has_quotes(lines: Sequence[str], delimiter: str) -> bool:
+  """Return whether quotes are to be expected beyond the lines of the sample.
 
-  With tabs or bars values need none, and a text may begin with one by itself.
+  With tabs or bars values need no quotes, and a text may begin with a quote
+  that is part of it.
   """
   return delimiter in ',;' or any(
     line.startswith('"') or f'{delimiter}"' in line for line in lines
   )
 
 
-def _is_header(rows: Sequence[Sequence[str]], label_column) -> bool:
-  """Whether the first row names the columns."""
+def _is_header(
+  rows: Sequence[Sequence[str]], label_column: str | int | None
+) -> bool:
+  """Return whether the first row names the columns."""
   first = [field.strip() for field in rows[0]]
   body = [row for row in rows[1:] if len(row) == len(first)]
   if label_column in first and not _is_number(label_column):
@@ -234,6 +266,7 @@ def _is_header(rows: Sequence[Sequence[str]], label_column) -> bool:
 
 
 def _is_number(text: str) -> bool:
+  """Return whether a string is a number."""
   try:
     float(text)
   except ValueError:

@@ -5,13 +5,16 @@ from splitjax.data import standardizing
 
 
 def load_digits(*, seed: int) -> dataset.Dataset:
-  """1,797 handwritten digits as 8x8 images, ten classes.
+  """Load 1,797 handwritten digits as 8x8 images, in ten classes.
+
+  The test part of the optical digits of the UCI repository
+  (https://doi.org/10.24432/C50P49), of which a fifth is held out here.
 
   Args:
-    seed: of the split into training and test part.
+    seed: seed of the random split into a training and a test part.
 
   Returns:
-    Inputs `[N, 8, 8, 1]`.
+    The data set, with inputs `[N, 8, 8, 1]`, standardised as one channel.
   """
   from sklearn import datasets  # Seconds to import, so not above.
 
@@ -26,13 +29,16 @@ def load_digits(*, seed: int) -> dataset.Dataset:
 
 
 def load_breast_cancer(*, seed: int) -> dataset.Dataset:
-  """569 tumours described by 30 numbers, malignant (0) or benign (1).
+  """Load 569 tumours described by 30 numbers, malignant (0) or benign (1).
+
+  The Wisconsin diagnostic set of the UCI repository
+  (https://doi.org/10.24432/C5DW2B), of which a fifth is held out.
 
   Args:
-    seed: of the split into training and test part.
+    seed: seed of the random split into a training and a test part.
 
   Returns:
-    Inputs `[N, 30]`.
+    The data set, with inputs `[N, 30]`, standardised by column.
   """
   from sklearn import datasets  # Seconds to import, so not above.
 
@@ -47,13 +53,17 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
 
 
 def load_diabetes(*, seed: int) -> dataset.Dataset:
-  """442 patients described by 10 numbers; how far diabetes got in a year.
+  """Load 442 patients described by 10 numbers, and how diabetes progressed.
+
+  The set of Efron, Hastie, Johnstone and Tibshirani, "Least Angle Regression",
+  Annals of Statistics 2004; a fifth is held out at random.
 
   Args:
-    seed: of the split into training and test part.
+    seed: seed of the random split into a training and a test part.
 
   Returns:
-    Inputs `[N, 10]`; targets between 25 and 346 before they are standardised.
+    The data set, with inputs `[N, 10]`, standardised by column, and real
+    targets: the progression after a year, 25 to 346 in its own units.
   """
   from sklearn import datasets  # Seconds to import, so not above.
 

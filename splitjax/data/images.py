@@ -14,20 +14,21 @@ def decode_images(
   shape: tuple[int | None, int | None, int | None],
   image_size: int | None = None,
 ) -> np.ndarray:
-  """Decodes PNG or JPEG images, and resizes them if asked to.
+  """Decode PNG or JPEG images, and resize them if asked to.
 
   Args:
-    encoded: `N` files.
-    shape: height, width and channels; None where the images differ. Colours of
-      unknown number become three.
-    image_size: height and width to resize to, bilinearly.
+    encoded: contents of `N` files.
+    shape: height, width and channels of the images; None where they differ. If
+      the channels are unknown, three are made.
+    image_size: height and width to resize the images to, bilinearly; None to
+      keep their sizes.
 
   Returns:
     float32 `[N, H, W, C]` in `[0, 1]`: the bytes over 255.
 
   Raises:
-    ValueError: if the images differ in size and `image_size` is None, or the
-      number of channels is not 1, 3 or 4.
+    ValueError: if the images differ in size and `image_size` is None, if it is
+      below 1, or if the number of channels is not 1, 3 or 4.
   """
   from PIL import Image  # Slow to import, and needed here alone.
 

@@ -13,13 +13,13 @@ _TOKEN = re.compile(r'\w+|[^\w\s]')
 
 
 def tokenize(text: str) -> list[str]:
-  """Words and single punctuation marks, in lower case.
+  """Split a text into words and single punctuation marks, in lower case.
 
   >>> tokenize("It's 9 o'clock.")
   ['it', "'", 's', '9', 'o', "'", 'clock', '.']
 
   Args:
-    text: of any script.
+    text: a text in any script.
 
   Returns:
     The tokens in their order.
@@ -33,18 +33,19 @@ def hash_tokens(
   vocabulary_size: int = VOCABULARY_SIZE,
   max_tokens: int = MAX_TOKENS,
 ) -> np.ndarray:
-  """Turns texts into token ids by a hash that is the same everywhere.
+  """Turn texts into token ids by a hash that is the same everywhere.
 
-  A token's id is its CRC-32 modulo the vocabulary, so that two tokens may share
-  an id. 0 is no token's: it fills the rows of shorter texts.
+  The id of a token is `1 + crc32(token) % (vocabulary_size - 1)`, so that two
+  tokens may share an id. The id 0 fills the rows of shorter texts.
 
   Args:
     texts: `N` texts.
-    vocabulary_size: ids lie below it.
-    max_tokens: what is beyond is cut off.
+    vocabulary_size: bound of the ids, which lie below it.
+    max_tokens: how many tokens of a text are kept; the rest is cut off.
 
   Returns:
-    int32 `[N, L]`; `L` is the longest text's length, at most `max_tokens`.
+    Token ids, int32 `[N, L]`; `L` is the number of tokens of the longest text,
+    at most `max_tokens`.
 
   Raises:
     ValueError: if `vocabulary_size` is below 2 or `max_tokens` below 1.
@@ -59,17 +60,20 @@ def hash_parts(
   vocabulary_size: int = VOCABULARY_SIZE,
   max_tokens: int = MAX_TOKENS,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-  """`hash_tokens` of two parts, equally wide, and what there is to say.
+  """Turn the texts of both parts into token ids by `hash_tokens`.
 
   Args:
-    train_texts: `N` texts.
-    test_texts: `M` texts.
-    vocabulary_size: as in `hash_tokens`.
-    max_tokens: as in `hash_tokens`.
+    train_texts: `N` texts of the training part.
+    test_texts: `M` texts of the test part.
+    vocabulary_size: bound of the ids, which lie below it.
+    max_tokens: how many tokens of a text are kept; the rest is cut off.
 
   Returns:
-    int32 `[N, L]` and `[M, L]`, and notes: how many texts were cut off or have
-    no token.
+    Token ids of both parts, int32 `[N, L]` and `[M, L]`, and notes that say how
+    many texts were cut off or have no token.
+
+  Raises:
+    ValueError: if `vocabulary_size` is below 2 or `max_tokens` below 1.
   """
   ids = _token_ids([*train_texts, *test_texts], vocabulary_size)
   tokens = _pad(ids, max_tokens)
@@ -85,8 +89,8 @@ def hash_parts(
   return tokens[: len(train_texts)], tokens[len(train_texts) :], tuple(notes)
 
 
-def _token_ids(texts, vocabulary_size):
-  """The ids of each text's tokens, a list of lists."""
+def _token_ids(texts: Sequence[str], vocabulary_size: int) -> list[list[int]]:
+  """Return the ids of each text's tokens."""
   if vocabulary_size < 2:
     raise ValueError(
       f'vocabulary_size must be at least 2, got {vocabulary_size}.'
@@ -103,8 +107,8 @@ def _token_ids(texts, vocabulary_size):
   return rows
 
 
-def _pad(rows, max_tokens):
-  """Lists of ids as one array, cut and filled with zeros."""
+def _pad(rows: list[list[int]], max_tokens: int) -> np.ndarray:
+  """Return lists of ids as one array, cut and filled with zeros."""
   if max_tokens < 1:
     raise ValueError(f'max_tokens must be at least 1, got {max_tokens}.')
   longest = max((len(row) for row in rows), default=0)

@@ -10,16 +10,16 @@ MAX_TOKEN_COLUMNS = 4096
 def raw_vectors(
   dataset: dataset_lib.Dataset,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Turns inputs of any kind into vectors whose distances mean something.
+  """Turn inputs of any kind into vectors that can be compared by distance.
 
-  Images and numbers are flattened. In a table, category ids become one column
-  for each value that occurs in the training part. Of a text, each token is
-  counted, in one column for each that occurs in the training part, or for the
-  most frequent `MAX_TOKEN_COLUMNS`; padding is not counted. What occurs in the
-  test part alone has no column.
+  Images and numbers are flattened. In a table, a column of category ids becomes
+  one column of zeros and ones for each value of it in the training part. Of a
+  text, each token is counted, with one column for each token of the training
+  part, or for the most frequent `MAX_TOKEN_COLUMNS`; padding is not counted.
+  Values and tokens that occur in the test part alone have no column.
 
   Args:
-    dataset: of images, numbers, a table or texts.
+    dataset: data set of images, numbers, a table or texts.
 
   Returns:
     float32 vectors of the training part `[N, D]` and the test part `[M, D]`.
@@ -37,16 +37,18 @@ def raw_vectors(
   )
 
 
-def _one_hot(inputs, num_numeric, values):
-  """Numeric columns beside one column for each of `values`."""
+def _one_hot(
+  inputs: np.ndarray, num_numeric: int, values: list[np.ndarray]
+) -> np.ndarray:
+  """Return numeric columns beside one column for each of `values`."""
   parts = [inputs[:, :num_numeric]]
   for column, known in zip(inputs[:, num_numeric:].T, values, strict=True):
     parts.append(column[:, None] == known[None])
   return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def _token_columns(tokens, vocabulary_size):
-  """The column of each token, -1 for those that have none, `[V]`."""
+def _token_columns(tokens: np.ndarray, vocabulary_size: int) -> np.ndarray:
+  """Return the column of each token, `[V]`, or -1 for those without one."""
   counts = np.bincount(tokens.reshape(-1), minlength=vocabulary_size)
   counts[0] = 0
   chosen = np.argsort(-counts, kind='stable')[:MAX_TOKEN_COLUMNS]
@@ -56,8 +58,8 @@ def _token_columns(tokens, vocabulary_size):
   return columns
 
 
-def _count_tokens(tokens, columns):
-  """How often each token with a column occurs in each text, `[N, D]`."""
+def _count_tokens(tokens: np.ndarray, columns: np.ndarray) -> np.ndarray:
+  """Count how often each token with a column occurs in each text, `[N, D]`."""
   counts = np.zeros((len(tokens), columns.max() + 1), np.float32)
   found = columns[tokens]  # [N, L]
   rows = np.nonzero(found >= 0)[0]
