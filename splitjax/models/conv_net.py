@@ -11,18 +11,19 @@ from splitjax.models import layers
 def conv_net(
   num_classes: int, *, dtype: Any = None
 ) -> tuple[layering.Layer, ...]:
-  """The layers of the network, for images `[B, H, W, C]`.
+  """Return the layers of a small network for images `[B, H, W, C]`.
 
   Two 3x3 convolutions (16 and 32 channels) with ReLU, 2x2 max pooling, a hidden
-  layer of 64 with ReLU, and three linear layers. The cut before the head is at
-  8, the cut before the images are flattened at 5.
+  layer of width 64 with ReLU, and a head of three linear layers. The cut before
+  the head is at 8; the cut before the images are flattened is at 5.
 
   Args:
     num_classes: width of the logits.
-    dtype: of the computation; that of the inputs by default.
+    dtype: type of the computation; by default the wider of inputs and
+      parameters.
 
   Returns:
-    The layers.
+    The 11 layers.
   """
   return (
     layers.Conv(16, (3, 3), dtype=dtype),

@@ -8,18 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax.models import embeddings
 from splitjax.models import layering
 from splitjax.models import layers
-from splitjax.models import tables
 
 
 class DlrmInputs(nn.Module):
-  """The numbers, and beside them the vectors of the categories.
+  """The first layer: numbers stay, category ids become vectors beside them.
 
   Attributes:
     category_sizes: how many values each of the last columns can take.
-    embedding_size: width of a category's vector.
-    dtype: of the computation.
+    embedding_size: width of the vector of a category.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
   """
 
   category_sizes: Sequence[int]
@@ -28,8 +29,8 @@ class DlrmInputs(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, F + C] -> [B, F + C * embedding_size]`."""
-    numbers, vectors = tables.CategoryEmbeddings(
+    """Look up the vectors: `[B, F + C] -> [B, F + C * embedding_size]`."""
+    numbers, vectors = embeddings.CategoryEmbeddings(
       self.category_sizes, self.embedding_size, self.dtype
     )(x)
     if not numbers.shape[1]:
@@ -43,14 +44,14 @@ class Interaction(nn.Module):
   """Inner products of all pairs of vectors, after the first vector itself.
 
   Attributes:
-    embedding_size: width of a vector.
+    embedding_size: width `E` of a vector.
   """
 
   embedding_size: int
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, V * E] -> [B, E + V (V - 1) / 2]`."""
+    """Multiply all pairs: `[B, V * E] -> [B, E + V (V - 1) / 2]`."""
     vectors = x.reshape(len(x), -1, self.embedding_size)
     products = jnp.einsum('bve,bwe->bvw', vectors, vectors)
     first, second = np.tril_indices(vectors.shape[1], -1)
@@ -66,20 +67,21 @@ def dlrm(
   top_sizes: Sequence[int] = (64, 64),
   dtype: Any = None,
 ) -> tuple[layering.Layer, ...]:
-  """The layers, for tables `[B, F + C]` of numbers and category ids.
+  """Return the layers for tables `[B, F + C]` of numbers and category ids.
 
   The model of Naumov et al. (https://arxiv.org/abs/1906.00091): a bottom
-  perceptron for the numbers, which ends as wide as an embedding; inner products
-  of all pairs; a top perceptron. The cut after the products is at
-  `2 * len(bottom_sizes) + 4`.
+  perceptron turns the numbers into a vector as wide as an embedding; the inner
+  products of all pairs of vectors follow, and a top perceptron. The cut after
+  the products is at `2 * len(bottom_sizes) + 4`.
 
   Args:
     num_classes: width of the logits.
     category_sizes: how many values each of the last columns can take.
-    embedding_size: width of a category's vector.
+    embedding_size: width of the vector of a category.
     bottom_sizes: widths of the bottom perceptron before its last layer.
     top_sizes: widths of the top perceptron.
-    dtype: of the computation.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
 
   Returns:
     The layers.

@@ -1,7 +1,7 @@
 """What a layer is: any linen module, or a function of one array.
 
-A module's call may take `train`, `use_running_average` or `deterministic`; it
-is told the mode by whichever it takes.
+A module whose call takes `train`, `use_running_average` or `deterministic` is
+told by that argument whether it is in training or in inference.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,16 @@ PyTree = Any
 def init(
   layer: Layer, key: jax.Array, x: jax.Array
 ) -> tuple[jax.Array, PyTree, PyTree]:
-  """Draws a layer's variables.
+  """Draw the initial variables of a layer.
 
   Args:
     layer: the layer.
-    key: the random key.
-    x: an example of its input, `[B, ...]`.
+    key: random key for the initial parameters.
+    x: an example of the layer's input, `[B, ...]`.
 
   Returns:
-    Its output `[B, ...]`, parameters and state; a function has neither.
+    The layer's output `[B, ...]`, its parameters and its state; both are empty
+    for a function.
   """
   if not isinstance(layer, nn.Module):
     return layer(x), {}, {}
@@ -44,18 +45,18 @@ def apply(
   train: bool,
   key: jax.Array | None,
 ) -> tuple[jax.Array, PyTree]:
-  """Runs a layer.
+  """Run a layer.
 
   Args:
     layer: the layer.
-    params: its parameters.
-    state: its state (batch statistics).
-    x: its input, `[B, ...]`.
-    train: whether it is in training mode; only then its state may change.
-    key: for dropout; None where nothing is drawn.
+    params: parameters of the layer.
+    state: state of the layer, such as batch statistics.
+    x: input of the layer, `[B, ...]`.
+    train: whether the layer is in training mode; only then its state changes.
+    key: random key for dropout; None if nothing is to be drawn.
 
   Returns:
-    Its output `[B, ...]` and new state.
+    The layer's output `[B, ...]` and its new state.
   """
   if not isinstance(layer, nn.Module):
     return layer(x), state
@@ -70,7 +71,7 @@ def apply(
 
 
 def name(layer: Layer) -> str:
-  """A layer's type, and its width if it has one."""
+  """Return a layer's type, followed by its width if it has one."""
   if isinstance(layer, nn.Module):
     features = getattr(layer, 'features', '')
     return f'{type(layer).__name__} {features}'.strip()
@@ -78,7 +79,7 @@ def name(layer: Layer) -> str:
 
 
 def _mode(layer: nn.Module, train: bool) -> dict[str, bool]:
-  """The keyword by which a module is told whether it trains."""
+  """Return the keyword by which a module is told whether it trains."""
   modes = {
     'train': train,
     'use_running_average': not train,

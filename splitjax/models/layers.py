@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from splitjax.models.conv.layer import Conv as Conv
+from splitjax.models.conv import Conv as Conv
 
 NORMS = ('batch', 'group')
 
-# As PyTorch draws them, so that the paper's networks start as its own did.
+# Initialised as in PyTorch, as the networks of the paper were.
 Linear = functools.partial(
   nn.Dense,
   kernel_init=nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform'),
@@ -20,28 +20,29 @@ Linear = functools.partial(
 
 
 def flatten(x: jax.Array) -> jax.Array:
-  """All axes but the first as one, `[B, ...] -> [B, D]`."""
+  """Make one axis of all but the first, `[B, ...] -> [B, D]`."""
   return x.reshape(len(x), -1)
 
 
 def max_pool(
   x: jax.Array, *, window: int = 2, stride: int = 2, padding: int = 0
 ) -> jax.Array:
-  """Maxima of square windows, `[B, H, W, C] -> [B, H', W', C]`.
+  """Return the maxima of square windows, `[B, H, W, C] -> [B, H', W', C]`.
 
-  A maximum of slices: on a CPU its gradient takes a fraction of the time of
-  XLA's windowed one. Where several values of a window are largest, they share
-  its gradient. Windows that neither overlap nor leave gaps have no forward-mode
-  derivative.
+  It is computed as a maximum of slices, whose gradient takes a fraction of the
+  time of XLA's windowed maximum on a CPU. If several values of a window are the
+  largest, they share its gradient. If windows neither overlap nor leave gaps,
+  there is no forward-mode derivative.
 
   Args:
-    x: the images.
-    window: its width and height.
-    stride: from one window to the next.
-    padding: rows and columns of minus infinity on every side.
+    x: images `[B, H, W, C]`.
+    window: width and height of a window.
+    stride: distance from one window to the next, in rows and columns.
+    padding: rows and columns of minus infinity that are added on every side.
 
   Returns:
-    The maxima; windows that would reach over the edge are left out.
+    The maxima, `[B, H', W', C]`; windows that would reach over the edge are
+    left out.
   """
   pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
   x = jnp.pad(x, pads, constant_values=-jnp.inf) if padding else x
@@ -59,21 +60,28 @@ def max_pool(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _largest_of_tiles(x, size):
-  """`max_pool` where windows touch: its gradient then is one pass, too."""
+def _largest_of_tiles(x: jax.Array, size: int) -> jax.Array:
+  """Return the maxima of windows that touch: their gradient is one pass."""
   return functools.reduce(jnp.maximum, _tiles(x, size))
 
 
-def _tiles(x, size):
+def _tiles(x: jax.Array, size: int) -> list[jax.Array]:
+  """Return the first values of all windows, the second ones, and so on."""
   return [x[:, i::size, j::size] for i in range(size) for j in range(size)]
 
 
-def _largest_of_tiles_fwd(x, size):
+def _largest_of_tiles_fwd(
+  x: jax.Array, size: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  """Return the maxima, and what their gradient needs."""
   largest = _largest_of_tiles(x, size)
   return largest, (x, largest)
 
 
-def _largest_of_tiles_bwd(size, residuals, grads):
+def _largest_of_tiles_bwd(
+  size: int, residuals: tuple[jax.Array, jax.Array], grads: jax.Array
+) -> tuple[jax.Array]:
+  """Give each window's gradient in equal shares to its largest values."""
   x, largest = residuals
   num_largest = sum(
     (tile == largest).astype(x.dtype) for tile in _tiles(x, size)
@@ -91,25 +99,25 @@ _largest_of_tiles.defvjp(_largest_of_tiles_fwd, _largest_of_tiles_bwd)
 
 
 def global_max_pool(x: jax.Array) -> jax.Array:
-  """The maximum of each channel, `[B, H, W, C] -> [B, 1, 1, C]`."""
+  """Return the maximum of each channel, `[B, H, W, C] -> [B, 1, 1, C]`."""
   return jnp.max(x, axis=(1, 2), keepdims=True)
 
 
 def average_pool_to(x: jax.Array, size: int) -> jax.Array:
-  """Means of `size` x `size` windows that cover an image of any size.
+  """Return means of `size` by `size` windows that cover images of any size.
 
-  Window `i` of `n` positions reaches from `floor(i n / size)` to
-  `ceil((i + 1) n / size)`, as in PyTorch's adaptive pooling.
+  Of `n` rows, window `i` takes those from `floor(i n / size)` to
+  `ceil((i + 1) n / size)`, as PyTorch's adaptive pooling does.
 
   Args:
-    x: `[B, H, W, C]`.
-    size: of the result.
+    x: images `[B, H, W, C]`.
+    size: height and width of the result.
 
   Returns:
-    `[B, size, size, C]`.
+    The means, `[B, size, size, C]`.
   """
 
-  def averages(length):
+  def averages(length: int) -> jax.Array:
     matrix = np.zeros((size, length))
     for i in range(size):
       first, last = i * length // size, -(-(i + 1) * length // size)
@@ -121,13 +129,13 @@ def average_pool_to(x: jax.Array, size: int) -> jax.Array:
 
 
 def norm(kind: str, dtype: Any) -> nn.Module:
-  """A normalisation by name.
+  """Return a normalisation layer by name.
 
   Args:
-    kind: one of `NORMS`: 'batch' for BatchNorm with running averages of decay
-      0.9, or 'group' for GroupNorm with 32 groups, in which samples do not see
-      each other.
-    dtype: of the computation.
+    kind: 'batch' for BatchNorm with running averages of decay 0.9, or 'group'
+      for GroupNorm with 32 groups, which normalises each sample by itself.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
 
   Returns:
     The layer.
@@ -143,11 +151,11 @@ def norm(kind: str, dtype: Any) -> nn.Module:
 
 
 class Beside(nn.Module):
-  """A layer for all but the last columns, which pass by unchanged.
+  """A layer for all but the last columns, which stay unchanged.
 
   Attributes:
-    layer: what the first columns go through.
-    width: how many columns pass by.
+    layer: layer that the first columns go through.
+    width: how many of the last columns stay unchanged.
   """
 
   layer: Any
@@ -155,14 +163,14 @@ class Beside(nn.Module):
 
   @property
   def features(self) -> str:
-    """What it does, for descriptions of a model."""
+    """What the layer does, for descriptions of a model."""
     inner = getattr(self.layer, 'features', None)
     name = getattr(self.layer, '__name__', type(self.layer).__name__)
     return name if inner is None else f'{name} {inner}'
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, D + width] -> [B, D' + width]`."""
+    """Run the layer beside the columns, `[B, D + width] -> [B, D' + width]`."""
     through = x.shape[-1] - self.width
     out = self.layer(x[:, :through])
     return jnp.concatenate([out, x[:, through:].astype(out.dtype)], axis=-1)

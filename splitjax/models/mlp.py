@@ -15,20 +15,21 @@ def mlp(
   hidden_sizes: Sequence[int] = (64, 64, 64),
   dtype: Any = None,
 ) -> tuple[layering.Layer, ...]:
-  """The layers of the perceptron.
+  """Return the layers of a multilayer perceptron.
 
-  `flatten`, then a linear layer and ReLU for each hidden size, then three
-  linear layers without activation, as in the networks of Liu et al. (TIFS 2024,
-  https://arxiv.org/abs/2203.05222). The cut before the head is at
+  `flatten`, then a linear layer and ReLU for each hidden size, then a head of
+  three linear layers without activation, as in the networks of Liu et al. (TIFS
+  2024, https://arxiv.org/abs/2203.05222). The cut before the head is at
   `1 + 2 * len(hidden_sizes)`.
 
   Args:
     num_classes: width of the logits.
     hidden_sizes: widths of the hidden layers; the head is as wide as the last.
-    dtype: of the computation; that of the inputs by default.
+    dtype: type of the computation; by default the wider of inputs and
+      parameters.
 
   Returns:
-    The layers, for `[B, ...]` of any shape.
+    The layers, for inputs `[B, ...]` of any shape.
   """
   dense = lambda size: nn.Dense(size, dtype=dtype)
   hidden = [x for size in hidden_sizes for x in (dense(size), nn.relu)]

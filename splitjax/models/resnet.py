@@ -12,13 +12,14 @@ _INIT = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 
 
 class ResidualBlock(nn.Module):
-  """Two 3x3 convolutions and what goes around them.
+  """Two 3x3 convolutions, to whose output the block's input is added.
 
   Attributes:
-    features: channels.
-    stride: of the first convolution.
-    norm: 'batch' or 'group'.
-    dtype: of the computation.
+    features: how many channels the block has.
+    stride: stride of the first convolution.
+    norm: kind of normalisation, 'batch' or 'group'.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
   """
 
   features: int
@@ -28,9 +29,9 @@ class ResidualBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-    """`[B, H, W, C] -> [B, H / stride, W / stride, features]`."""
+    """Run, `[B, H, W, C] -> [B, H / stride, W / stride, features]`."""
 
-    def normalized(x, width, stride):
+    def normalized(x: jax.Array, width: int, stride: int) -> jax.Array:
       x = _conv(self.features, width, stride, self.dtype)(x)
       layer = layers.norm(self.norm, self.dtype)
       if self.norm == 'batch':
@@ -44,7 +45,8 @@ class ResidualBlock(nn.Module):
     return nn.relu(out + x)
 
 
-def _conv(features, width, stride, dtype):
+def _conv(features: int, width: int, stride: int, dtype: Any) -> nn.Module:
+  """Return a convolution without bias, initialised as He et al. do."""
   return layers.Conv(
     features,
     (width, width),
@@ -57,33 +59,39 @@ def _conv(features, width, stride, dtype):
 
 
 def stem_pool(x: jax.Array) -> jax.Array:
-  """3x3 max pooling with stride 2, `[B, H, W, C] -> [B, H / 2, W / 2, C]`."""
+  """Return 3x3 maxima at stride 2, `[B, H, W, C] -> [B, H / 2, W / 2, C]`."""
   return layers.max_pool(x, window=3, stride=2, padding=1)
 
 
 def pool_to_2x2(x: jax.Array) -> jax.Array:
-  """Averages of the four quarters, `[B, H, W, C] -> [B, 2, 2, C]`."""
+  """Return the means of the four quarters, `[B, H, W, C] -> [B, 2, 2, C]`."""
   return layers.average_pool_to(x, 2)
 
 
 def resnet18(
   num_classes: int, *, norm: str = 'batch', dtype: Any = None
 ) -> tuple[layering.Layer, ...]:
-  """The 17 layers, for images `[B, H, W, C]`; a residual block is one.
+  """Return the layers of ResNet18 for images `[B, H, W, C]`.
 
-  The network of He et al. (https://arxiv.org/abs/1512.03385), and the head of
-  Liu et al. (TIFS 2024): pooled to 2x2, flattened to 2,048, and three linear
-  layers without activation. Cuts, and in brackets how the paper's code counts
-  them: stem 4 (4), stages 6 (14), 8 (26), 10 (38) and 12 (50, the main one),
-  pooled and flattened 14 (52), before the last linear layer 16 (54).
+  The network of He et al. (https://arxiv.org/abs/1512.03385) with the head of
+  Liu et al. (TIFS 2024, https://arxiv.org/abs/2203.05222): pooled to 2x2,
+  flattened to 2,048, and three linear layers without activation. A residual
+  block is one layer. The cuts, and in brackets the numbers that the paper's
+  code gives them, are 4 (4) after the stem; 6 (14), 8 (26), 10 (38) and 12 (50,
+  the main cut) after the stages; 14 (52) after pooling and flattening; and 16
+  (54) before the last linear layer.
 
   Args:
     num_classes: width of the logits.
-    norm: 'batch' or 'group'.
-    dtype: of the computation; that of the inputs by default.
+    norm: kind of normalisation, 'batch' or 'group'.
+    dtype: type of the computation; by default the wider of inputs and
+      parameters.
 
   Returns:
-    The layers.
+    The 17 layers.
+
+  Raises:
+    ValueError: if the normalisation is unknown.
   """
   blocks = [
     ResidualBlock(channels, stride, norm, dtype)

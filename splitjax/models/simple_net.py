@@ -14,23 +14,28 @@ _GROUPS = ((64, 128, 128, 128), (128, 128, 256), (256, 256), (512,))
 def simple_net(
   num_classes: int, *, norm: str = 'batch', dtype: Any = None
 ) -> tuple[layering.Layer, ...]:
-  """The 55 layers, for images `[B, H, W, C]` of at least 16x16.
+  """Return the layers of SimpleNet for images `[B, H, W, C]`, at least 16x16.
 
   The convolutions of Hasanpour et al. (https://arxiv.org/abs/1608.06037) with
   the head of Liu et al. (TIFS 2024, https://arxiv.org/abs/2203.05222): three
-  linear layers without activation. Their cuts 4, 10, 14, 18, 24, 29, 33, 37,
-  42, 46, 50 and 54 are ours; 50, after the global max pooling, is the main one.
+  linear layers without activation. Layers are counted as in the latter, so that
+  its cuts 4, 10, 14, 18, 24, 29, 33, 37, 42, 46, 50 and 54 have these numbers
+  here; 50, after the global max pooling, is the main one.
 
   Args:
     num_classes: width of the logits.
-    norm: 'batch' or 'group'.
-    dtype: of the computation; that of the inputs by default.
+    norm: kind of normalisation, 'batch' or 'group'.
+    dtype: type of the computation; by default the wider of inputs and
+      parameters.
 
   Returns:
-    The layers.
+    The 55 layers.
+
+  Raises:
+    ValueError: if the normalisation is unknown.
   """
 
-  def convolution(channels, width):
+  def convolution(channels: int, width: int) -> tuple[layering.Layer, ...]:
     return (
       layers.Conv(
         channels,
@@ -42,7 +47,7 @@ def simple_net(
       nn.relu,
     )
 
-  def pooled():
+  def pooled() -> tuple[layering.Layer, ...]:
     return layers.max_pool, nn.Dropout(0.1)
 
   features = []

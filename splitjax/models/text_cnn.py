@@ -15,9 +15,10 @@ class WordConvolutions(nn.Module):
   """Convolutions of several widths side by side.
 
   Attributes:
-    features: channels of each.
-    widths: how many words each sees.
-    dtype: of the computation.
+    features: how many channels each convolution has.
+    widths: how many words each convolution sees.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
   """
 
   features: int
@@ -26,7 +27,7 @@ class WordConvolutions(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, L, E] -> [B, L, len(widths) * features]`."""
+    """Convolve, `[B, L, E] -> [B, L, len(widths) * features]`."""
     length = x.shape[1]
     outputs = []
     for width in self.widths:
@@ -39,7 +40,7 @@ class WordConvolutions(nn.Module):
 
 
 def max_over_words(x: jax.Array) -> jax.Array:
-  """The maximum of each channel, `[B, L, C] -> [B, C]`."""
+  """Return the maximum of each channel, `[B, L, C] -> [B, C]`."""
   return jnp.max(x, axis=1)
 
 
@@ -52,21 +53,23 @@ def text_cnn(
   channels: int = 100,
   dtype: Any = None,
 ) -> tuple[layering.Layer, ...]:
-  """The 8 layers, for token ids `[B, L]`.
+  """Return the layers of TextCNN for token ids `[B, L]`.
 
-  The network of Kim (https://arxiv.org/abs/1408.5882) with the paper's head of
-  three linear layers, before which, at 5, is the main cut.
+  The network of Kim (https://arxiv.org/abs/1408.5882) with the head of Liu et
+  al. (TIFS 2024, https://arxiv.org/abs/2203.05222): three linear layers without
+  activation. The main cut, before the head, is at 5.
 
   Args:
     num_classes: width of the logits.
-    vocabulary_size: ids lie in `[0, vocabulary_size)`.
-    embedding_size: width of a word's vector.
-    widths: of the convolutions, in words.
-    channels: of each of them.
-    dtype: of the computation.
+    vocabulary_size: bound of the token ids, which lie below it.
+    embedding_size: width of the vector of a token.
+    widths: how many tokens each of the convolutions sees.
+    channels: how many channels each of the convolutions has.
+    dtype: type of the computation; by default the wider of inputs and
+      parameters.
 
   Returns:
-    The layers.
+    The 8 layers.
   """
   width = channels * len(widths)
   return (

@@ -7,19 +7,20 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from splitjax.models import embeddings
 from splitjax.models import layering
 from splitjax.models import layers
-from splitjax.models import tables
 
 
 class WideAndDeepInputs(nn.Module):
-  """The deep part's inputs, and beside them what the wide part answers.
+  """The first layer: inputs of the deep part beside logits of the wide part.
 
   Attributes:
     category_sizes: how many values each of the last columns can take.
-    embedding_size: width of a category's vector.
-    num_classes: width of the wide part's logits.
-    dtype: of the computation.
+    embedding_size: width of the vector of a category.
+    num_classes: width of the logits of the wide part.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
   """
 
   category_sizes: Sequence[int]
@@ -29,15 +30,15 @@ class WideAndDeepInputs(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, F + C] -> [B, F + C * embedding_size + num_classes]`."""
+    """Run, `[B, F + C] -> [B, F + C * embedding_size + num_classes]`."""
     sizes = self.category_sizes
-    numbers, vectors = tables.CategoryEmbeddings(
+    numbers, vectors = embeddings.CategoryEmbeddings(
       sizes, self.embedding_size, self.dtype
     )(x)
-    _, weights = tables.CategoryEmbeddings(sizes, self.num_classes, self.dtype)(
-      x
-    )
-    # Of no columns, the usual initialisation would divide by zero.
+    _, weights = embeddings.CategoryEmbeddings(
+      sizes, self.num_classes, self.dtype
+    )(x)
+    # Without a column, the usual initialisation would divide by zero.
     init = nn.initializers.lecun_normal() if numbers.size else nn.zeros_init()
     wide = nn.Dense(self.num_classes, dtype=self.dtype, kernel_init=init)(
       numbers
@@ -48,11 +49,14 @@ class WideAndDeepInputs(nn.Module):
 
 
 class AddWide(nn.Module):
-  """The deep part's logits plus the wide part's, which are the last columns.
+  """The last layer: logits of the deep part plus those of the wide part.
+
+  The logits of the wide part are the last columns of the input.
 
   Attributes:
     features: width of the logits.
-    dtype: of the computation.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
   """
 
   features: int
@@ -60,7 +64,7 @@ class AddWide(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    """`[B, D + features] -> [B, features]`."""
+    """Add the logits, `[B, D + features] -> [B, features]`."""
     deep, wide = x[:, : -self.features], x[:, -self.features :]
     return nn.Dense(self.features, dtype=self.dtype)(deep) + wide
 
@@ -73,20 +77,22 @@ def wide_deep(
   hidden_sizes: Sequence[int] = (64, 64),
   dtype: Any = None,
 ) -> tuple[layering.Layer, ...]:
-  """The layers, for tables `[B, F + C]` of numbers and category ids.
+  """Return the layers for tables `[B, F + C]` of numbers and category ids.
 
-  The model of Cheng et al. (https://arxiv.org/abs/1606.07792) with a linear
-  head of three. Its wide part is linear in the inputs, so it belongs to the
-  client, and its logits travel beside the deep part's activations at every cut:
-  their gradient is `softmax - onehot`, which says the label outright. The cut
+  The model of Cheng et al. (https://arxiv.org/abs/1606.07792) with a head of
+  three linear layers. The wide part is linear in the inputs, so it belongs to
+  the client, and its logits cross every cut beside the activations of the deep
+  part. Their gradient is `softmax - onehot`, which reveals the label. The cut
   before the head is at `1 + 2 * len(hidden_sizes)`.
 
   Args:
     num_classes: width of the logits.
     category_sizes: how many values each of the last columns can take.
-    embedding_size: width of a category's vector.
-    hidden_sizes: widths of the deep part; the head is as wide as the last.
-    dtype: of the computation.
+    embedding_size: width of the vector of a category.
+    hidden_sizes: widths of the layers of the deep part; the head is as wide as
+      the last.
+    dtype: type of the computation; None for the wider of inputs and
+      parameters.
 
   Returns:
     The layers.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from splitjax import models
+from splitjax.models import embeddings
 from splitjax.models import layering
-from splitjax.models import tables
 from splitjax.models.dlrm import Interaction
 
 
@@ -24,7 +24,7 @@ def test_interaction_equals_loops_over_pairs(num_vectors):
 
 
 def test_categories_look_up_rows_of_their_own():
-  layer = tables.CategoryEmbeddings((2, 3), 4)
+  layer = embeddings.CategoryEmbeddings((2, 3), 4)
   inputs = jnp.array([[0.5, 0, 0], [1.5, 1, 2]])
   (numbers, vectors), params, _ = layering.init(
     layer, jax.random.key(0), inputs

@@ -1,20 +1,26 @@
-"""A convolution by the faster of XLA's libraries for a CPU.
+"""A convolution by the faster of XLA's two libraries for a CPU.
 
-There are two. YNNPACK comes first; Eigen was up to twice as fast
-(benchmarks/RESULTS.md). YNNPACK takes none whose outputs or window are higher
-than the input, so that one more row chooses between them.
+XLA takes YNNPACK if it can, and else Eigen, which was up to twice as fast
+(benchmarks/RESULTS.md). YNNPACK cannot take a convolution whose outputs or
+window are higher than the inputs, so that one more row makes XLA take Eigen.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from splitjax.models.conv import geometry as geometries
+from splitjax.models.conv.geometry import Geometry
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
-def outputs(geometry, inputs, kernel):
-  """`[B, H, W, C]` and `[h, w, C, F]` to `[B, H', W', F]`."""
+def outputs(
+  geometry: Geometry, inputs: jax.Array, kernel: jax.Array
+) -> jax.Array:
+  """Convolve `[B, H, W, C]` with `[h, w, C, F]`, to `[B, H', W', F]`."""
   return _convolve(
     inputs,
     kernel,
@@ -24,8 +30,10 @@ def outputs(geometry, inputs, kernel):
   )
 
 
-def input_grads(geometry, grads, kernel):
-  """The gradient of the inputs, `[B, H, W, C]`."""
+def input_grads(
+  geometry: Geometry, grads: jax.Array, kernel: jax.Array
+) -> jax.Array:
+  """Return the gradient of the inputs, `[B, H, W, C]`."""
   padding = []
   for axis in range(2):
     window = geometry.window[axis]
@@ -42,23 +50,20 @@ def input_grads(geometry, grads, kernel):
   )
 
 
-def kernel_grads(geometry, inputs, grads):
-  """The gradient of the kernel, `[h, w, C, F]`: a convolution again.
+def kernel_grads(
+  geometry: Geometry, inputs: jax.Array, grads: jax.Array
+) -> jax.Array:
+  """Return the gradient of the kernel, `[h, w, C, F]`.
 
-  Channels and images change places, and the window is as large as an image.
+  It is a convolution in which channels and images have changed places, and the
+  window is as large as an image.
   """
-  kwargs = dict(
-    precision=geometry.precision,
-    preferred_element_type=jnp.promote_types(inputs.dtype, jnp.float32),
-  )
-  window, strides = geometry.window, geometry.strides
-  if window == (1, 1):
-    seen = geometries.pad(inputs, geometry.padding)[
-      :, :: strides[0], :: strides[1]
-    ]
-    seen = seen.reshape(-1, seen.shape[-1])
-    summed = jnp.dot(seen.T, grads.reshape(-1, grads.shape[-1]), **kwargs)
-    return summed[None, None].astype(inputs.dtype)
+  kwargs = {
+    'precision': geometry.precision,
+    'preferred_element_type': jnp.promote_types(inputs.dtype, jnp.float32),
+  }
+  if geometry.window == (1, 1):
+    return _pointwise_kernel_grads(geometry, inputs, grads, kwargs)
   (height, _), (num_rows, num_columns) = geometry.size, grads.shape[1:3]
   # Rows of zeros make the window higher than the image, and columns of zeros
   # keep the image the larger of the two, which else would change places.
@@ -71,29 +76,61 @@ def kernel_grads(geometry, inputs, grads):
   inputs, grads = jax.lax.optimization_barrier(
     (inputs.transpose(3, 1, 2, 0), grads.transpose(1, 2, 0, 3))
   )
-  before = geometry.padding[0][0], 0
-  padding = [
-    (low, length - 1 + (reach - 1) * stride + 1 - size - low)
-    for low, length, reach, stride, size in zip(
-      before, window, grads.shape[:2], strides, inputs.shape[1:3], strict=True
-    )
-  ]
   summed = jax.lax.conv_general_dilated(
     inputs,
     grads,
     (1, 1),
-    padding,
-    rhs_dilation=strides,
+    _kernel_padding(geometry, inputs.shape[1:3], grads.shape[:2]),
+    rhs_dilation=geometry.strides,
     dimension_numbers=DIMENSIONS,
     **kwargs,
   )  # [C, h, w, F]
   return summed.transpose(1, 2, 0, 3).astype(inputs.dtype)
 
 
+def _pointwise_kernel_grads(
+  geometry: Geometry,
+  inputs: jax.Array,
+  grads: jax.Array,
+  kwargs: dict[str, Any],
+) -> jax.Array:
+  """Return the gradient of a kernel of 1x1: one matrix product."""
+  (row_stride, column_stride), padding = geometry.strides, geometry.padding
+  seen = geometries.pad(inputs, padding)[:, ::row_stride, ::column_stride]
+  seen = seen.reshape(-1, seen.shape[-1])
+  summed = jnp.dot(seen.T, grads.reshape(-1, grads.shape[-1]), **kwargs)
+  return summed[None, None].astype(inputs.dtype)
+
+
+def _kernel_padding(
+  geometry: Geometry, size: tuple[int, int], reaches: tuple[int, int]
+) -> list[tuple[int, int]]:
+  """Return the padding with which a kernel's gradient has the kernel's size.
+
+  Args:
+    geometry: shape of the convolution.
+    size: height and width of the images, whose columns are padded already.
+    reaches: height and width of the gradients, which are the window.
+  """
+  before = geometry.padding[0][0], 0
+  return [
+    (low, length - 1 + (reach - 1) * stride + 1 - given - low)
+    for low, length, reach, stride, given in zip(
+      before, geometry.window, reaches, geometry.strides, size, strict=True
+    )
+  ]
+
+
 def _convolve(
-  inputs, kernel, *, padding, precision, strides=(1, 1), dilation=(1, 1)
-):
-  """XLA's convolution, one row higher where that chooses the library."""
+  inputs: jax.Array,
+  kernel: jax.Array,
+  *,
+  padding: Sequence[tuple[int, int]],
+  precision: Any,
+  strides: tuple[int, int] = (1, 1),
+  dilation: tuple[int, int] = (1, 1),
+) -> jax.Array:
+  """Convolve by XLA, with one more row where that makes it take Eigen."""
   height = inputs.shape[1]
   (low, high), beside = padding
   rows = low + height + high - kernel.shape[0] + 1

@@ -1,17 +1,22 @@
 """A convolution as one matrix product for each position of its outputs.
 
-Of a small image a window sees mostly padding, and XLA takes the image for the
-kernel. A product has what is seen, and no padding.
+If an image is small, most of what a window sees is padding, and XLA exchanges
+the image and the kernel. A product here takes only what a window sees of the
+image, and no padding.
 """
 
 import jax
 import jax.numpy as jnp
 
+from splitjax.models.conv.geometry import Geometry
 
-def outputs(geometry, inputs, kernel):
-  """`[B, H, W, C]` and `[h, w, C, F]` to `[B, H', W', F]`."""
 
-  def output(row, column):
+def outputs(
+  geometry: Geometry, inputs: jax.Array, kernel: jax.Array
+) -> jax.Array:
+  """Convolve `[B, H, W, C]` with `[h, w, C, F]`, to `[B, H', W', F]`."""
+
+  def output(row: int, column: int) -> jax.Array:
     (rows, window_rows), (columns, window_columns) = (
       geometry.seen_from(0, row),
       geometry.seen_from(1, column),
@@ -30,8 +35,10 @@ def outputs(geometry, inputs, kernel):
   )
 
 
-def input_grads(geometry, grads, kernel):
-  """The gradient of the inputs, `[B, H, W, C]`, added up in float32."""
+def input_grads(
+  geometry: Geometry, grads: jax.Array, kernel: jax.Array
+) -> jax.Array:
+  """Return the gradient of the inputs, `[B, H, W, C]`, summed in float32."""
   kernel = _widen(kernel)
   shape = len(grads), *geometry.size, kernel.shape[2]
   (summed,) = jax.linear_transpose(
@@ -41,8 +48,10 @@ def input_grads(geometry, grads, kernel):
   return summed.astype(grads.dtype)
 
 
-def kernel_grads(geometry, inputs, grads):
-  """The gradient of the kernel, `[h, w, C, F]`, added up in float32."""
+def kernel_grads(
+  geometry: Geometry, inputs: jax.Array, grads: jax.Array
+) -> jax.Array:
+  """Return the gradient of the kernel, `[h, w, C, F]`, summed in float32."""
   inputs = _widen(inputs)
   shape = *geometry.window, inputs.shape[-1], grads.shape[-1]
   (summed,) = jax.linear_transpose(
@@ -52,5 +61,6 @@ def kernel_grads(geometry, inputs, grads):
   return summed.astype(grads.dtype)
 
 
-def _widen(x):
+def _widen(x: jax.Array) -> jax.Array:
+  """Return an array in float32, or in its own type if that is wider."""
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))

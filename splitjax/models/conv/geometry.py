@@ -1,5 +1,6 @@
-"""What is known of a convolution without its arrays."""
+"""The shape of a convolution: sizes, strides and padding."""
 
+from collections.abc import Sequence
 import math
 from typing import Any, NamedTuple
 
@@ -8,14 +9,15 @@ import jax.numpy as jnp
 
 
 class Geometry(NamedTuple):
-  """Of a two-dimensional convolution, neither dilated nor grouped.
+  """The shape of a two-dimensional convolution without dilation or groups.
 
   Attributes:
     size: height and width of the images.
-    window: of the window.
-    strides: from one window to the next.
-    padding: rows of zeros before and after, and columns; negative ones crop.
-    precision: of the products.
+    window: height and width of the window.
+    strides: distance from one window to the next, in rows and in columns.
+    padding: how many rows of zeros to add before and after the image, and how
+      many columns; negative numbers crop it.
+    precision: precision of the products, as `jax.lax` takes it.
   """
 
   size: tuple[int, int]
@@ -36,27 +38,35 @@ class Geometry(NamedTuple):
 
   @property
   def has_few_outputs(self) -> bool:
-    """Whether a window has as many positions as the outputs, or more."""
+    """Whether there are no more outputs than positions in a window."""
     return 0 < math.prod(self.output_size) <= math.prod(self.window)
 
   def seen_from(self, axis: int, position: int) -> tuple[slice, slice]:
-    """What an output sees of an image, and through which part of a window."""
+    """Find what an output sees of an image, and through which part of a window.
+
+    Args:
+      axis: 0 for rows, 1 for columns.
+      position: position of the output along the axis.
+
+    Returns:
+      A slice of the image and a slice of the window, of one length.
+    """
     start = position * self.strides[axis] - self.padding[axis][0]
     end = min(start + self.window[axis], self.size[axis])
     first = min(max(start, 0), end)
     return slice(first, end), slice(first - start, end - start)
 
 
-def pad(x: jax.Array, padding) -> jax.Array:
-  """Zeros around the rows and columns of `[B, H, W, C]`.
+def pad(x: jax.Array, padding: Sequence[tuple[int, int]]) -> jax.Array:
+  """Add rows and columns of zeros around images, or crop them.
 
   Args:
-    x: the images.
-    padding: rows before and after, and columns. Unlike those of `jnp.pad`, they
-      may be negative, which crops.
+    x: images `[B, H, W, C]`.
+    padding: how many rows to add before and after, and how many columns. Unlike
+      those of `jnp.pad`, they may be negative, which crops.
 
   Returns:
-    `[B, H', W', C]`.
+    The images, `[B, H', W', C]`.
   """
   around = [(*pair, 0) for pair in padding]
   return jax.lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *around, (0, 0, 0)))

@@ -1,6 +1,9 @@
 """The convolution of the models, fast inside a compiled loop on a CPU too."""
 
+from collections.abc import Callable, Sequence
 import functools
+from types import ModuleType
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -13,28 +16,42 @@ from splitjax.models.conv import by_tiles
 from splitjax.models.conv.geometry import Geometry
 
 
-def conv(inputs, kernel, strides, padding, **kwargs):
-  """`jax.lax.conv_general_dilated` for `nn.Conv`, with a gradient of its own.
+def conv(
+  inputs: jax.Array,
+  kernel: jax.Array,
+  strides: Sequence[int],
+  padding: str | Sequence[tuple[int, int]],
+  **kwargs: Any,
+) -> jax.Array:
+  """Convolve as `jax.lax.conv_general_dilated`, faster inside loops on a CPU.
 
   On a CPU, XLA computes the gradient of a kernel up to seventy times slower
   inside a loop than outside, and a convolution that is vmapped over kernels
-  (models that train side by side) slower still. There, it is written as what is
-  fast: another form of convolution, kernels in turn (`by_library`), or
-  products: of images not much larger than a window, without their padding
-  (`by_output`), or of tiles, a quarter as many, which round to about 3e-6
-  of the largest output (`by_tiles`; none if a precision is asked for).
-  Elsewhere, and for dilated, grouped or not two-dimensional convolutions, it is
-  `jax.lax`'s.
+  (models that train side by side) slower still. On a CPU, one of three forms
+  that are fast there takes its place, each with gradients of its own:
+
+  - `by_output`, for images not much larger than a window: one matrix product
+    for each position of the outputs, without padding.
+  - `by_tiles`, for 3x3 windows over many channels: a quarter of the products,
+    which round to about 3e-6 of the largest output. It is not taken if a
+    precision is asked for.
+  - `by_library` for all others: convolutions of XLA in a form that it computes
+    fast, one kernel after the other.
+
+  On other devices, and for dilated, grouped or not two-dimensional
+  convolutions, it is `jax.lax.conv_general_dilated`.
 
   Args:
-    inputs: `[B, H, W, C]`.
-    kernel: `[h, w, C, F]`.
-    strides: of the window.
-    padding: 'SAME', 'VALID', or pairs.
-    **kwargs: dilations, groups, dimension numbers and precision.
+    inputs: images `[B, H, W, C]`.
+    kernel: kernel `[h, w, C, F]`.
+    strides: distance from one window to the next, in rows and in columns.
+    padding: 'SAME', 'VALID', or numbers of rows and of columns to add before
+      and after.
+    **kwargs: dilations, groups, dimension numbers and precision, as
+      `jax.lax.conv_general_dilated` takes them.
 
   Returns:
-    `[B, H', W', F]`.
+    The outputs, `[B, H', W', F]`.
   """
   native = functools.partial(
     jax.lax.conv_general_dilated,
@@ -42,12 +59,7 @@ def conv(inputs, kernel, strides, padding, **kwargs):
     padding=padding,
     **kwargs,
   )
-  dilations = (*kwargs.get('lhs_dilation', ()), *kwargs.get('rhs_dilation', ()))
-  if (
-    kernel.ndim != 4
-    or set(dilations) > {1}
-    or kwargs.get('feature_group_count', 1) != 1
-  ):
+  if not _is_plain(kernel, kwargs):
     return native(inputs, kernel)
   if isinstance(padding, str):
     padding = jax.lax.padtype_to_pads(
@@ -73,31 +85,57 @@ def conv(inputs, kernel, strides, padding, **kwargs):
   )
 
 
-# A convolution is linear in each argument, and so are its two gradients: each
-# of the three has the other two as its own gradients, to any order.
+def _is_plain(kernel: jax.Array, kwargs: dict[str, Any]) -> bool:
+  """Return whether a convolution is 2D, neither dilated nor grouped."""
+  dilations = (*kwargs.get('lhs_dilation', ()), *kwargs.get('rhs_dilation', ()))
+  groups = kwargs.get('feature_group_count', 1)
+  return kernel.ndim == 4 and set(dilations) <= {1} and groups == 1
+
+
+# A convolution is linear in each argument, and so are its two gradients. So the
+# gradients of each of these three functions are the other two, to any order.
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _outputs(method, geometry, inputs, kernel):
+def _outputs(
+  method: ModuleType,
+  geometry: Geometry,
+  inputs: jax.Array,
+  kernel: jax.Array,
+) -> jax.Array:
+  """Convolve by one of the methods."""
   fn = functools.partial(method.outputs, geometry)
   return _by_kernel(method, fn)(inputs, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _input_grads(method, geometry, grads, kernel):
+def _input_grads(
+  method: ModuleType,
+  geometry: Geometry,
+  grads: jax.Array,
+  kernel: jax.Array,
+) -> jax.Array:
+  """Return the gradient of the inputs by one of the methods."""
   fn = functools.partial(method.input_grads, geometry)
   return _by_kernel(method, fn)(grads, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _kernel_grads(method, geometry, inputs, grads):
+def _kernel_grads(
+  method: ModuleType,
+  geometry: Geometry,
+  inputs: jax.Array,
+  grads: jax.Array,
+) -> jax.Array:
+  """Return the gradient of the kernel by one of the methods."""
   fn = functools.partial(method.kernel_grads, geometry)
   if method is not by_tiles:
     fn = custom_batching.sequential_vmap(fn)
   return fn(inputs, grads)
 
 
-def _keep(fn):
+def _keep(fn: Callable[..., jax.Array]) -> Callable[..., Any]:
+  """Return the forward rule that keeps the arguments for the gradient."""
   return lambda method, geometry, *args: (fn(method, geometry, *args), args)
 
 
@@ -124,14 +162,21 @@ _kernel_grads.defvjp(
 )
 
 
-def _by_kernel(method, fn):
-  """Under `jax.vmap`: one pass for a shared kernel, else kernels in turn."""
-  if method is by_tiles:  # Products, of many kernels at once as well.
+def _by_kernel(
+  method: ModuleType, fn: Callable[[jax.Array, jax.Array], jax.Array]
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """Make `jax.vmap` take one pass for a shared kernel, else kernels in turn."""
+  if method is by_tiles:  # Products of many kernels at once are fast, too.
     return fn
   fn = custom_batching.custom_vmap(fn)
 
   @fn.def_vmap
-  def rule(axis_size, in_batched, rows, kernel):
+  def rule(
+    axis_size: int,
+    in_batched: list[bool],
+    rows: jax.Array,
+    kernel: jax.Array,
+  ) -> tuple[jax.Array, bool]:
     if in_batched[1]:
       one_fn = lambda index: fn(
         rows[index] if in_batched[0] else rows, kernel[index]
