@@ -1,19 +1,17 @@
-"""What attacks that train a head share: the head, its extractor, the steps.
+"""A network that an attack trains: an extractor of features, and a new head.
 
-In shapes `B` is a batch of samples, `D` the width of their features and `C` the
-number of classes.
+In shape descriptions `B` is the number of samples of a batch, `D` the width of
+their features and `C` the number of classes.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
 from splitjax.attacks import _validate
-from splitjax.attacks import mixmatch
 from splitjax.attacks import similarity
 
 PyTree = Any
@@ -25,48 +23,85 @@ class Head(nn.Module):
 
   Attributes:
     num_classes: width of the logits.
-    hidden_size: width of the first of two layers; None is one layer.
+    hidden_size: width of the first of two layers; None makes one layer.
   """
 
   num_classes: int
   hidden_size: int | None = None
 
   @nn.compact
-  def __call__(self, features):
-    """Logits `[B, C]` of features `[B, D]`."""
+  def __call__(self, features: jax.Array) -> jax.Array:
+    """Return the logits `[B, C]` of features `[B, D]`."""
     if self.hidden_size is not None:
       features = nn.relu(nn.Dense(self.hidden_size)(features))
     zeros = nn.initializers.zeros_init()
     return nn.Dense(self.num_classes, kernel_init=zeros)(features)
 
 
-def make_classifier(
+class Extractor(NamedTuple):
+  """What makes features of inputs.
+
+  Attributes:
+    apply_fn: function from parameters and inputs `[B, ...]` to features
+      `[B, ...]`.
+    params: its parameters.
+    chunk_size: number of inputs at a time where nothing is trained.
+  """
+
+  apply_fn: ApplyFn
+  params: PyTree
+  chunk_size: int
+
+
+class Network(NamedTuple):
+  """An extractor with a head on it.
+
+  Attributes:
+    params: initial parameters, `{'extractor': ..., 'head': ...}`, in float32 or
+      wider.
+    embed_fn: function from parameters and inputs `[B, ...]` to scaled features
+      `[B, D]`.
+    head_fn: function from parameters and scaled features `[B, D]` to logits
+      `[B, C]`.
+  """
+
+  params: PyTree
+  embed_fn: ApplyFn
+  head_fn: ApplyFn
+
+
+def identity(params: PyTree, features: jax.Array) -> jax.Array:
+  """Return inputs that are features already."""
+  del params
+  return features
+
+
+FROZEN = Extractor(identity, {}, 1024)
+
+
+def make_network(
   key: jax.Array,
-  apply_fn: ApplyFn,
-  extractor_params: PyTree,
+  extractor: Extractor,
   features: jax.Array,
   *,
   num_classes: int,
   hidden_size: int | None,
   normalize: bool,
-) -> tuple[PyTree, ApplyFn, ApplyFn]:
-  """Puts a new head on an extractor.
+) -> Network:
+  """Put a new head on an extractor.
 
   Args:
-    key: of the head's initial parameters.
-    apply_fn: parameters and inputs `[B, ...]` -> features `[B, ...]`.
-    extractor_params: its parameters.
-    features: what it makes of the training inputs, `[N, D]`.
-    num_classes: `C`.
-    hidden_size: see `Head`.
-    normalize: whether features are shifted and scaled, one number a dimension,
-      so that `features` get mean 0 and variance 1. New inputs and a tuned
-      extractor keep these very numbers.
+    key: random key for the initial parameters of the head.
+    extractor: the extractor that the head is put on.
+    features: what the extractor makes of the training inputs, `[N, D]`.
+    num_classes: number of classes `C`.
+    hidden_size: width of the hidden layer of the head; None makes it linear.
+    normalize: whether each dimension is shifted and scaled so that `features`
+      have mean 0 and variance 1. New inputs, and features of a tuned extractor,
+      are shifted and scaled by these same numbers.
 
   Returns:
-    Parameters `{'extractor': ..., 'head': ...}`, in float32 or wider; what
-    makes scaled features `[B, D]` of them and inputs; and what makes logits
-    `[B, C]` of them and scaled features.
+    The network with its initial parameters.
 
   Raises:
     ValueError: at trace time, if a size is not positive.
@@ -80,28 +115,21 @@ def make_classifier(
   # wide features as far as those of narrow ones.
   scale = scale * features.shape[1] ** 0.5
 
-  def embed(params, inputs):
-    x = flat_features(apply_fn, params['extractor'], inputs)
+  def embed_fn(params: PyTree, inputs: jax.Array) -> jax.Array:
+    x = flat_features(extractor.apply_fn, params['extractor'], inputs)
     return (x - shift) / scale
 
   params = {
-    'extractor': jax.tree.map(similarity.to_accumulator, extractor_params),
+    'extractor': jax.tree.map(similarity.to_accumulator, extractor.params),
     'head': head.init(key, jnp.zeros((1, features.shape[1]))),
   }
   head_fn = lambda params, x: head.apply(params['head'], x)
-  return params, embed, head_fn
+  return Network(params, embed_fn, head_fn)
 
 
-def identity(params: PyTree, features: jax.Array) -> jax.Array:
-  """The extractor of features that are there already."""
-  del params
-  return features
-
-
-def features_of(
-  apply_fn: ApplyFn, params: PyTree, inputs: jax.Array, chunk_size: int
-) -> jax.Array:
-  """What an extractor makes of many inputs; no copy of features."""
+def features_of(extractor: Extractor, inputs: jax.Array) -> jax.Array:
+  """Return the features of many inputs; those of `FROZEN` are not copied."""
+  apply_fn, params, chunk_size = extractor
   if apply_fn is identity:
     return inputs
   fn = lambda x: flat_features(apply_fn, params, x)
@@ -111,71 +139,15 @@ def features_of(
 def flat_features(
   apply_fn: ApplyFn, params: PyTree, inputs: jax.Array
 ) -> jax.Array:
-  """What an extractor makes of inputs, `[B, D]` in float32 or wider."""
+  """Return the features of inputs, `[B, D]` in float32 or wider."""
   features = apply_fn(params, inputs)
   return similarity.to_accumulator(features.reshape(len(inputs), -1))
-
-
-def minimize(
-  key: jax.Array,
-  loss_fn: Callable[[PyTree, jax.Array, jax.Array], jax.Array],
-  params: PyTree,
-  *,
-  num_steps: int,
-  learning_rate: jax.typing.ArrayLike,
-  extractor_learning_rate: jax.typing.ArrayLike,
-  cosine: bool = False,
-  decay: jax.typing.ArrayLike = 0.0,
-) -> PyTree:
-  """Minimises a loss with Adam.
-
-  Args:
-    key: each step gets its own part of it.
-    loss_fn: parameters, key and number of the step -> loss.
-    params: initial `{'extractor': ..., 'head': ...}`.
-    num_steps: steps.
-    learning_rate: of the head.
-    extractor_learning_rate: of the extractor.
-    cosine: whether the rates fall to 0 along half a cosine.
-    decay: of the moving average that is returned; 0 are the last parameters.
-
-  Returns:
-    The moving average of the parameters.
-  """
-  rates = {'extractor': extractor_learning_rate, 'head': learning_rate}
-  rate_fn = lambda rate: (
-    optax.cosine_decay_schedule(rate, num_steps) if cosine else rate
-  )
-  optimizer = optax.partition(
-    {part: optax.adam(rate_fn(rate)) for part, rate in rates.items()},
-    {part: part for part in rates},
-  )
-
-  def one_step(state, step):
-    params, average, opt_state = state
-    step_key = jax.random.fold_in(key, step)
-    grads = jax.grad(loss_fn)(params, step_key, step)
-    updates, opt_state = optimizer.update(grads, opt_state, params)
-    params = optax.apply_updates(params, updates)
-    average = mixmatch.ema(average, params, decay=decay, step=step)
-    return (params, average, opt_state), None
-
-  state = (params, params, optimizer.init(params))
-  (_, average, _), _ = jax.lax.scan(one_step, state, jnp.arange(num_steps))
-  return average
-
-
-def draw_rows(key: jax.Array, num_rows: int, size: int) -> jax.Array:
-  """All row numbers, or `size` of them with replacement if there are more."""
-  if num_rows <= size:
-    return jnp.arange(num_rows)
-  return jax.random.randint(key, (size,), 0, num_rows)
 
 
 def in_chunks(
   fn: Callable[[jax.Array], jax.Array], inputs: jax.Array, size: int
 ) -> jax.Array:
-  """Applies a function of a batch to many inputs, `size` of them at a time."""
+  """Apply a function of a batch to many inputs, `size` of them at a time."""
   num_full = len(inputs) // size
   rest = inputs[num_full * size :]
   outputs = []
@@ -188,8 +160,8 @@ def in_chunks(
   return jnp.concatenate(outputs)
 
 
-def _moments(features):
-  """Mean and standard deviation of each dimension; 1 where it is constant."""
+def _moments(features: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Return the mean and deviation of each dimension; 1 if it is constant."""
   wide = similarity.to_accumulator(features)
   mean = jnp.mean(wide, axis=0, keepdims=True)
   deviation = jnp.std(wide, axis=0, keepdims=True)

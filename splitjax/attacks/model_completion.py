@@ -3,11 +3,11 @@
 Of Fu et al., "Label inference attacks against vertical federated learning"
 (USENIX Security 2022). After training, the attacker keeps its bottom model,
 puts a head of its own on it and trains it by MixMatch with a few labelled
-samples (4 a class in the paper) and many that are not.
+samples (4 a class in the paper) and many unlabelled ones.
 
-Passive: nothing that the attacker sends changes. It owns the trained bottom
-model and knows some labels; it needs no gradients. The authors' active variant
-cheats while training: `malicious.malicious_optimizer`.
+The attack is passive: nothing that the attacker sends changes. It owns the
+trained bottom model and knows some labels; it needs no gradients. The authors'
+active variant also cheats during the training: `malicious.malicious_optimizer`.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,16 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from splitjax import losses
-from splitjax.attacks import _validate
 from splitjax.attacks import classifier
-from splitjax.attacks import mixmatch
+from splitjax.attacks import completion_fit
+from splitjax.attacks import head_fit
+from splitjax.attacks.classifier import Extractor
+from splitjax.attacks.head_fit import Samples
 from splitjax.attacks.result import AttackResult
 
 PyTree = Any
 
-_CHUNK_SIZE = 1024  # Frozen features at a time.
-_NUM_AUGMENTED = 2  # Augmented copies of an unlabelled sample, as in MixMatch.
 _STATIC = (
   'num_classes',
   'num_steps',
@@ -55,54 +53,63 @@ def completion_labels(
   decay: jax.typing.ArrayLike = 0.999,
   hidden_size: int | None = None,
   normalize: bool = True,
-  augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+  augment_fn: completion_fit.AugmentFn | None = None,
 ) -> AttackResult:
-  """Completes a frozen bottom model with a head trained by MixMatch.
+  """Complete a frozen bottom model with a head trained by MixMatch.
 
-  Each step takes auxiliary samples (all, or as many as a batch) and a batch of
-  others, drawn with replacement. These get the head's own predictions as
-  targets, averaged over augmented copies if there are any and sharpened. All
-  are mixed, and the loss is the cross-entropy of the auxiliary ones plus the
-  mean squared error of the others' probabilities, whose weight rises linearly
-  from 0. The moving average of the parameters makes the predictions.
+  Each step takes auxiliary samples (all of them, or as many as a batch) and a
+  batch of unlabelled samples, drawn with replacement. The targets of the
+  unlabelled samples are the head's own predictions, averaged over augmented
+  copies if there are any, and sharpened. All samples are mixed. The loss is the
+  cross-entropy of the auxiliary samples plus the weighted mean squared error of
+  the probabilities of the unlabelled ones; its weight rises linearly from 0.
+  The moving average of the parameters makes the final predictions.
 
   Args:
-    key: of the draws.
-    features: of samples without labels, in general smashed data, `[N, D]`.
-    aux_features: those of the auxiliary samples, `[A, D]`.
-    aux_labels: their labels in `[0, C)`, `[A]`; any other label is ignored.
-    new_features: of the samples to label, `[M, D]`; may be `features`.
-    num_classes: `C`.
-    num_steps: training steps.
-    batch_size: samples without labels of a step, and most auxiliary ones.
-    learning_rate: of Adam.
-    temperature: of the sharpening, above 0.
-    alpha: of the mixing, see `mixmatch.mix`.
-    unlabelled_weight: of the squared error, in the end.
-    decay: of the moving average, see `mixmatch.ema`.
-    hidden_size: width of the head's hidden layer; None is a linear head.
-    normalize: whether each dimension gets mean 0 and variance 1 over
-      `features`; the same numbers serve the other features.
-    augment_fn: key and features `[B, D]` -> the same, altered at random. A new
-      function object compiles anew.
+    key: random key for the head, the batches, the augmentation and the mixing.
+    features: features of the unlabelled samples, in general smashed data,
+      `[N, D]`.
+    aux_features: features of the auxiliary samples, `[A, D]`.
+    aux_labels: labels of the auxiliary samples in `[0, C)`, `[A]`; samples with
+      any other label are ignored.
+    new_features: features of the samples to label, `[M, D]`; may be `features`.
+    num_classes: number of classes `C`.
+    num_steps: number of training steps.
+    batch_size: number of unlabelled samples of a step, and largest number of
+      auxiliary ones.
+    learning_rate: learning rate of Adam.
+    temperature: temperature of the sharpening, above 0.
+    alpha: parameter of the Beta distribution that the shares of mixed samples
+      are drawn from; 0 mixes nothing.
+    unlabelled_weight: final weight of the squared error.
+    decay: decay of the moving average of the parameters.
+    hidden_size: width of the hidden layer of the head; None makes it linear.
+    normalize: whether each dimension is shifted and scaled so that `features`
+      have mean 0 and variance 1; the other features are shifted and scaled by
+      the same numbers.
+    augment_fn: function from a key and features `[B, D]` to features of the
+      same shape, altered at random. Each new function object is compiled anew.
 
   Returns:
-    An `AttackResult` with labels and logits of the new samples.
+    An `AttackResult` with the labels `[M]` and logits `[M, C]` of the new
+    samples; logits are float32 or wider.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> import jax.numpy as jnp
+    >>> features = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
+    >>> known, labels = features[:2], jnp.array([1, 0])
+    >>> found = completion_labels(
+    ...   jax.random.key(0), features, known, labels, features, num_classes=2
+    ... )
+    >>> found.labels.tolist()
+    [1, 0, 1, 0]
   """
-  _validate.matrices(
-    features=features, aux_features=aux_features, new_features=new_features
-  )
-  return tuned_completion_labels(
-    key,
-    classifier.identity,
-    {},
-    features,
-    aux_features,
-    aux_labels,
-    new_features,
+  samples = Samples(features, aux_features, aux_labels, new_features)
+  head_fit.check_features(samples)
+  settings = completion_fit.Settings(
     num_classes=num_classes,
     num_steps=num_steps,
     batch_size=batch_size,
@@ -114,8 +121,8 @@ def completion_labels(
     hidden_size=hidden_size,
     normalize=normalize,
     augment_fn=augment_fn,
-    chunk_size=_CHUNK_SIZE,
   )
+  return completion_fit.fit_and_label(key, classifier.FROZEN, samples, settings)
 
 
 @functools.partial(
@@ -141,103 +148,82 @@ def tuned_completion_labels(
   decay: jax.typing.ArrayLike = 0.999,
   hidden_size: int | None = None,
   normalize: bool = True,
-  augment_fn: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+  augment_fn: completion_fit.AugmentFn | None = None,
   chunk_size: int = 256,
 ) -> AttackResult:
-  """As `completion_labels`, and the bottom model is trained along.
+  """Train a head as `completion_labels` does, and the bottom model with it.
 
-  So do the authors. The attacker tunes a copy, after the protocol. The features
-  are mixed, where the authors mix inputs: these may be of any type here.
+  This is what the authors do. The attacker tunes a copy after the protocol has
+  ended. Features are mixed, where the authors mix inputs, so that inputs may be
+  of any type.
 
   Args:
-    key: of the draws.
-    apply_fn: the bottom model: parameters and inputs `[B, ...]` -> features
-      `[B, ...]`. A new function object compiles anew.
-    params: its parameters, all of floating types, trained in float32 or wider.
-    inputs: of samples without labels, `[N, ...]`.
-    aux_inputs: those of the auxiliary samples, `[A, ...]`.
-    aux_labels: see `completion_labels`.
-    new_inputs: of the samples to label, `[M, ...]`.
-    num_classes: `C`.
-    num_steps: training steps.
-    batch_size: see `completion_labels`.
-    learning_rate: of Adam on the head.
-    extractor_learning_rate: of Adam on the bottom model; 0 freezes it.
-    temperature: see `completion_labels`.
-    alpha: likewise.
-    unlabelled_weight: likewise.
-    decay: likewise.
-    hidden_size: likewise.
-    normalize: likewise; with the numbers of the features before training.
-    augment_fn: key and inputs `[B, ...]` -> the same, altered at random.
-    chunk_size: inputs at a time, where nothing is trained.
+    key: random key for the head, the batches, the augmentation and the mixing.
+    apply_fn: the bottom model, a function from parameters and inputs `[B, ...]`
+      to features `[B, ...]`. Each new function object is compiled anew.
+    params: parameters of the bottom model, all of floating types, trained in
+      float32 or wider.
+    inputs: inputs of the unlabelled samples, `[N, ...]`.
+    aux_inputs: inputs of the auxiliary samples, `[A, ...]`.
+    aux_labels: labels of the auxiliary samples, as in `completion_labels`.
+    new_inputs: inputs of the samples to label, `[M, ...]`.
+    num_classes: number of classes `C`.
+    num_steps: number of training steps.
+    batch_size: number of unlabelled samples of a step, and largest number of
+      auxiliary ones.
+    learning_rate: learning rate of Adam for the head.
+    extractor_learning_rate: learning rate of Adam for the bottom model; 0
+      freezes it.
+    temperature: temperature of the sharpening, above 0.
+    alpha: parameter of the Beta distribution, as in `completion_labels`.
+    unlabelled_weight: final weight of the squared error.
+    decay: decay of the moving average of the parameters.
+    hidden_size: width of the hidden layer of the head; None makes it linear.
+    normalize: whether features are shifted and scaled, as in
+      `completion_labels`, by the moments of the features before the training.
+    augment_fn: function from a key and inputs `[B, ...]` to inputs of the same
+      shape, altered at random. Each new function object is compiled anew.
+    chunk_size: number of inputs at a time where nothing is trained.
 
   Returns:
-    An `AttackResult` with labels and logits of the new samples.
+    An `AttackResult` as `completion_labels` returns it.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> import jax.numpy as jnp
+    >>> inputs = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
+    >>> found = tuned_completion_labels(
+    ...   jax.random.key(0),
+    ...   lambda params, x: x * params,
+    ...   jnp.ones(()),
+    ...   inputs,
+    ...   inputs[:2],
+    ...   jnp.array([1, 0]),
+    ...   inputs,
+    ...   num_classes=2,
+    ... )
+    >>> found.labels.tolist()
+    [1, 0, 1, 0]
   """
-  _validate.count('chunk_size', chunk_size)
-  features = classifier.features_of(apply_fn, params, inputs, chunk_size)
-  _validate.labels_of('aux_labels', aux_labels, aux_inputs)
-  _validate.count('num_steps', num_steps)
-  _validate.count('batch_size', batch_size)
-  key_init, key_steps = jax.random.split(key)
-  params, embed_fn, head_fn = classifier.make_classifier(
-    key_init,
-    apply_fn,
-    params,
-    features,
+  settings = completion_fit.Settings(
     num_classes=num_classes,
-    hidden_size=hidden_size,
-    normalize=normalize,
-  )
-  num, num_aux = len(inputs), len(aux_inputs)
-
-  def loss_fn(params, key, step):
-    keys = jax.random.split(key, 5)
-    rows = jax.random.randint(keys[0], (batch_size,), 0, num)
-    aux_rows = classifier.draw_rows(keys[1], num_aux, batch_size)
-    batch, aux_batch = inputs[rows], aux_inputs[aux_rows]
-    if augment_fn is not None:
-      batch = _augment(keys[2], augment_fn, batch, _NUM_AUGMENTED)
-      aux_batch = _augment(keys[3], augment_fn, aux_batch, 1)
-    x = embed_fn(params, batch)
-    own = jax.nn.softmax(head_fn(params, x)).reshape(
-      -1, batch_size, num_classes
-    )
-    own = mixmatch.sharpen(jnp.mean(own, axis=0), temperature)
-    aux_y = jax.nn.one_hot(aux_labels[aux_rows], num_classes)
-    aux, others = mixmatch.mixed_predictions(
-      keys[4],
-      functools.partial(head_fn, params),
-      (embed_fn(params, aux_batch), aux_y),
-      (x, jnp.tile(own, (len(x) // batch_size, 1))),
-      alpha=alpha,
-    )
-    errors = jax.nn.softmax(others[0]) - others[1]
-    weight = unlabelled_weight * step / num_steps
-    supervised = jnp.mean(losses.cross_entropy(*aux))
-    return supervised + weight * jnp.mean(errors**2)
-
-  params = classifier.minimize(
-    key_steps,
-    loss_fn,
-    params,
     num_steps=num_steps,
+    batch_size=batch_size,
     learning_rate=learning_rate,
     extractor_learning_rate=extractor_learning_rate,
+    temperature=temperature,
+    alpha=alpha,
+    unlabelled_weight=unlabelled_weight,
     decay=decay,
+    hidden_size=hidden_size,
+    normalize=normalize,
+    augment_fn=augment_fn,
   )
-  logits_fn = lambda x: head_fn(params, embed_fn(params, x))
-  logits = classifier.in_chunks(logits_fn, new_inputs, chunk_size)
-  labels = jnp.argmax(logits, axis=1).astype(aux_labels.dtype)
-  return AttackResult(labels, logits=logits)
-
-
-def _augment(key, augment_fn, inputs, copies):
-  """Copies altered at random, one after another, `[copies * B, ...]`."""
-  keys = jax.random.split(key, copies)
-  altered = jax.vmap(augment_fn, (0, None))(keys, inputs)
-  return altered.reshape(-1, *altered.shape[2:])
+  return completion_fit.fit_and_label(
+    key,
+    Extractor(apply_fn, params, chunk_size),
+    Samples(inputs, aux_inputs, aux_labels, new_inputs),
+    settings,
+  )

@@ -1,15 +1,16 @@
 """The transfer attack: a head trained on labels that similarity guessed.
 
-Of Liu et al. (https://arxiv.org/abs/2203.05222), for inference and for shallow
-cuts, where smashed data cluster badly. The authors' script is not public: kept
-is what is known of it (a frozen or tuned extractor, a linear head, similarity's
-labels first, then the head's own as in MixMatch); the rest is ours.
+Of Liu et al. (https://arxiv.org/abs/2203.05222), for inference and for cuts
+after a few layers, where smashed data cluster badly. The authors' script is not
+public. What the paper says of it is kept: a frozen or tuned extractor, a linear
+head, and labels guessed by similarity, followed by the head's own labels as in
+MixMatch. The rest is ours.
 
-Passive: the attacker computes from what it recorded and owns. It knows the
-number of classes, the labels of a few auxiliary samples, and an extractor of
-features: its trained client (the features are then smashed data) or a network
-trained on public data. It needs neither the top model nor, for new samples,
-their gradients.
+The attack is passive: the attacker computes from what it recorded and owns. It
+knows the number of classes, the labels of a few auxiliary samples, and an
+extractor of features: its trained client (the features are then smashed data)
+or a network trained on public data. It needs neither the top model nor, for new
+samples, their gradients.
 """
 
 from collections.abc import Callable
@@ -17,18 +18,16 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from splitjax import losses
-from splitjax.attacks import _validate
 from splitjax.attacks import classifier
-from splitjax.attacks import distance
-from splitjax.attacks import mixmatch
+from splitjax.attacks import head_fit
+from splitjax.attacks import transfer_fit
+from splitjax.attacks.classifier import Extractor
+from splitjax.attacks.head_fit import Samples
 from splitjax.attacks.result import AttackResult
 
 PyTree = Any
 
-_CHUNK_SIZE = 1024  # Frozen features at a time: only the head is computed.
 _STATIC = (
   'num_classes',
   'num_epochs',
@@ -58,63 +57,74 @@ def transfer_labels(
   hidden_size: int | None = None,
   normalize: bool = True,
 ) -> AttackResult:
-  """Trains a head on frozen features with guessed labels, and labels new ones.
+  """Train a head on frozen features with guessed labels, and label new samples.
 
-  Each step takes a batch of training samples, drawn at random with replacement,
-  and auxiliary samples (all, or as many as a batch), and minimises the weighted
-  sum of the two mean cross-entropies with Adam, whose rate falls to 0. The
-  auxiliary samples always have their labels. The training samples have the
-  pseudo-labels in the first half of the epochs; in the second a share of them
-  is replaced by the head's own predictions, sharpened, and samples are also
-  mixed as in MixMatch. An epoch is `N / batch_size` steps, rounded up.
+  Each step draws a batch of training samples with replacement, adds auxiliary
+  samples (all of them, or as many as a batch), and minimises the weighted sum
+  of the two mean cross-entropies with Adam, whose learning rate falls to 0. An
+  epoch has `N / batch_size` steps, rounded up.
+
+  The auxiliary samples always have their labels. In the first half of the
+  epochs the training samples have their pseudo-labels. In the second half their
+  targets are a mean of the pseudo-labels and of the head's own sharpened
+  predictions, and all samples are mixed as in MixMatch.
 
   The strongest pseudo-labels are those that `cluster_labels` read from the cut
-  gradients of the training: what leaked there, new samples inherit. All inputs
-  may be narrower than float32. Under `jax.vmap` over keys, auxiliary samples
-  and pseudo-labels the features are not copied.
+  gradients of the training: what leaked there carries over to new samples.
+
+  All inputs may be narrower than float32. Under `jax.vmap` over keys, auxiliary
+  samples and pseudo-labels the features are not copied.
 
   Args:
-    key: of the draws.
-    features: of the training samples, `[N, D]`.
-    aux_features: those of the auxiliary samples, `[A, D]`.
-    aux_labels: their labels in `[0, C)`, `[A]`; any other label is ignored.
-    new_features: of the samples to label, `[M, D]`; may be `features`.
-    num_classes: `C`.
-    pseudo_labels: guessed labels of the training samples, `[N]`, ignored as
-      above; by default the label of the auxiliary sample whose features have
-      the largest cosine.
-    num_epochs: passes over as many samples as there are.
-    batch_size: training samples of a step.
-    learning_rate: of Adam.
-    temperature: of the sharpening, above 0; 1 leaves the predictions.
-    alpha: of the mixing, see `mixmatch.mix`; 0 is off.
+    key: random key for the head, the batches and the mixing.
+    features: features of the training samples, `[N, D]`.
+    aux_features: features of the auxiliary samples, `[A, D]`.
+    aux_labels: labels of the auxiliary samples in `[0, C)`, `[A]`; samples with
+      any other label are ignored.
+    new_features: features of the samples to label, `[M, D]`; may be `features`.
+    num_classes: number of classes `C`.
+    pseudo_labels: guessed labels of the training samples in `[0, C)`, `[N]`;
+      samples with any other label are ignored. By default a training sample
+      gets the label of the auxiliary sample whose features have the largest
+      cosine to its own.
+    num_epochs: number of passes over as many samples as there are.
+    batch_size: number of training samples of a step.
+    learning_rate: initial learning rate of Adam.
+    temperature: temperature of the sharpening, above 0; 1 leaves the
+      predictions as they are.
+    alpha: parameter of the Beta distribution that the shares of mixed samples
+      are drawn from; 0 mixes nothing.
     trust: share of the pseudo-labels in the targets of the second half. With 0,
       as in the paper, right ones are forgotten: on Fashion-MNIST's pixels that
       costs 3 to 7 points, and gains 1 or 2 where half of them are wrong.
-    aux_weight: of the auxiliary samples' loss. They are few, and seen in every
-      step.
-    hidden_size: width of the head's hidden layer; None is a linear head.
-    normalize: whether each dimension gets mean 0 and variance 1 over
-      `features`; the same numbers serve the other features.
+    aux_weight: weight of the loss of the auxiliary samples, which are few and
+      seen in every step.
+    hidden_size: width of the hidden layer of the head; None makes it linear.
+    normalize: whether each dimension is shifted and scaled so that `features`
+      have mean 0 and variance 1; the other features are shifted and scaled by
+      the same numbers.
 
   Returns:
-    An `AttackResult` with labels and logits `[M]` of the new samples, and
-    train_labels `[N]` of the training samples.
+    An `AttackResult` with the labels `[M]` and logits `[M, C]` of the new
+    samples, and as `train_labels` `[N]` what the trained head reads for the
+    training samples. Logits are float32 or wider.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> import jax.numpy as jnp
+    >>> features = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
+    >>> known, labels = features[:2], jnp.array([1, 0])
+    >>> found = transfer_labels(
+    ...   jax.random.key(0), features, known, labels, features, num_classes=2
+    ... )
+    >>> found.labels.tolist()
+    [1, 0, 1, 0]
   """
-  _validate.matrices(
-    features=features, aux_features=aux_features, new_features=new_features
-  )
-  return tuned_transfer_labels(
-    key,
-    classifier.identity,
-    {},
-    features,
-    aux_features,
-    aux_labels,
-    new_features,
+  samples = Samples(features, aux_features, aux_labels, new_features)
+  head_fit.check_features(samples)
+  settings = transfer_fit.Settings(
     num_classes=num_classes,
     pseudo_labels=pseudo_labels,
     num_epochs=num_epochs,
@@ -126,8 +136,8 @@ def transfer_labels(
     aux_weight=aux_weight,
     hidden_size=hidden_size,
     normalize=normalize,
-    chunk_size=_CHUNK_SIZE,
   )
+  return transfer_fit.fit_and_label(key, classifier.FROZEN, samples, settings)
 
 
 @functools.partial(
@@ -156,104 +166,78 @@ def tuned_transfer_labels(
   normalize: bool = True,
   chunk_size: int = 256,
 ) -> AttackResult:
-  """As `transfer_labels`, and the extractor is trained along.
+  """Train a head as `transfer_labels` does, and the extractor with it.
 
-  The attacker tunes a copy of its extractor, after the protocol; what it sends
-  is not changed. The features, not the inputs, are mixed: inputs may be of any
-  type.
+  The attacker tunes a copy of its extractor after the protocol has ended; what
+  it sends is not changed. Features are mixed, not inputs, so that inputs may be
+  of any type.
 
   Args:
-    key: of the draws.
-    apply_fn: the extractor: parameters and inputs `[B, ...]` -> features
-      `[B, ...]`. A new function object compiles anew.
-    params: its parameters, all of floating types, trained in float32 or wider.
-    inputs: of the training samples, `[N, ...]`.
-    aux_inputs: those of the auxiliary samples, `[A, ...]`.
-    aux_labels: see `transfer_labels`.
-    new_inputs: of the samples to label, `[M, ...]`.
-    num_classes: `C`.
-    pseudo_labels: see `transfer_labels`; by default from the features before
-      training.
-    num_epochs: see `transfer_labels`.
-    batch_size: likewise.
-    learning_rate: of Adam on the head.
-    extractor_learning_rate: of Adam on the extractor; 0 freezes it.
-    temperature: see `transfer_labels`.
-    alpha: likewise.
-    trust: likewise.
-    aux_weight: likewise.
-    hidden_size: likewise.
-    normalize: likewise; with the numbers of the features before training.
-    chunk_size: inputs at a time, where nothing is trained.
+    key: random key for the head, the batches and the mixing.
+    apply_fn: the extractor, a function from parameters and inputs `[B, ...]` to
+      features `[B, ...]`. Each new function object is compiled anew.
+    params: parameters of the extractor, all of floating types, trained in
+      float32 or wider.
+    inputs: inputs of the training samples, `[N, ...]`.
+    aux_inputs: inputs of the auxiliary samples, `[A, ...]`.
+    aux_labels: labels of the auxiliary samples, as in `transfer_labels`.
+    new_inputs: inputs of the samples to label, `[M, ...]`.
+    num_classes: number of classes `C`.
+    pseudo_labels: guessed labels of the training samples, as in
+      `transfer_labels`; the default compares features before the training.
+    num_epochs: number of passes over as many samples as there are.
+    batch_size: number of training samples of a step.
+    learning_rate: initial learning rate of Adam for the head.
+    extractor_learning_rate: initial learning rate of Adam for the extractor; 0
+      freezes it.
+    temperature: temperature of the sharpening, as in `transfer_labels`.
+    alpha: parameter of the Beta distribution, as in `transfer_labels`.
+    trust: share of the pseudo-labels in the targets of the second half.
+    aux_weight: weight of the loss of the auxiliary samples.
+    hidden_size: width of the hidden layer of the head; None makes it linear.
+    normalize: whether features are shifted and scaled, as in `transfer_labels`,
+      by the moments of the features before the training.
+    chunk_size: number of inputs at a time where nothing is trained.
 
   Returns:
-    An `AttackResult` with labels and logits `[M]` of the new samples, and
-    train_labels `[N]` of the training samples.
+    An `AttackResult` as `transfer_labels` returns it.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> import jax.numpy as jnp
+    >>> inputs = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
+    >>> found = tuned_transfer_labels(
+    ...   jax.random.key(0),
+    ...   lambda params, x: x * params,
+    ...   jnp.ones(()),
+    ...   inputs,
+    ...   inputs[:2],
+    ...   jnp.array([1, 0]),
+    ...   inputs,
+    ...   num_classes=2,
+    ... )
+    >>> found.labels.tolist()
+    [1, 0, 1, 0]
   """
-  _validate.count('chunk_size', chunk_size)
-  _validate.labels_of('aux_labels', aux_labels, aux_inputs)
-  features = classifier.features_of(apply_fn, params, inputs, chunk_size)
-  if pseudo_labels is None:
-    aux_features = classifier.features_of(
-      apply_fn, params, aux_inputs, chunk_size
-    )
-    pseudo_labels = distance.nearest_labels(features, aux_features, aux_labels)
-  _validate.labels_of('pseudo_labels', pseudo_labels, inputs)
-  _validate.count('num_epochs', num_epochs)
-  _validate.count('batch_size', batch_size)
-  key_init, key_steps = jax.random.split(key)
-  params, embed_fn, head_fn = classifier.make_classifier(
-    key_init,
-    apply_fn,
-    params,
-    features,
+  settings = transfer_fit.Settings(
     num_classes=num_classes,
+    pseudo_labels=pseudo_labels,
+    num_epochs=num_epochs,
+    batch_size=batch_size,
+    learning_rate=learning_rate,
+    extractor_learning_rate=extractor_learning_rate,
+    temperature=temperature,
+    alpha=alpha,
+    trust=trust,
+    aux_weight=aux_weight,
     hidden_size=hidden_size,
     normalize=normalize,
   )
-  num, num_aux = len(inputs), len(aux_inputs)
-  epoch_steps = -(-num // batch_size)
-  half = (num_epochs + 1) // 2 * epoch_steps
-
-  def loss_fn(params, key, step):
-    key_rows, key_aux, key_mix = jax.random.split(key, 3)
-    rows = jax.random.randint(key_rows, (batch_size,), 0, num)
-    aux_rows = classifier.draw_rows(key_aux, num_aux, batch_size)
-    x = embed_fn(params, inputs[rows])
-    own = mixmatch.sharpen(jax.nn.softmax(head_fn(params, x)), temperature)
-    guess = jax.nn.one_hot(pseudo_labels[rows], num_classes)
-    share = jnp.where(step < half, 1, trust)
-    aux_x = embed_fn(params, aux_inputs[aux_rows])
-    aux_y = jax.nn.one_hot(aux_labels[aux_rows], num_classes)
-    aux, train = mixmatch.mixed_predictions(
-      key_mix,
-      functools.partial(head_fn, params),
-      (aux_x, aux_y),
-      (x, share * guess + (1 - share) * own),
-      alpha=jnp.where(step < half, 0, alpha),
-    )
-    aux_loss, train_loss = (
-      jnp.mean(losses.cross_entropy(*part)) for part in (aux, train)
-    )
-    return aux_weight * aux_loss + train_loss
-
-  params = classifier.minimize(
-    key_steps,
-    loss_fn,
-    params,
-    num_steps=num_epochs * epoch_steps,
-    learning_rate=learning_rate,
-    extractor_learning_rate=extractor_learning_rate,
-    cosine=True,
-  )
-  logits_fn = lambda x: head_fn(params, embed_fn(params, x))
-  logits, train_logits = (
-    classifier.in_chunks(logits_fn, x, chunk_size) for x in (new_inputs, inputs)
-  )
-  label = lambda x: jnp.argmax(x, axis=1).astype(aux_labels.dtype)
-  return AttackResult(
-    label(logits), logits=logits, train_labels=label(train_logits)
+  return transfer_fit.fit_and_label(
+    key,
+    Extractor(apply_fn, params, chunk_size),
+    Samples(inputs, aux_inputs, aux_labels, new_inputs),
+    settings,
   )
