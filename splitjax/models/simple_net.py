@@ -14,7 +14,7 @@ _GROUPS = ((64, 128, 128, 128), (128, 128, 256), (256, 256), (512,))
 def simple_net(
   num_classes: int, *, norm: str = 'batch', dtype: Any = None
 ) -> tuple[layering.Layer, ...]:
-  """Return the layers of SimpleNet for images `[B, H, W, C]`, at least 16x16.
+  """Return the layers of SimpleNet for images `[B, H, W, C]`, at least 32x32.
 
   The convolutions of Hasanpour et al. (https://arxiv.org/abs/1608.06037) with
   the head of Liu et al. (TIFS 2024, https://arxiv.org/abs/2203.05222): three
