@@ -1,4 +1,4 @@
-r"""Prints the table of docs/attacks.md: which attack applies where.
+"""Prints the table of docs/attacks.md: which attack applies where.
 
 python -m experiments.attack_table > docs/attacks.md
 """
@@ -7,7 +7,8 @@ import inspect
 
 import tabulate
 
-from splitjax.attacks import catalog as attack_catalog
+from splitjax.attacks.catalog import ATTACKS
+from splitjax.records.intermediates import ATTACKED
 
 _TITLE = """# Which attack applies where
 
@@ -23,6 +24,8 @@ that the attacker owns beside its client (`experiments.transfer --extractor`):
 no leak either, unless `cut_grads` helped; `extractor` is the network itself,
 with the inputs, to be trained on.
 
+Settings are set in the name, as `--attacks=clustering:max_iters=50`.
+
 All of them are passive: they compute from what the protocol sent. With
 `--malicious_client` the attacker is active (the malicious optimizer of Fu et
 al.), whatever it does then; the results name the model `...+malicious_client`.
@@ -30,21 +33,22 @@ al.), whatever it does then; the results name the model `...+malicious_client`.
 
 
 def to_text() -> str:
-  """The page, in Markdown."""
+  """Return the page, in Markdown."""
   rows = [
     [
       f'`{name}`',
       inspect.getdoc(attack.fn).splitlines()[0],
-      'anything'
-      if attack.reads == attack_catalog.ANYTHING
-      else ', '.join(attack.reads),
-      '2' if attack.two_classes else 'any',
+      'anything' if attack.reads == ATTACKED else ', '.join(attack.reads),
+      'real'
+      if attack.targets == ('real',)
+      else ('2 classes' if attack.two_classes else 'classes')
+      + (', real' if 'real' in attack.targets else ''),
       ', '.join(attack.granted)
       or ('a cut that logits cross' if attack.logits else ''),
       'training' if attack.reads == ('cut_grads',) else 'both',
-      'passive',
+      ', '.join(attack.settings),
     ]
-    for name, attack in attack_catalog.ATTACKS.items()
+    for name, attack in ATTACKS.items()
   ]
   table = tabulate.tabulate(
     rows,
@@ -52,10 +56,10 @@ def to_text() -> str:
       'attack',
       'how',
       'reads',
-      'classes',
+      'targets',
       'knows beside',
       'phase',
-      'attacker',
+      'settings',
     ],
     tablefmt='github',
   )

@@ -1,16 +1,11 @@
-"""What the binaries share: where results go, and how mistakes are told."""
+"""What the binaries share: flags of a configuration, progress, launching."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
-import dataclasses
 import hashlib
-from importlib import metadata
-import itertools
 import json
-import math
 import os
 import pathlib
-import platform
 import re
 import sys
 import tempfile
@@ -19,14 +14,17 @@ from typing import Any
 from absl import app
 from absl import flags
 from absl import logging
-import jax
 import tqdm
 
-from experiments import machine
-import splitjax
+from splitjax import engine
+from splitjax import options
+from splitjax import parallel
+from splitjax.data import sets
+from splitjax.engine.run import measure
+from splitjax.engine.run import open_results
+from splitjax.engine.study import Study
+from splitjax.errors import ConfigError
 from splitjax.reports import page
-from splitjax.reports import plots
-from splitjax.results import report
 
 OUT_DIR = flags.DEFINE_string(
   'out_dir',
@@ -42,74 +40,147 @@ SAVE_RECORDS = flags.DEFINE_boolean(
   False,
   'Whether to write what crossed the cut to out_dir/records.',
 )
-flags.adopt_module_key_flags(machine)
+_DISTRIBUTED = flags.DEFINE_boolean(
+  'distributed',
+  False,
+  'Whether this process is one of several that run together, found out from '
+  'the cluster (a TPU pod, SLURM). All get the same flags.',
+)
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator_address',
+  None,
+  'HOST:PORT of process 0, where no cluster says it; with --num_processes and '
+  '--process_id.',
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes', None, 'How many processes run together.', lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id', None, 'Which of them this is, from 0.', lower_bound=0
+)
+_CPU_DEVICES = flags.DEFINE_integer(
+  'cpu_devices',
+  None,
+  'How many devices to make of the CPU, which share the trainings: as many as '
+  'it has cores, if memory allows. One by default.',
+  lower_bound=1,
+)
+_CACHE = flags.DEFINE_string(
+  'compilation_cache',
+  None,
+  'Folder in which compiled programs are kept for the next run.',
+)
 
 
-class FlagError(Exception):
-  """A flag whose value cannot be used; its text is one line."""
+class _Numbers(flags.ArgumentParser):
+  """Several values of one type, with commas between."""
 
-  def __init__(self, name: str, value: Any, expected: str):
-    super().__init__(f'--{name}={value}: expected {expected}')
+  def __init__(self, kind: type) -> None:
+    super().__init__()
+    self._kind = kind
 
-
-def check_name(name: str, value: str, accepted: Collection[str]) -> None:
-  """Raises `FlagError` if a value is not one of those accepted."""
-  if value not in accepted:
-    raise FlagError(name, value, f'one of {", ".join(accepted)}')
-
-
-def check_range(name: str, value: int, low: int, high: int, what: str) -> None:
-  """Raises `FlagError` if an integer is not between two bounds."""
-  if not low <= value <= high:
-    raise FlagError(name, value, f'{what}, {low} to {high}')
-
-
-def check_positive(name: str, value: float) -> None:
-  """Raises `FlagError` if a number is not positive and finite."""
-  if not (math.isfinite(value) and value > 0):
-    raise FlagError(name, value, 'a positive number')
+  def parse(self, argument: str | Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of a text, or those that were parsed already."""
+    if not isinstance(argument, str):
+      return tuple(argument)
+    try:
+      return tuple(self._kind(x) for x in argument.split(',') if x)
+    except ValueError as error:
+      kind = {int: 'whole numbers', float: 'numbers'}[self._kind]
+      raise ValueError(f'expected {kind} with commas between') from error
 
 
-def environment() -> dict[str, Any]:
-  """What the results depend on beside the flags."""
-  packages = (
-    'dp-accounting',
-    'flax',
-    'jax',
-    'jaxlib',
-    'numpy',
-    'optax',
-    'pandas',
-    'pillow',
-    'scikit-learn',
-    'scipy',
-    'tensorflow-datasets',
-  )
-  return {
-    'versions': {
-      'python': platform.python_version(),
-      'splitjax': splitjax.__version__,
-      **{name: metadata.version(name) for name in packages},
-    },
-    'devices': [device.device_kind for device in jax.devices()],
-    'x64': jax.config.jax_enable_x64,
-  }
-
-
-def identity(config: Any) -> dict[str, Any]:
-  """What makes two runs the same: a configuration and the environment.
+def define_flags(default: engine.Config) -> None:
+  """Define a flag for every field of a configuration.
 
   Args:
-    config: a dataclass of flags.
-
-  Returns:
-    JSON values.
+    default: the configuration that no flags mean.
   """
-  return {'flags': dataclasses.asdict(config), **environment()}
+  for one in options.options_of(default):
+    bounds = {'lower_bound': one.low, 'upper_bound': one.high}
+    if one.several and one.kind is str:
+      flags.DEFINE_list(one.name, list(one.default), one.text)
+    elif one.several:
+      flags.DEFINE(
+        _Numbers(one.kind),
+        one.name,
+        one.default,
+        one.text,
+        serializer=flags.ListSerializer(','),
+      )
+    elif one.kind is bool:
+      flags.DEFINE_boolean(one.name, one.default, one.text)
+    elif one.kind is int:
+      flags.DEFINE_integer(one.name, one.default, one.text, **bounds)
+    elif one.kind is float:
+      flags.DEFINE_float(one.name, one.default, one.text)
+    else:
+      flags.DEFINE_string(one.name, one.default, one.text)
+
+
+def config_of_flags(default: engine.Config) -> engine.Config:
+  """Return the configuration that the command line asks for."""
+  names = [one.name for one in options.options_of(default)]
+  return type(default)(**{name: flags.FLAGS[name].value for name in names})
+
+
+class Progress(engine.Progress):
+  """A bar on a terminal, plain lines otherwise; written to standard error."""
+
+  def __init__(self, total: int) -> None:
+    self._quiet = not parallel.is_writer()
+    self._bar = tqdm.tqdm(total=total, disable=self._quiet or None, leave=False)
+
+  def start(self, text: str) -> None:
+    """Say what is being done now."""
+    if self._quiet:
+      return
+    if self._bar.disable:
+      print(text, file=sys.stderr, flush=True)
+    else:
+      self._bar.set_description(text)
+
+  def advance(self, text: str | None = None) -> None:
+    """Count one unit as done; the text is shown on a terminal only."""
+    if text is not None and not self._bar.disable:
+      self._bar.set_description(text, refresh=False)
+    self._bar.update()
+
+  def close(self) -> None:
+    """Take the bar off the terminal."""
+    self._bar.close()
+
+
+def execute(study: Study, default: engine.Config) -> None:
+  """Run a study as the flags say, and show what it found.
+
+  Args:
+    study: what to train and to measure.
+    default: the configuration that no flags mean.
+  """
+  for note in study.notes:
+    warn(note)
+  out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(study, default))
+  if parallel.is_writer():
+    check_writable(out_dir)
+  save_records = SAVE_RECORDS.value
+  results = open_results(
+    study, out_dir, overwrite=OVERWRITE.value, save_records=save_records
+  )
+  if save_records or not results.complete:
+    progress = Progress(study.num_epochs + len(study.cells))
+    with contextlib.closing(progress):
+      records_dir = out_dir / 'records' if save_records else None
+      measure(study, results, progress, records_dir=records_dir)
+  if parallel.is_writer():
+    result = engine.Result(study, results)
+    result.save_report(out_dir)
+    print(page.to_text(result.to_summary()))
+    print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
 
 
 def check_writable(out_dir: pathlib.Path) -> None:
-  """Raises `FlagError` if no file can be written to a folder.
+  """Raise `ConfigError` if no file can be written to a folder.
 
   Nothing is left behind: a folder that does not exist is tried by the nearest
   one above it that does.
@@ -122,113 +193,45 @@ def check_writable(out_dir: pathlib.Path) -> None:
       pass
   except OSError as error:
     expected = f'a folder that can be written to ({error.strerror})'
-    raise FlagError('out_dir', out_dir, expected) from error
+    raise ConfigError('out_dir', out_dir, expected) from error
 
 
-def open_results(
-  binary: str, config: Any, cells: Sequence[report.Cell]
-) -> tuple[pathlib.Path, report.Results]:
-  """Opens the folder of results that the flags name.
-
-  Args:
-    binary: what is run.
-    config: a dataclass of flags, with a field `dataset`.
-    cells: all that is measured.
-
-  Returns:
-    The folder, and the results with the cells that an earlier run finished.
-
-  Raises:
-    FlagError: if the folder cannot be used.
-  """
-  out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(binary, config))
-  if machine.writes():
-    check_writable(out_dir)
-  run = {
-    'out_dir': str(out_dir),
-    'overwrite': OVERWRITE.value,
-    'save_records': SAVE_RECORDS.value,
-  }
-  try:
-    results = report.Results(
-      out_dir,
-      {'binary': binary, **identity(config), 'run': run},
-      cells,
-      overwrite=OVERWRITE.value,
-      writes=machine.writes(),
-    )
-  except ValueError as error:
-    expected = f'a new folder, or --overwrite: {error}'
-    raise FlagError('out_dir', out_dir, expected) from error
-  finished = machine.agree([cell in results for cell in cells])
-  results.skip(itertools.compress(cells, finished))
-  return out_dir, results
-
-
-def _default_out_dir(binary, config):
-  """A folder that the same configuration finds again."""
-  text = json.dumps(dataclasses.asdict(config), sort_keys=True)
+def _default_out_dir(study: Study, default: engine.Config) -> pathlib.Path:
+  """Return a folder that the same flags find again."""
+  config = config_of_flags(default)
+  text = json.dumps(options.values_of(config), sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-  name = re.sub(r'[^A-Za-z0-9_.]+', '-', config.dataset.rpartition('/')[2])
-  return pathlib.Path('results') / f'{binary}-{name}-{digest}'
-
-
-def show(
-  summary: page.Summary,
-  out_dir: pathlib.Path,
-  plot_fn: Callable[[page.Summary, pathlib.Path], None] = plots.leakage,
-) -> None:
-  """Prints a summary, and writes its plot and page beside the results."""
-  if not machine.writes():
-    return
-  plot_fn(summary, out_dir / 'leakage.png')
-  page.write(summary, out_dir)
-  print(page.to_text(summary))
-  print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
+  dataset = sets.name_of(config).rpartition('/')[2]
+  name = re.sub(r'[^A-Za-z0-9_.]+', '-', dataset)
+  return pathlib.Path('results') / f'{study.name}-{name}-{digest}'
 
 
 def warn(text: str) -> None:
-  """Says something that the user should know, on standard error."""
+  """Say something that the user should know, on standard error."""
   print(f'{pathlib.Path(sys.argv[0]).stem}: warning: {text}', file=sys.stderr)
 
 
-class Progress:
-  """A bar on a terminal, plain lines otherwise; written to standard error."""
-
-  def __init__(self, total: int):
-    self._quiet = not machine.writes()
-    self._bar = tqdm.tqdm(total=total, disable=self._quiet or None, leave=False)
-
-  def start(self, text: str) -> None:
-    """Says what is being done now."""
-    if self._quiet:
-      return
-    if self._bar.disable:
-      print(text, file=sys.stderr, flush=True)
-    else:
-      self._bar.set_description(text)
-
-  def advance(self, text: str | None = None) -> None:
-    """One unit of the total is done; the text is shown on a terminal only."""
-    if text is not None and not self._bar.disable:
-      self._bar.set_description(text, refresh=False)
-    self._bar.update()
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    self._bar.close()
-
-
-def launch(main: Callable[[], None]) -> None:
-  """Runs a binary: a mistake of the user's is one line, not a traceback.
+def ask(study_fn: Callable[[Any], Study], default: engine.Config) -> None:
+  """Run a binary whose question is a study.
 
   Args:
-    main: called with the flags parsed.
+    study_fn: makes the study of a configuration.
+    default: the configuration that no flags mean.
   """
+  launch(lambda config: execute(study_fn(config), default), default)
 
-  def parse(argv):
+
+def launch(main: Callable[[Any], None], default: engine.Config) -> None:
+  """Run a binary: a mistake of the user's is one line, not a traceback.
+
+  Args:
+    main: called with the configuration that the command line asks for.
+    default: the configuration that no flags mean.
+  """
+  define_flags(default)
+  flags.adopt_module_key_flags(sys.modules[__name__])
+
+  def parse(argv: list[str]) -> list[str]:
     with _one_line_errors():
       rest = flags.FLAGS(argv)
       if not flags.FLAGS['verbosity'].present:
@@ -237,20 +240,30 @@ def launch(main: Callable[[], None]) -> None:
         raise flags.Error(f'{rest[1]}: expected flags only, as --name=value')
       return rest
 
-  def run(argv):
+  def run(argv: list[str]) -> None:
     del argv
     with _one_line_errors():
-      machine.start()
-      main()
+      parallel.start(
+        distributed=_DISTRIBUTED.value,
+        coordinator_address=_COORDINATOR.value,
+        num_processes=_NUM_PROCESSES.value,
+        process_id=_PROCESS_ID.value,
+        cpu_devices=_CPU_DEVICES.value,
+        compilation_cache=_CACHE.value,
+      )
+      main(config_of_flags(default))
 
   app.run(run, flags_parser=parse)
 
 
 @contextlib.contextmanager
-def _one_line_errors():
+def _one_line_errors() -> Iterator[None]:
+  """Show a mistake as one line on standard error, and exit."""
   try:
     yield
-  except (FlagError, flags.Error) as error:
+  except ConfigError as error:
+    _quit(f'--{error}', 2)
+  except flags.Error as error:
     _quit(' '.join(str(error).split()), 2)
   except OSError as error:
     where = error.filename or f'--out_dir={OUT_DIR.value}'
@@ -259,7 +272,8 @@ def _one_line_errors():
     _quit('interrupted; attacks that were finished are kept', 130)
 
 
-def _quit(text, status):
+def _quit(text: str, status: int) -> None:
+  """Print an error and exit."""
   program = pathlib.Path(sys.argv[0]).stem
   print(f'{program}: error: {text}', file=sys.stderr)
   sys.exit(status)

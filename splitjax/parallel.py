@@ -5,12 +5,15 @@ a learning rate, strengths of a defense, an auxiliary draw. In shape
 descriptions `P` is the number of runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from splitjax.errors import ConfigError
 
 PyTree = Any
 
@@ -113,3 +116,81 @@ def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh | None) -> PyTree:
     return tree
   everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
   return jax.lax.with_sharding_constraint(tree, everywhere)
+
+
+def is_writer() -> bool:
+  """Return whether this process is the one that writes and prints."""
+  return jax.process_index() == 0
+
+
+def agree(known: Sequence[bool]) -> list[bool]:
+  """Return what process 0 knows, in all processes.
+
+  Args:
+    known: truth values, as many in every process.
+
+  Returns:
+    Those of process 0.
+  """
+  if jax.process_count() == 1:
+    return list(known)
+  from jax.experimental import multihost_utils  # Needed here alone.
+
+  return multihost_utils.broadcast_one_to_all(np.array(known)).tolist()
+
+
+def start(
+  *,
+  distributed: bool = False,
+  coordinator_address: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
+  cpu_devices: int | None = None,
+  compilation_cache: str | None = None,
+) -> None:
+  """Set up devices and processes; call it before any array is made.
+
+  Args:
+    distributed: whether this process is one of several, as the cluster says.
+    coordinator_address: HOST:PORT of process 0, where no cluster says it.
+    num_processes: how many processes run together, with the address.
+    process_id: which of them this is, from 0, with the address.
+    cpu_devices: how many devices to make of the CPU.
+    compilation_cache: folder that keeps compiled programs for the next run.
+
+  Raises:
+    ConfigError: if the arguments of processes do not go together.
+  """
+  if compilation_cache is not None:
+    jax.config.update('jax_compilation_cache_dir', compilation_cache)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+  if cpu_devices is not None:
+    jax.config.update('jax_num_cpu_devices', cpu_devices)
+  by_hand = {
+    'coordinator_address': coordinator_address,
+    'num_processes': num_processes,
+    'process_id': process_id,
+  }
+  missing = [name for name, value in by_hand.items() if value is None]
+  if len(missing) == len(by_hand):
+    if distributed:
+      _initialize()
+    return
+  if missing or distributed:
+    given = next(name for name in by_hand if name not in missing)
+    names = ', '.join(f'--{name}' for name in by_hand)
+    expected = f'all of {names}, without --distributed'
+    raise ConfigError(given, by_hand[given], expected)
+  if by_hand['process_id'] >= by_hand['num_processes']:
+    expected = f'less than --num_processes={num_processes}'
+    raise ConfigError('process_id', process_id, expected)
+  jax.distributed.initialize(**by_hand)
+
+
+def _initialize() -> None:
+  """Join the processes of a cluster that says what it is."""
+  try:
+    jax.distributed.initialize()
+  except (RuntimeError, ValueError) as error:
+    expected = f'a cluster that says what it is: {error}'
+    raise ConfigError('distributed', True, expected) from error

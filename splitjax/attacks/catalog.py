@@ -1,17 +1,46 @@
-"""Attacks by name, and for what each is defined."""
+"""Attacks by name: what each reads, knows beside it, and can be set to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
+import functools
+import inspect
+import types
+import typing
+from typing import Any, NamedTuple
 
-from experiments import common
 from splitjax import attacks
 from splitjax.attacks import on_views
-from splitjax.engine import trials
+from splitjax.records.intermediates import ATTACKED
+from splitjax.records.intermediates import Name
 
-_GRADIENTS = ('cut_grads',)
-_OWN = ('smashed', 'extracted')  # What a network of the attacker's makes.
-_FEATURES = (*_OWN, 'untrained_smashed', 'raw_inputs')
-ANYTHING = (*_GRADIENTS, *_FEATURES)
+CLASS, REAL = 'class', 'real'  # Kinds of targets.
+
+_GRADIENTS = (Name.CUT_GRADS,)
+_OWN = (Name.SMASHED, Name.EXTRACTED)  # What the attacker's networks make.
+_FEATURES = (*_OWN, Name.UNTRAINED_SMASHED, Name.RAW_INPUTS)
+
+
+class Setup(NamedTuple):
+  """What an attack's being defined depends on.
+
+  Attributes:
+    num_classes: of the problem; 0 for real targets.
+    cut_widths: how many numbers of a sample cross each cut.
+    project_to: what is wider is recorded through a projection; 0 for none.
+    u_shaped: whether the attacker is the server in the middle.
+    intermediates: what is attacked, beside the baselines.
+  """
+
+  num_classes: int
+  cut_widths: Sequence[int]
+  project_to: int
+  u_shaped: bool = False
+  intermediates: tuple[str, ...] = ATTACKED
+
+  @property
+  def target(self) -> str:
+    """The kind of target."""
+    return CLASS if self.num_classes else REAL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,144 +48,165 @@ class Attack:
   """An attack by name.
 
   Attributes:
-    fn: what it does.
+    fn: `(key, view, **settings) -> AttackResult`.
+    kernels: whose keyword arguments are its settings.
     reads: the intermediates that it is defined for.
+    targets: the kinds of targets that it is defined for.
     two_classes: whether it is defined for two classes only.
-    logits: whether it is defined for a cut that logits cross, only.
-    granted: what it knows beside a view, fields of `viewing.Own`.
+    logits: whether it is defined only for a cut that the logits cross.
+    granted: what it knows beside a view: fields of `viewing.Own`.
   """
 
-  fn: trials.AttackFn
-  reads: tuple[str, ...] = ANYTHING
+  fn: on_views.AttackFn
+  kernels: tuple[Callable[..., Any], ...] = ()
+  reads: tuple[Name, ...] = ATTACKED
+  targets: tuple[str, ...] = (CLASS,)
   two_classes: bool = False
   logits: bool = False
-  granted: tuple[str, ...] = ()
+  granted: tuple[Name, ...] = ()
 
-  def lacks(
-    self,
-    num_classes: int,
-    cut_widths: Sequence[int],
-    project_to: int,
-    u_shaped: bool = False,
-  ) -> str:
-    """What a problem lacks for the attack to be defined, in words.
+  @functools.cached_property
+  def settings(self) -> dict[str, type]:
+    """The type of every hyperparameter that can be set, by name."""
+    found: dict[str, type] = {}
+    for kernel in self.kernels:
+      found |= _settings_of(kernel)
+    return found
+
+  def lacks(self, setup: Setup) -> str:
+    """Return, in words, what a problem lacks for the attack to be defined.
 
     Args:
-      num_classes: of the problem.
-      cut_widths: how many numbers cross each cut.
-      project_to: what is wider is recorded through a projection; 0 for none.
-      u_shaped: whether the attacker is the server in the middle.
+      setup: what the problem is like.
 
     Returns:
       Nothing, if it lacks nothing.
     """
-    if 'extractor' in self.granted and u_shaped:
+    num_classes, widths = setup.num_classes, list(setup.cut_widths)
+    if setup.target not in self.targets:
+      return {
+        CLASS: 'real targets (--target=real)',
+        REAL: 'classes: it is not defined for real targets',
+      }[setup.target]
+    if Name.EXTRACTOR in self.granted and setup.u_shaped:
       return 'one cut: with two the attacker has no inputs'
     if self.two_classes and num_classes != 2:
       return f'data of two classes (--classes picks them), not {num_classes}'
-    if self.logits and set(cut_widths) != {num_classes}:
+    if self.logits and set(widths) != {num_classes}:
       return (
         f'a cut that the {num_classes} logits cross, after the last layer with '
-        f'weights; {list(cut_widths)} numbers do'
+        f'weights; {widths} numbers do'
       )
-    if 'sent' in self.granted and 0 < project_to < max(cut_widths):
+    reads_sent = Name.SENT in self.granted and Name.CUT_GRADS in self.reads
+    attacked = Name.CUT_GRADS in setup.intermediates
+    if reads_sent and attacked and 0 < setup.project_to < max(widths):
       return (
         f'what crosses to be recorded whole: --project_to=0 or at least '
-        f'{max(cut_widths)}'
+        f'{max(widths)}'
       )
     return ''
 
 
-ATTACKS = {
-  'distance': Attack(on_views.distance),
-  'clustering': Attack(on_views.clustering),
-  'clustering_paper': Attack(on_views.clustering_paper),
-  'clustering_hungarian': Attack(on_views.clustering_hungarian),
-  'online': Attack(on_views.online, _GRADIENTS, granted=('online',)),
-  'spectral': Attack(on_views.spectral),
-  'norm': Attack(
-    on_views.by_score(
-      attacks.norm_scores, 'The length of the gradient: how wrong the model is.'
+def _settings_of(kernel: Callable[..., Any]) -> dict[str, type]:
+  """Return the types of a kernel's keyword arguments that have plain values."""
+  hints = typing.get_type_hints(kernel)
+  found = {}
+  for name, parameter in inspect.signature(kernel).parameters.items():
+    default = parameter.default
+    if isinstance(default, bool | int | float | str | tuple):
+      found[name] = type(default)
+    elif default is None and hints.get(name) == (int | None):
+      found[name] = int
+  return found
+
+
+def _scores(fn: on_views.ScoreFn, text: str) -> Attack:
+  """Make an entry for an attack that scores gradients of two classes."""
+  attack = on_views.by_score(fn, text)
+  return Attack(attack, reads=_GRADIENTS, two_classes=True)
+
+
+def _heads(
+  fn: on_views.AttackFn, kernel: Callable[..., Any], *granted: Name
+) -> Attack:
+  """Make an entry for an attack that trains a head."""
+  reads = _FEATURES if granted == (Name.FEATURES,) else _OWN
+  return Attack(fn, (kernel,), reads, granted=granted)
+
+
+def _matching(
+  fn: on_views.AttackFn, *kernels: Callable[..., Any], **others: Any
+) -> Attack:
+  """Make an entry for an attack that fits a top to gradients."""
+  return Attack(fn, kernels, _GRADIENTS, granted=(Name.SENT,), **others)
+
+
+_CLUSTER = (attacks.cluster_labels,)
+_TRANSFER = attacks.transfer_labels
+ATTACKS = types.MappingProxyType(
+  {
+    'distance': Attack(on_views.distance, (attacks.nearest_labels,)),
+    'clustering': Attack(on_views.clustering, _CLUSTER),
+    'clustering_paper': Attack(on_views.clustering_paper, _CLUSTER),
+    'clustering_hungarian': Attack(on_views.clustering_hungarian, _CLUSTER),
+    'online': Attack(on_views.online, reads=_GRADIENTS, granted=(Name.ONLINE,)),
+    'spectral': Attack(on_views.spectral),
+    'norm': _scores(
+      attacks.norm_scores,
+      'Take the length of the gradient: how wrong the model is.',
     ),
-    _GRADIENTS,
-    two_classes=True,
-  ),
-  'direction': Attack(
-    on_views.by_score(
+    'direction': _scores(
       attacks.direction_scores,
-      'The cosine to the known samples of the second class.',
+      'Take the cosine to the known samples of the second class.',
     ),
-    _GRADIENTS,
-    two_classes=True,
-  ),
-  'inner_product': Attack(
-    on_views.by_score(
+    'inner_product': _scores(
       attacks.inner_product_scores,
-      'The inner product with the known samples of the second class.',
+      'Take the inner product with the known samples of the second class.',
     ),
-    _GRADIENTS,
-    two_classes=True,
-  ),
-  'direct': Attack(on_views.direct, _GRADIENTS, logits=True),
-  'transfer': Attack(
-    on_views.transfer, _OWN, granted=('features', 'cut_grads')
-  ),
-  'transfer_hidden': Attack(
-    on_views.transfer_hidden, _OWN, granted=('features', 'cut_grads')
-  ),
-  'transfer_tuned': Attack(
-    on_views.transfer_tuned, _OWN, granted=('cut_grads', 'extractor')
-  ),
-  'transfer_similarity': Attack(
-    on_views.transfer_similarity, _FEATURES, granted=('features',)
-  ),
-  'model_completion': Attack(
-    on_views.model_completion, _FEATURES, granted=('features',)
-  ),
-  'model_completion_tuned': Attack(
-    on_views.model_completion_tuned, _OWN, granted=('extractor',)
-  ),
-  'unsplit': Attack(on_views.unsplit, _GRADIENTS, granted=('sent',)),
-  'exploit': Attack(on_views.exploit, _GRADIENTS, granted=('sent',)),
-  'learning_based': Attack(
-    on_views.learning_based, _GRADIENTS, granted=('sent',)
-  ),
-  'gramssat': Attack(on_views.gramssat, _GRADIENTS, granted=('sent',)),
-}
-
-
-def find_attacks(
-  names: Sequence[str],
-  num_classes: int,
-  cut_widths: Sequence[int],
-  project_to: int,
-  u_shaped: bool = False,
-) -> tuple[str, ...]:
-  """The attacks named, or of all those that are defined for a problem.
-
-  Args:
-    names: of attacks, or 'all' alone: the others are then warned of.
-    num_classes: of the problem.
-    cut_widths: how many numbers cross each cut.
-    project_to: what is wider is recorded through a projection; 0 for none.
-    u_shaped: whether the attacker is the server in the middle.
-
-  Returns:
-    Their names.
-
-  Raises:
-    common.FlagError: if one that is named is not defined for the problem.
-  """
-  lacking = {
-    name: attack.lacks(num_classes, cut_widths, project_to, u_shaped)
-    for name, attack in ATTACKS.items()
+    'direct': Attack(on_views.direct, reads=_GRADIENTS, logits=True),
+    'transfer': _heads(
+      on_views.transfer, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
+    ),
+    'transfer_hidden': _heads(
+      on_views.transfer_hidden, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
+    ),
+    'transfer_tuned': _heads(
+      on_views.transfer_tuned,
+      attacks.tuned_transfer_labels,
+      Name.CUT_GRADS,
+      Name.EXTRACTOR,
+    ),
+    'transfer_similarity': _heads(
+      on_views.transfer_similarity, _TRANSFER, Name.FEATURES
+    ),
+    'model_completion': _heads(
+      on_views.model_completion, attacks.completion_labels, Name.FEATURES
+    ),
+    'model_completion_tuned': _heads(
+      on_views.model_completion_tuned,
+      attacks.tuned_completion_labels,
+      Name.EXTRACTOR,
+    ),
+    'unsplit': _matching(on_views.unsplit, attacks.unsplit_labels),
+    'exploit': _matching(on_views.exploit, attacks.exploit_labels),
+    'learning_based': _matching(
+      on_views.learning_based,
+      attacks.learning_based_labels,
+      attacks.learning_based_targets,
+      targets=(CLASS, REAL),
+    ),
+    'gramssat': _matching(on_views.gramssat, attacks.gramssat_labels),
+    'nearest': Attack(
+      on_views.nearest, (attacks.nearest_labels,), targets=(REAL,)
+    ),
+    'ridge': Attack(on_views.ridge, targets=(REAL,), granted=(Name.SENT,)),
   }
-  if tuple(names) == ('all',):
-    for name, expected in lacking.items():
-      if expected:
-        common.warn(f'{name} does not apply: it needs {expected}')
-    return tuple(name for name, expected in lacking.items() if not expected)
-  for name in names:
-    if lacking[name]:
-      raise common.FlagError('attacks', name, lacking[name])
-  return tuple(names)
+)
+
+# What is run where nothing else is asked for, by kind of target.
+DEFAULTS = types.MappingProxyType(
+  {
+    CLASS: ('distance', 'clustering', 'clustering_paper'),
+    REAL: ('nearest', 'ridge', 'learning_based'),
+  }
+)

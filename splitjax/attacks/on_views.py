@@ -1,124 +1,136 @@
-"""What attacks answer: kernels as functions of a key and a view."""
+"""Attacks on a view: each a kernel, given what the view grants it.
+
+An attack is `(key, view, **settings) -> AttackResult`, where the settings are
+keyword arguments of its kernel. It cannot reach the truth, which no view holds.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from splitjax import attacks
-from splitjax.engine import trials
+from splitjax.attacks.result import AttackResult
+from splitjax.records.viewing import View
+
+AttackFn = Callable[..., AttackResult]
+ScoreFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
-def _answer(view, labels, score_fn):
-  """Labels, and between two classes how much more likely the second is."""
+def _result(
+  view: View, labels: jax.Array, logits_fn: Callable[[], jax.Array]
+) -> AttackResult:
+  """Return labels and, between two classes, how much more likely class 1 is."""
   if view.num_classes != 2:
-    return trials.Answer(labels)
-  scores = score_fn()
-  return trials.Answer(labels, scores[:, 1] - scores[:, 0])
+    return AttackResult(labels)
+  logits = logits_fn()
+  return AttackResult(labels, scores=logits[:, 1] - logits[:, 0])
 
 
-def distance(key, view):
-  """The label of the nearest auxiliary vector."""
+def distance(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Take the label of the nearest auxiliary vector."""
   del key
-  args = view.vectors, view.aux_vectors, view.aux_labels
-  return _answer(
+  known = view.vectors, view.aux_vectors, view.aux_labels
+  metric = {k: v for k, v in settings.items() if k == 'metric'}
+  return _result(
     view,
-    attacks.nearest_labels(*args),
-    lambda: attacks.nearest_scores(*args, num_classes=view.num_classes),
+    attacks.nearest_labels(*known, **settings),
+    lambda: attacks.nearest_scores(
+      *known, num_classes=view.num_classes, **metric
+    ),
   )
 
 
-def _clustering(key, view, **kwargs):
+def clustering(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Cluster from the auxiliary vectors; clusters keep their labels."""
   clusters = attacks.cluster_labels(
     key,
     view.vectors,
     view.aux_vectors,
     view.aux_labels,
     num_classes=view.num_classes,
-    **kwargs,
+    **settings,
   )
-  return _answer(
+  return _result(
     view,
     clusters.labels,
-    lambda: attacks.cluster_scores(view.vectors, clusters),
+    lambda: attacks.cluster_scores(
+      view.vectors, clusters, metric=settings.get('metric', 'cosine')
+    ),
   )
 
 
-def clustering(key, view):
-  """Clusters that start from the auxiliary vectors and keep their labels."""
-  return _clustering(key, view)
+def clustering_paper(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Cluster as the paper: k-means++ ten times, Hungarian assignment."""
+  mode = {'init': 'kmeans++', 'matching': 'hungarian', 'num_restarts': 10}
+  return clustering(key, view, **(mode | settings))
 
 
-def clustering_paper(key, view):
-  """The paper's mode: k-means++ ten times, Hungarian assignment."""
-  return _clustering(
-    key, view, init='kmeans++', matching='hungarian', num_restarts=10
-  )
+def clustering_hungarian(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Cluster as the paper does smashed data: auxiliary start, Hungarian."""
+  return clustering(key, view, **({'matching': 'hungarian'} | settings))
 
 
-def clustering_hungarian(key, view):
-  """The paper's mode for smashed data: auxiliary start, Hungarian."""
-  return _clustering(key, view, matching='hungarian')
-
-
-def online(key, view):
-  """Clusters found batch by batch while the gradients came, none stored."""
+def online(key: jax.Array, view: View) -> AttackResult:
+  """Name clusters that were found batch by batch, with no gradient stored."""
   del key
-  labels = attacks.name_online(
+  labels = attacks.online_labels(
     view.own.online[:, 0].astype(jnp.int32),
     view.own.aux_rows,
     view.aux_labels,
     num_classes=view.num_classes,
   )
   # It is sure of every sample, or of none.
-  return _answer(view, labels, lambda: jax.nn.one_hot(labels, 2))
+  return _result(view, labels, lambda: jax.nn.one_hot(labels, 2))
 
 
-def by_score(
-  score_fn: Callable[[jax.Array, jax.Array, jax.Array], jax.Array], text: str
-) -> trials.AttackFn:
-  """An attack that takes positive scores for the second class.
+def by_score(score_fn: ScoreFn, text: str) -> AttackFn:
+  """Make an attack that takes positive scores for the second class.
 
   Args:
     score_fn: `(vectors, aux_vectors, aux_labels) -> scores`.
-    text: what it does.
+    text: what the attack does, for its docstring.
 
   Returns:
     The attack.
   """
 
-  def attack(key, view):
+  def attack(key: jax.Array, view: View) -> AttackResult:
     del key
     scores = score_fn(view.vectors, view.aux_vectors, view.aux_labels)
-    return trials.Answer((scores > 0).astype(jnp.int32), scores)
+    return AttackResult((scores > 0).astype(jnp.int32), scores=scores)
 
   attack.__doc__ = text
   return attack
 
 
-def spectral(key, view):
-  """The directions in which vectors differ most."""
-  args = key, view.vectors, view.aux_vectors, view.aux_labels
+def spectral(key: jax.Array, view: View) -> AttackResult:
+  """Cluster along the directions in which the vectors differ most."""
+  known = key, view.vectors, view.aux_vectors, view.aux_labels
   if view.num_classes > 2:
-    return trials.Answer(
-      attacks.spectral_labels(*args, num_classes=view.num_classes)
+    return AttackResult(
+      attacks.spectral_labels(*known, num_classes=view.num_classes)
     )
-  scores = attacks.spectral_scores(*args)
-  return trials.Answer((scores > 0).astype(jnp.int32), scores)
+  scores = attacks.spectral_scores(*known)
+  return AttackResult((scores > 0).astype(jnp.int32), scores=scores)
 
 
-def direct(key, view):
-  """The negative entry of the logits' gradient."""
+def direct(key: jax.Array, view: View) -> AttackResult:
+  """Take the class whose entry of the logits' gradient is negative."""
   del key
-  return _answer(
-    view,
-    attacks.direct_labels(view.vectors),
-    lambda: -view.vectors,
-  )
+  labels = attacks.direct_labels(view.vectors)
+  return _result(view, labels, lambda: -view.vectors)
 
 
-def _new_head(fn, key, view, **kwargs):
-  """Attacks that train a head on frozen features."""
+def _new_head(
+  fn: Callable[..., AttackResult], key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Train a head on frozen features."""
   result = fn(
     key,
     view.own.features,
@@ -126,13 +138,15 @@ def _new_head(fn, key, view, **kwargs):
     view.aux_labels,
     view.vectors,
     num_classes=view.num_classes,
-    **kwargs,
+    **settings,
   )
-  return _answer(view, result.labels, lambda: result.logits)
+  return _result(view, result.labels, lambda: result.logits)
 
 
-def _tuned(fn, key, view, **kwargs):
-  """The same, with what makes the features trained along."""
+def _tuned(
+  fn: Callable[..., AttackResult], key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Train a head, and the network that makes its features along."""
   extractor = view.own.extractor
   result = fn(
     key,
@@ -143,13 +157,13 @@ def _tuned(fn, key, view, **kwargs):
     view.aux_labels,
     extractor.new_inputs,
     num_classes=view.num_classes,
-    **kwargs,
+    **settings,
   )
-  return _answer(view, result.labels, lambda: result.logits)
+  return _result(view, result.labels, lambda: result.logits)
 
 
-def _from_gradients(key, view):
-  """The labels that clustering reads from the gradients of the training."""
+def _from_gradients(key: jax.Array, view: View) -> jax.Array:
+  """Return the labels that clustering reads from the training's gradients."""
   return attacks.cluster_labels(
     key,
     view.own.cut_grads,
@@ -159,44 +173,64 @@ def _from_gradients(key, view):
   ).labels
 
 
-def transfer(key, view, **kwargs):
-  """A head on features, trained on the labels that gradients gave away."""
+def transfer(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Train a head on features, with the labels that gradients gave away."""
   key_cluster, key_fit = jax.random.split(key)
   guess = _from_gradients(key_cluster, view)
   return _new_head(
-    attacks.transfer_labels, key_fit, view, pseudo_labels=guess, **kwargs
+    attacks.transfer_labels, key_fit, view, pseudo_labels=guess, **settings
   )
 
 
-def transfer_hidden(key, view):
+def transfer_hidden(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
   """As `transfer`, with a hidden layer: for cuts before any nonlinearity."""
-  return transfer(key, view, hidden_size=64)
+  return transfer(key, view, **({'hidden_size': 64} | settings))
 
 
-def transfer_tuned(key, view):
+def transfer_tuned(key: jax.Array, view: View, **settings: Any) -> AttackResult:
   """As `transfer`, and what makes the features is trained along."""
   key_cluster, key_fit = jax.random.split(key)
   guess = _from_gradients(key_cluster, view)
-  return _tuned(attacks.fine_tuned_labels, key_fit, view, pseudo_labels=guess)
+  return _tuned(
+    attacks.tuned_transfer_labels,
+    key_fit,
+    view,
+    pseudo_labels=guess,
+    **settings,
+  )
 
 
-def transfer_similarity(key, view):
-  """A head on features, trained on the nearest known sample's label."""
-  return _new_head(attacks.transfer_labels, key, view)
+def transfer_similarity(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Train a head on features, with the nearest known sample's label."""
+  return _new_head(attacks.transfer_labels, key, view, **settings)
 
 
-def model_completion(key, view):
-  """A head on features, trained on the few known labels by MixMatch."""
-  return _new_head(attacks.complete_model, key, view)
+def model_completion(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """Train a head on features, with the few known labels, by MixMatch."""
+  return _new_head(attacks.completion_labels, key, view, **settings)
 
 
-def model_completion_tuned(key, view):
+def model_completion_tuned(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
   """As `model_completion`, and what makes the features is trained along."""
-  return _tuned(attacks.fine_tuned_completion, key, view)
+  return _tuned(attacks.tuned_completion_labels, key, view, **settings)
 
 
-def _match_gradients(fn, key, view, *args):
-  """Attacks that fit a top model to smashed data and what came back."""
+def _match_gradients(
+  fn: Callable[..., AttackResult],
+  key: jax.Array,
+  view: View,
+  *args: jax.Array,
+  **settings: Any,
+) -> AttackResult:
+  """Fit a top model to smashed data and to what came back."""
   result = fn(
     key,
     view.own.sent,
@@ -206,26 +240,64 @@ def _match_gradients(fn, key, view, *args):
     view.aux_vectors,
     view.aux_labels,
     num_classes=view.num_classes,
+    **settings,
   )
-  return _answer(view, result.labels, lambda: result.logits)
+  return _result(view, result.labels, lambda: result.logits)
 
 
-def unsplit(key, view):
-  """UnSplit: the label whose gradient through a cloned top fits best."""
-  return _match_gradients(attacks.unsplit_labels, key, view)
+def unsplit(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Take the label whose gradient through a cloned top fits best (UnSplit)."""
+  return _match_gradients(attacks.unsplit_labels, key, view, **settings)
 
 
-def exploit(key, view):
-  """ExPLoit: labels and a top fitted to gradients, classes equally frequent."""
+def exploit(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Fit labels and a top to gradients, classes equally frequent (ExPLoit)."""
   prior = jnp.full(view.num_classes, 1 / view.num_classes)
-  return _match_gradients(attacks.exploit_labels, key, view, prior)
+  return _match_gradients(attacks.exploit_labels, key, view, prior, **settings)
 
 
-def learning_based(key, view):
-  """Dummy labels and a top fitted to gradients, those of known samples too."""
-  return _match_gradients(attacks.learning_based_labels, key, view)
+def gramssat(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Fit a top to gradients, with nearest known labels (GRAMSSAT)."""
+  return _match_gradients(attacks.gramssat_labels, key, view, **settings)
 
 
-def gramssat(key, view):
-  """GRAMSSAT: a top fitted to gradients, with nearest known labels."""
-  return _match_gradients(attacks.gramssat_labels, key, view)
+def learning_based(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Fit dummy labels and a top to gradients, those of known samples too."""
+  if view.num_classes:
+    return _match_gradients(
+      attacks.learning_based_labels, key, view, **settings
+    )
+  return attacks.learning_based_targets(
+    key,
+    view.own.sent,
+    view.vectors,
+    view.own.sent[view.own.aux_rows],
+    view.aux_vectors,
+    view.aux_labels,
+    **settings,
+  )
+
+
+def nearest(key: jax.Array, view: View, **settings: Any) -> AttackResult:
+  """Take the real target of the nearest known sample, by distance."""
+  del key
+  which = attacks.nearest_labels(
+    view.vectors,
+    view.aux_vectors,
+    jnp.arange(len(view.aux_labels)),
+    **({'metric': 'euclidean'} | settings),
+  )
+  return AttackResult(view.aux_labels[which])
+
+
+def ridge(key: jax.Array, view: View) -> AttackResult:
+  """Regress on the known samples; of gradients beside what they answered."""
+  del key
+  vectors, aux_vectors = view.vectors, view.aux_vectors
+  if view.own is not None:
+    aux_sent = view.own.sent[view.own.aux_rows]
+    vectors = jnp.concatenate([view.own.sent, vectors], axis=1)
+    aux_vectors = jnp.concatenate([aux_sent, aux_vectors], axis=1)
+  return AttackResult(
+    attacks.ridge_targets(vectors, aux_vectors, view.aux_labels)
+  )

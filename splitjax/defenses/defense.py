@@ -1,4 +1,4 @@
-"""What a defense is to the experiments: how it is named, drawn and bounded."""
+"""What an entry of the catalog says of a defense."""
 
 from collections.abc import Callable, Mapping
 import dataclasses
@@ -17,8 +17,9 @@ class Facts(NamedTuple):
   """What a defense may depend on beside its own numbers.
 
   Attributes:
-    prior: the classes' shares of the training set, `[C]`.
-    num_samples: of the training set.
+    prior: the classes' shares of the training set, `[C]`; empty for real
+      targets.
+    num_samples: size of the training set.
     batch_size: samples of a step.
     epochs: passes over the training set.
     microbatch: examples whose own gradients fit in memory at once.
@@ -32,13 +33,16 @@ class Facts(NamedTuple):
 
   @property
   def num_classes(self) -> int:
-    """The number of classes, `C`."""
+    """The number of classes, `C`; 0 for real targets."""
     return len(self.prior)
 
   @property
   def delta(self) -> float:
-    """Of differential privacy, as in the paper."""
+    """The delta of differential privacy, as in the paper."""
     return 1 / self.num_samples
+
+
+ProtectFn = Callable[[Facts, Numbers, PyTree], Protection]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,26 +51,31 @@ class Defense:
 
   Attributes:
     protect_fn: `(facts, numbers, traced) -> Protection`. `numbers` are those of
-      the flag, but the strength may differ: that is in `traced`.
+      the configuration; the strength is taken from `traced`, where it may be an
+      array that differs between runs of one program.
     strength: which of the numbers says how strong it is.
-    strengths: that a sweep visits; the paper's, where it has them.
+    strengths: the strengths that a sweep visits; the paper's, where it has
+      them.
     off: the strength at which nothing is defended.
     within: the smallest and the largest strength.
-    numbers: the others, with their defaults.
-    prepare_fn: `(facts, numbers) -> traced`, outside of the program.
+    numbers: the other numbers, with their defaults.
+    prepare_fn: `(facts, numbers) -> traced`, computed outside of the program.
     guarantee_fn: `(facts, numbers, traced, monitored) -> {name: figures [S]}`,
       what is known of the protection without any attack. `monitored` is what
       `Protection.monitor` noted, `[S, T]`.
-    relabel_fn: `(facts, key, labels, logits, traced) -> labels`, of a defense
-      in two stages.
+    relabel_fn: `(facts, key, labels, logits, traced) -> labels`, the second
+      stage of a defense in two stages.
+    targets: the kinds of targets that it is defined for.
     two_classes: whether it is defined for two classes only.
-    averaged: of one that draws anew at every use, so that an average over the
-      passes tells more: how to take it, see `attacks.average_by_sample`.
+    averaged: how to average over passes where it draws anew at every use: a
+      unit of `attacks.average_by_sample`.
     mixes_examples: whether a sample's loss depends on others of the batch.
     replaces_labels: whether the training sees other labels than the true ones.
+    extra_outputs: which of the numbers says how many outputs the network gets
+      beside those for the targets, if one does.
   """
 
-  protect_fn: Callable[[Facts, Numbers, PyTree], Protection]
+  protect_fn: ProtectFn
   strength: str
   strengths: tuple[float, ...]
   off: float = 0.0
@@ -75,13 +84,15 @@ class Defense:
   prepare_fn: Callable[[Facts, Numbers], PyTree] | None = None
   guarantee_fn: Callable[..., dict[str, Any]] | None = None
   relabel_fn: Callable[..., jax.Array] | None = None
+  targets: tuple[str, ...] = ('class',)
   two_classes: bool = False
   averaged: str | None = None
   mixes_examples: bool = False
   replaces_labels: bool = False
+  extra_outputs: str | None = None
 
   def prepare(self, facts: Facts, numbers: Numbers) -> PyTree:
-    """What the program is given of the numbers."""
+    """Return what the program is given of the numbers."""
     if self.prepare_fn is None:
       return {self.strength: numbers[self.strength]}
     return self.prepare_fn(facts, numbers)

@@ -5,16 +5,24 @@ A guarantee is `(facts, numbers, traced, monitored) -> {name: figures}`, where
 noted, `[S, T]`.
 """
 
+from collections.abc import Callable
 import functools
 import math
+from typing import Any
 
 import jax.numpy as jnp
 
 from splitjax import defenses
+from splitjax.defenses.defense import Facts
+from splitjax.defenses.defense import Numbers
+
+PyTree = Any
+Figures = dict[str, Any]
+EpsilonFn = Callable[..., float]
 
 
-def _epsilons(facts, numbers):
-  """Accountants by the sampling that they assume, `noise -> epsilon`."""
+def _epsilons(facts: Facts, numbers: Numbers) -> tuple[EpsilonFn, EpsilonFn]:
+  """Return accountants for shuffled and for Poisson-sampled batches."""
   # Noise may be meant for more passes than this training makes.
   epochs = int(numbers['passes']) or facts.epochs
   shuffled = functools.partial(
@@ -32,15 +40,15 @@ def _epsilons(facts, numbers):
   return shuffled, poisson
 
 
-def dp_sgd_noise(facts, numbers):
-  """Noise and clipping of the server's update."""
+def dp_sgd_noise(facts: Facts, numbers: Numbers) -> PyTree:
+  """Return noise and clipping of the server's update for an epsilon."""
   shuffled, poisson = _epsilons(facts, numbers)
   epsilon_fn = poisson if numbers['poisson'] else shuffled
   return _noise_for(numbers, epsilon_fn)
 
 
-def message_noise(facts, numbers):
-  """Noise and clipping of the cut gradients."""
+def message_noise(facts: Facts, numbers: Numbers) -> PyTree:
+  """Return noise and clipping of the cut gradients for an epsilon."""
   epsilon_fn = functools.partial(
     defenses.accounting.epsilon_message,
     num_epochs=facts.epochs,
@@ -49,19 +57,19 @@ def message_noise(facts, numbers):
   return _noise_for(numbers, epsilon_fn)
 
 
-def _noise_for(numbers, epsilon_fn):
+def _noise_for(numbers: Numbers, epsilon_fn: EpsilonFn) -> PyTree:
+  """Return the least noise with which an accountant finds the epsilon."""
   epsilon = numbers['epsilon']
-  off = math.isinf(epsilon)
-  return {
-    'noise_multiplier': 0.0
-    if off
-    else defenses.accounting.noise_multiplier_for(epsilon, epsilon_fn),
-    'clip_norm': math.inf if off else numbers['clip_norm'],
-  }
+  if math.isinf(epsilon):
+    return {'noise_multiplier': 0.0, 'clip_norm': math.inf}
+  noise = defenses.accounting.noise_multiplier_for(epsilon, epsilon_fn)
+  return {'noise_multiplier': noise, 'clip_norm': numbers['clip_norm']}
 
 
-def dp_sgd_guarantee(facts, numbers, traced, monitored):
-  """Epsilon for the batches really used, and as if they were Poisson."""
+def dp_sgd_guarantee(
+  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
+) -> Figures:
+  """Return epsilon for the batches really used, and for Poisson sampling."""
   del monitored
   noise = traced['noise_multiplier']
   if not noise:
@@ -74,15 +82,24 @@ def dp_sgd_guarantee(facts, numbers, traced, monitored):
   }
 
 
-def message_guarantee(facts, numbers, traced, monitored):
-  """Epsilon of a sample's own messages."""
+def message_guarantee(
+  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
+) -> Figures:
+  """Return epsilon of a sample's own messages."""
   del facts, monitored
   noise = traced['noise_multiplier']
   return {'epsilon': numbers['epsilon'], 'noise_multiplier': noise}
 
 
-def label_dp_guarantee(facts, numbers, traced, monitored, *, with_prior):
-  """Epsilon of all draws, and how often a drawn label is the true one."""
+def label_dp_guarantee(
+  facts: Facts,
+  numbers: Numbers,
+  traced: PyTree,
+  monitored: PyTree,
+  *,
+  with_prior: bool,
+) -> Figures:
+  """Return epsilon of all draws, and how often a drawn label is true."""
   del traced, monitored
   prior = jnp.asarray(facts.prior, jnp.float32)
   if with_prior:
@@ -101,19 +118,25 @@ def label_dp_guarantee(facts, numbers, traced, monitored, *, with_prior):
   }
 
 
-def own_epsilon(facts, numbers, traced, monitored):
-  """The epsilon asked for."""
+def own_epsilon(
+  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
+) -> Figures:
+  """Return the epsilon asked for."""
   del facts, traced, monitored
   return {'epsilon': numbers['epsilon']}
 
 
-def detection_error(facts, numbers, traced, monitored):
-  """The error asked for: no test of a label errs less often."""
+def detection_error(
+  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
+) -> Figures:
+  """Return the error asked for: no test of a label errs less often."""
   del facts, traced, monitored
   return {'detection_error_bound': numbers['error']}
 
 
-def marvell_guarantee(facts, numbers, traced, monitored):
-  """What was noted, on average over the steps."""
+def marvell_guarantee(
+  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
+) -> Figures:
+  """Return what was noted, on average over the steps."""
   del facts, numbers, traced
   return {name: values.mean(-1) for name, values in monitored.items()}

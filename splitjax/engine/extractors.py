@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import common
-from splitjax import data
 from splitjax import files
-from splitjax.models import networks
-from splitjax.training import split
+from splitjax.data.dataset import Dataset
+from splitjax.engine.problems import check_inputs
+from splitjax.errors import ConfigError
+from splitjax.models import catalog as models
+from splitjax.records.intermediates import Phase
+from splitjax.training.split import SplitModel
 
 PyTree = Any
 ApplyFn = Callable[[PyTree, jax.Array], jax.Array]
@@ -26,16 +28,16 @@ _VARIABLES = 'variables'
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-  """All of an extractor but its numbers.
+class ExtractorPlan:
+  """All of an extractor but its parameters.
 
   Attributes:
-    model: the architecture's name, the first layers of which it is.
-    options: of the architecture's function.
+    model: name of the architecture, the first layers of which it is.
+    options: keyword arguments of the architecture's function.
     num_layers: how many of its layers.
-    input_shape: of what it was trained on, without the batch.
-    mean: of each channel, subtracted from inputs; empty for none.
-    deviation: of each channel, by which inputs are then divided.
+    input_shape: shape of what it was trained on, without the batch.
+    mean: mean of each channel, subtracted from inputs; empty for none.
+    deviation: deviation of each channel, by which inputs are then divided.
     source: what it was trained on, in words.
   """
 
@@ -47,10 +49,10 @@ class Plan:
   deviation: tuple[float, ...] = ()
   source: str = ''
 
-  def split_model(self) -> split.SplitModel:
-    """The architecture, cut after the extractor's last layer."""
-    layers = networks.make_layers(self.model, self.options)
-    return split.SplitModel(layers, (self.num_layers,))
+  def split_model(self) -> SplitModel:
+    """Return the architecture, cut after the extractor's last layer."""
+    layers = models.make_layers(self.model, self.options)
+    return SplitModel(layers, (self.num_layers,))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,48 +67,50 @@ class Extractor:
   variables: tuple[PyTree, PyTree]
   apply_fn: ApplyFn
 
-  def extract(self, dataset: data.Dataset) -> dict[str, np.ndarray]:
-    """The features `[N, D]` of a data set's two parts, by phase."""
+  def extract(self, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Return the features `[N, D]` of a data set's two parts, by phase."""
     apply_fn = jax.jit(self.apply_fn)
     found = {}
     for phase, inputs in (
-      ('training', dataset.train_inputs),
-      ('inference', dataset.test_inputs),
+      (Phase.TRAINING, dataset.train_inputs),
+      (Phase.INFERENCE, dataset.test_inputs),
     ):
       features = [
         np.asarray(apply_fn(self.variables, inputs[i : i + _CHUNK_SIZE]))
         for i in range(0, len(inputs), _CHUNK_SIZE)
       ]
-      found[phase] = np.concatenate(features).reshape(len(inputs), -1)
+      found[phase.value] = np.concatenate(features).reshape(len(inputs), -1)
     return found
 
 
 @functools.lru_cache(maxsize=64)
-def client_fn(model: split.SplitModel, cut: int) -> ApplyFn:
-  """The client of a model that is cut at one of its cuts, trained or tuned.
+def client_fn(model: SplitModel, cut: int) -> ApplyFn:
+  """Return the client of a model that is cut at one of its cuts.
 
   Args:
     model: the split model.
-    cut: which of its cuts, from 0.
+    cut: index of the cut, from 0.
 
   Returns:
-    The function of an `Extractor`. Batch statistics stay what they are.
+    A function for `Extractor`. Batch statistics stay what they are.
   """
-  return _trunk_fn(split.SplitModel(model.layers, (model.cuts[cut],)))
+  return _trunk_fn(SplitModel(model.layers, (model.cuts[cut],)))
 
 
-def _trunk_fn(model):
-  """What a model's first part answers in evaluation mode."""
+def _trunk_fn(model: SplitModel) -> ApplyFn:
+  """Return a model's first part in evaluation mode."""
 
-  def apply_fn(variables, inputs):
+  def apply_fn(variables: PyTree, inputs: jax.Array) -> jax.Array:
     params, state = variables
     return model.apply_part(0, params, jax.lax.stop_gradient(state), inputs)[0]
 
   return apply_fn
 
 
-def pretrained(plan: Plan, variables: tuple[PyTree, PyTree]) -> Extractor:
-  """An extractor that takes inputs of other colours and sizes, too.
+def pretrained(
+  plan: ExtractorPlan, variables: tuple[PyTree, PyTree]
+) -> Extractor:
+  """Return an extractor that takes inputs of other colours and sizes, too.
 
   Grey images are given as many channels as it was trained on; what it makes of
   images is averaged over positions.
@@ -120,7 +124,7 @@ def pretrained(plan: Plan, variables: tuple[PyTree, PyTree]) -> Extractor:
   """
   trunk_fn = _trunk_fn(plan.split_model())
 
-  def apply_fn(variables, inputs):
+  def apply_fn(variables: PyTree, inputs: jax.Array) -> jax.Array:
     if inputs.ndim == 4 and inputs.shape[-1] == 1:
       inputs = jnp.repeat(inputs, plan.input_shape[-1], axis=-1)
     if plan.mean:
@@ -134,9 +138,9 @@ def pretrained(plan: Plan, variables: tuple[PyTree, PyTree]) -> Extractor:
 
 
 def save(
-  folder: pathlib.Path, plan: Plan, variables: tuple[PyTree, PyTree]
+  folder: pathlib.Path, plan: ExtractorPlan, variables: tuple[PyTree, PyTree]
 ) -> None:
-  """Writes an extractor to a new folder, all of it or nothing.
+  """Write an extractor to a new folder, all of it or nothing.
 
   Args:
     folder: must not exist yet, or be empty.
@@ -152,28 +156,27 @@ def save(
     (scratch / _PLAN_FILE).write_text(text + '\n')
 
 
-def load(folder: pathlib.Path, dataset: data.Dataset) -> Extractor:
-  """Reads an extractor that `experiments.pretrain` wrote.
+def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
+  """Read an extractor that `save` wrote.
 
   Args:
     folder: where it is.
-    dataset: what it is to be used on.
+    dataset: the data set it is to be used on.
 
   Returns:
     The extractor.
 
   Raises:
-    common.FlagError: if there is none, or it does not fit the data set.
+    ConfigError: if there is none, or it does not fit the data set.
   """
   from orbax import checkpoint
 
   try:
     values = json.loads((folder / _PLAN_FILE).read_text())
   except FileNotFoundError as error:
-    raise common.FlagError(
-      'extractor', folder, 'client, or a folder that pretrain wrote'
-    ) from error
-  plan = Plan(
+    expected = 'client, or a folder that pretrain wrote'
+    raise ConfigError('extractor', folder, expected) from error
+  plan = ExtractorPlan(
     **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
   )
   example, shape = dataset.train_inputs[:1], dataset.train_inputs.shape[1:]
@@ -181,13 +184,10 @@ def load(folder: pathlib.Path, dataset: data.Dataset) -> Extractor:
     example = np.repeat(example, plan.input_shape[-1], axis=-1)
   trained = (len(plan.input_shape), plan.input_shape[-1])
   if trained != (example.ndim - 1, example.shape[-1]):
-    raise common.FlagError(
-      'extractor',
-      folder,
-      f'one for inputs of shape {shape}, not {plan.input_shape}',
-    )
+    expected = f'one for inputs of shape {shape}, not {plan.input_shape}'
+    raise ConfigError('extractor', folder, expected)
   model = plan.split_model()
-  networks.check_inputs('extractor', str(folder), model, example)
+  check_inputs('extractor', str(folder), model, example)
   example = np.zeros((1, *plan.input_shape), example.dtype)
   params, state = jax.eval_shape(model.init, jax.random.key(0), example)
   with checkpoint.StandardCheckpointer() as checkpointer:

@@ -1,252 +1,323 @@
-"""What a binary is asked to measure: a configuration, looked up and checked."""
+"""A configuration, looked up and checked before any long work starts."""
 
 from collections.abc import Sequence
 import dataclasses
+import math
 
+import jax
 import numpy as np
 
-from experiments import catalog
-from experiments import common
-from splitjax import data
-from splitjax.attacks import catalog as attack_catalog
+from splitjax.attacks.catalog import Setup
+from splitjax.attacks.choice import Choice
+from splitjax.attacks.choice import find_attacks
 from splitjax.data import sets
-from splitjax.defenses import defense as defending
-from splitjax.defenses import plan as defense_plan
-from splitjax.engine import programs
-from splitjax.models import networks
-from splitjax.records import recording
-from splitjax.results import report
+from splitjax.data.dataset import Dataset
+from splitjax.defenses import parsing
+from splitjax.defenses.defense import Facts
+from splitjax.defenses.plan import Plan
+from splitjax.defenses.plan import Spec
+from splitjax.engine.config import Config
+from splitjax.errors import ConfigError
+from splitjax.errors import check_distinct
+from splitjax.errors import check_name
+from splitjax.errors import check_positive
+from splitjax.errors import check_range
+from splitjax.models import catalog as models
+from splitjax.models.layering import Layer
+from splitjax.records.intermediates import EXCHANGED
+from splitjax.records.intermediates import Name
+from splitjax.results import Setting
 from splitjax.training import shapes
-from splitjax.training import split
+from splitjax.training.optimizers import OPTIMIZERS
+from splitjax.training.protection import Protection
+from splitjax.training.split import SplitModel
 
-
-@dataclasses.dataclass(frozen=True)
-class Config(sets.DataConfig):
-  """What the results depend on; the fields are the flags of these names."""
-
-  model: str = 'mlp'
-  norm: str | None = None  # 'batch', where there is a normalisation.
-  dtype: str = 'float32'
-  cuts: tuple[int, ...] = ()  # The architecture's main cut.
-  epochs: int = 60
-  batch_size: int = 32
-  learning_rate: float = 0.05
-  optimizer: str = 'sgd'
-  augment: bool = False
-  defense: str = 'none'
-  malicious_client: bool = False
-  intermediates: tuple[str, ...] = ('cut_grads', 'smashed')
-  attacks: tuple[str, ...] = ('distance', 'clustering', 'clustering_paper')
-  center_smashed: bool = False
-  project_to: int = 4096
-  num_aux: int = 1
-  num_aux_draws: int = 10
-  num_seeds: int = 5
-  seed: int = 0
+# How many samples an attacker of real targets knows by default, and at least.
+_REAL_AUX, _LEAST_REAL_AUX = 10, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-  """A configuration that was checked, with what its names stand for."""
+  """A configuration that was checked, with what its names stand for.
+
+  Attributes:
+    config: the configuration, defaults filled in.
+    dataset: what is trained on.
+    model: what is trained, and where it is cut.
+    plan: the defenses.
+    attacks: what is run against it.
+    notes: what the user should be warned of, a sentence each.
+  """
 
   config: Config
-  dataset: data.Dataset
-  model: split.SplitModel
-  plan: defense_plan.Plan
+  dataset: Dataset
+  model: SplitModel
+  plan: Plan
+  attacks: tuple[Choice, ...]
+  notes: tuple[str, ...] = ()
 
   @property
-  def setting(self) -> report.Setting:
+  def model_name(self) -> str:
+    """What the results call the network."""
+    name = self.config.model
+    return name if isinstance(name, str) else models.OWN
+
+  @property
+  def setting(self) -> Setting:
     """The setting of what depends on no single cut."""
-    return report.Setting(
+    config = self.config
+    assert config.num_aux is not None  # `check` filled it in.
+    return Setting(
       dataset=self.dataset.name,
-      model=self.config.model
-      + ('+malicious_client' if self.config.malicious_client else ''),
+      model=self.model_name
+      + ('+malicious_client' if config.malicious_client else ''),
       cut='-'.join(str(cut) for cut in self.model.cuts),
       defense=self.plan.name,
       strength=self.plan.strength,
-      epochs=self.config.epochs,
-      batch_size=self.config.batch_size,
-      learning_rate=self.config.learning_rate,
-      num_aux=self.config.num_aux,
+      epochs=config.epochs,
+      batch_size=config.batch_size,
+      learning_rate=config.learning_rate,
+      recorded_epoch=config.recorded_epoch,
+      num_aux=config.num_aux,
     )
 
   @property
   def read(self) -> tuple[str, ...]:
     """What is attacked, with the no-leak baseline of smashed data."""
     read = self.config.intermediates
-    return (*read, 'untrained_smashed') if 'smashed' in read else read
+    return (*read, Name.UNTRAINED_SMASHED) if Name.SMASHED in read else read
 
   @property
-  def granted(self) -> frozenset[str]:
-    """What some attack knows beside a view, fields of `viewing.Own`."""
-    attacks = [attack_catalog.ATTACKS[name] for name in self.config.attacks]
-    return frozenset(name for attack in attacks for name in attack.granted)
+  def granted(self) -> frozenset[Name]:
+    """What some attack knows beside a view: fields of `viewing.Own`."""
+    return frozenset(
+      name for choice in self.attacks for name in choice.attack.granted
+    )
 
   @property
   def references(self) -> tuple[str, ...]:
-    """What is known without an attack, see `measuring.REFERENCES`."""
-    # Some are noted while the gradients are recorded.
-    known = self.plan.has_guarantee and 'cut_grads' in self.config.intermediates
-    return ('model', 'majority', 'chance', *(['guarantee'] if known else []))
+    """What is known without an attack: keys of `references.REFERENCES`."""
+    guesses = ('mean',) if self.dataset.is_real else ('majority', 'chance')
+    # Some guarantees are noted while the gradients are recorded.
+    known = self.plan.has_guarantee and Name.CUT_GRADS in (
+      self.config.intermediates
+    )
+    return ('model', *guesses, *(['guarantee'] if known else []))
 
   @property
   def num_epochs(self) -> int:
     """All passes of a training, those of a first stage included."""
-    stages = 1 if self.plan.relabel_fn() is None else 2
+    stages = 1 if self.plan.relabel_fn is None else 2
     return stages * self.config.epochs
-
-  def recipe(self, *, baseline: bool = True, **changes) -> programs.Recipe:
-    """How to train.
-
-    Args:
-      baseline: whether to keep what untrained clients make of the data.
-      **changes: other values of the recipe's fields.
-
-    Returns:
-      The recipe.
-    """
-    read = self.read if baseline else self.config.intermediates
-    read += tuple({'cut_grads', 'sent', 'online'} & self.granted)
-    read += ('client',) if 'extractor' in self.granted else ()
-    recipe = programs.Recipe(
-      optimizer_fn=catalog.OPTIMIZERS[self.config.optimizer],
-      num_epochs=self.config.epochs,
-      batch_size=self.config.batch_size,
-      read=read,
-      width=self.config.project_to,
-      augment_fn=data.crop_and_flip if self.config.augment else None,
-      protect_fn=self.plan.protect,
-      may_diverge=not self.plan.off,
-      relabel_fn=self.plan.relabel_fn(),
-      num_classes=self.dataset.num_classes,
-      # Of the two-party split the client, of the U-shaped the server.
-      malicious_part=len(self.model.cuts) - 1
-      if self.config.malicious_client
-      else None,
-    )
-    return dataclasses.replace(recipe, **changes)
 
 
 def check(
   config: Config, *, cuts: Sequence[int] | str | None = None
 ) -> Problem:
-  """Looks up what a configuration names, before any long work starts.
+  """Look up what a configuration names, before any long work starts.
 
   Args:
-    config: to be checked.
-    cuts: instead of the configuration's one or two; 'all' for every one.
+    config: the configuration.
+    cuts: cuts to use instead of the configuration's one or two; 'all' for
+      every one.
 
   Returns:
     The problem.
 
   Raises:
-    common.FlagError: naming the flag, its value and what was expected.
+    ConfigError: naming the field, its value and what was expected.
   """
-  common.check_name('model', config.model, catalog.MODELS)
-  common.check_name('optimizer', config.optimizer, catalog.OPTIMIZERS)
-  if config.attacks != ('all',):
-    _check_names('attacks', config.attacks, attack_catalog.ATTACKS)
-  _check_names('intermediates', config.intermediates, recording.INTERMEDIATES)
-  common.check_positive('learning_rate', config.learning_rate)
+  _check_names(config)
   dataset = sets.load(config, config.seed)
-  options = networks.options_of(
-    config.model, dataset, norm=config.norm, dtype=config.dtype
-  )
-  layers = networks.make_layers(config.model, options)
-  if cuts == 'all':
-    cuts = range(1, len(layers))
-  u_shaped = cuts is None and len(config.cuts) == 2
-  if cuts is None:
-    cuts = config.cuts or (catalog.MODELS[config.model].main_cut,)
-    if len(cuts) > 2:
-      text = ','.join(str(cut) for cut in cuts)
-      raise common.FlagError('cuts', text, 'one cut, or two')
-  networks.check_cuts(cuts, layers, config.model)
-  model = split.SplitModel(layers, cuts)
-  networks.check_inputs('model', config.model, model, dataset.train_inputs[:1])
-  found = attack_catalog.find_attacks(
+  specs, own = _defenses_of(config)
+  layers = _layers_of(config, dataset, specs)
+  model = SplitModel(layers, _cuts_of(config, cuts, layers))
+  check_inputs('model', _name_of(config), model, dataset.train_inputs[:1])
+  num_aux = config.num_aux
+  if num_aux is None:
+    num_aux = _REAL_AUX if dataset.is_real else 1
+  config = dataclasses.replace(config, num_aux=num_aux, cuts=model.cuts)
+  _check_numbers(config, dataset)
+  found, lacking = find_attacks(
     config.attacks,
-    dataset.num_classes,
-    shapes.cut_widths(model, dataset.train_inputs[:1]),
-    config.project_to,
-    u_shaped,
+    Setup(
+      num_classes=dataset.num_classes,
+      cut_widths=shapes.cut_widths(model, dataset.train_inputs[:1]),
+      project_to=config.project_to,
+      u_shaped=cuts is None and len(model.cuts) == 2,
+      intermediates=config.intermediates,
+    ),
   )
-  config = dataclasses.replace(config, attacks=found)
+  config = dataclasses.replace(config, attacks=tuple(x.text for x in found))
+  plan = make_plan(specs, config, dataset, model, own=own)
+  notes = [f'{text}: it does not apply' for text in lacking]
+  if plan.specs and plan.off:
+    notes.append(f'--defense={plan.text} defends nothing at that strength')
+  return Problem(config, dataset, model, plan, found, tuple(notes))
+
+
+def with_attacks(problem: Problem, names: Sequence[str]) -> Problem:
+  """Return a problem with other attacks, which must apply to it."""
+  widths = shapes.cut_widths(problem.model, problem.dataset.train_inputs[:1])
+  setup = Setup(problem.dataset.num_classes, widths, problem.config.project_to)
+  found, _ = find_attacks(names, setup)
+  config = dataclasses.replace(problem.config, attacks=tuple(names))
+  return dataclasses.replace(problem, config=config, attacks=found)
+
+
+def _check_names(config: Config) -> None:
+  """Raise `ConfigError` if a name is not one of those accepted."""
+  if isinstance(config.model, str):
+    check_name('model', config.model, models.MODELS)
+  check_name('optimizer', config.optimizer, OPTIMIZERS)
+  for name in config.intermediates or ('',):
+    check_name('intermediates', name, EXCHANGED)
+  check_distinct('intermediates', config.intermediates)
+  check_positive('learning_rate', config.learning_rate)
+
+
+def _check_numbers(config: Config, dataset: Dataset) -> None:
+  """Raise `ConfigError` if a number does not fit the data."""
   if config.augment and dataset.train_inputs.ndim != 4:
-    raise common.FlagError('augment', True, 'a data set of images')
-  common.check_range(
+    raise ConfigError('augment', True, 'a data set of images')
+  check_range(
+    'recorded_epoch', config.recorded_epoch, 1, config.epochs, 'an epoch'
+  )
+  check_range(
     'batch_size',
     config.batch_size,
     1,
     len(dataset.train_labels),
     'at most the training samples',
   )
+  assert config.num_aux is not None
   check_num_aux(config.num_aux, dataset)
-  config = dataclasses.replace(config, cuts=tuple(cuts))
-  specs = defense_plan.parse('defense', config.defense)
-  plan = make_plan(specs, config, dataset, model)
-  if plan.specs and plan.off:
-    common.warn(f'--defense={config.defense} defends nothing at that strength')
-  return Problem(config, dataset, model, plan)
+
+
+def _name_of(config: Config) -> str:
+  """Return what messages call the network."""
+  return config.model if isinstance(config.model, str) else models.OWN
+
+
+def _defenses_of(
+  config: Config,
+) -> tuple[tuple[Spec, ...], Protection | None]:
+  """Return the defenses by name, and the user's own one."""
+  if isinstance(config.defense, Protection):
+    return (), config.defense
+  return parsing.parse('defense', config.defense), None
+
+
+def _layers_of(
+  config: Config, dataset: Dataset, specs: Sequence[Spec]
+) -> tuple[Layer, ...]:
+  """Return the layers of the network."""
+  if not isinstance(config.model, str):
+    for field in ('norm', 'hidden_sizes'):
+      value = getattr(config, field)
+      if value:
+        raise ConfigError(field, value, 'none with layers of your own')
+    if len(config.model) < 2:
+      raise ConfigError('model', len(config.model), 'two layers or more')
+    return config.model
+  options = models.options_of(
+    config.model,
+    dataset,
+    norm=config.norm,
+    dtype=config.dtype,
+    hidden_sizes=config.hidden_sizes,
+    extra_outputs=sum(one.extra_outputs for one in specs),
+  )
+  return models.make_layers(config.model, options)
+
+
+def _cuts_of(
+  config: Config, cuts: Sequence[int] | str | None, layers: Sequence[Layer]
+) -> tuple[int, ...]:
+  """Return where the network is cut."""
+  if cuts == 'all':
+    return tuple(range(1, len(layers)))
+  if cuts is None:
+    cuts = config.cuts or (models.main_cut(config.model, len(layers)),)
+    if len(cuts) > 2:
+      raise ConfigError('cuts', config.cuts, 'one cut, or two')
+  found = tuple(int(cut) for cut in cuts)
+  models.check_cuts(found, len(layers), _name_of(config))
+  return found
+
+
+def check_inputs(
+  field: str, value: str, model: SplitModel, example: jax.typing.ArrayLike
+) -> None:
+  """Raise `ConfigError` if inputs do not fit through a model."""
+  shape = np.shape(example)[1:]
+  try:
+    found = shapes.layer_shapes(model, example)
+    if not all(math.prod(one) for one in found):
+      raise ValueError('a layer leaves nothing of them')
+  except (TypeError, ValueError, ZeroDivisionError) as error:
+    hint = ' (--image_size enlarges images)' if len(shape) == 3 else ''
+    raise ConfigError(
+      field, value, f'a model for inputs of shape {shape}: {error}{hint}'
+    ) from error
 
 
 def make_plan(
-  specs: Sequence[defense_plan.Spec],
+  specs: Sequence[Spec],
   config: Config,
-  dataset: data.Dataset,
-  model: split.SplitModel,
-  flag: str = 'defense',
-) -> defense_plan.Plan:
-  """Defenses in a problem.
+  dataset: Dataset,
+  model: SplitModel,
+  *,
+  own: Protection | None = None,
+  field: str = 'defense',
+) -> Plan:
+  """Return defenses in a problem, checked.
 
   Args:
-    specs: the defenses.
+    specs: the defenses by name.
     config: how to train.
     dataset: what is trained on.
     model: what is trained.
-    flag: where the defenses are named, for the messages.
+    own: a defense of the user's own, if any.
+    field: where the defenses are named, for the messages.
 
   Returns:
-    The defenses, checked.
+    The defenses.
 
   Raises:
-    common.FlagError: if they do not fit the problem or each other.
+    ConfigError: if they do not fit the problem or each other.
   """
   server = shapes.server_part(model, dataset.train_inputs[:1])
-  defense_plan.check(
-    flag,
+  parsing.check(
+    field,
     specs,
     num_classes=dataset.num_classes,
     server_has_state=server.has_state,
-    floating_inputs=catalog.kind_of(dataset) in ('image', 'numbers'),
+    floating_inputs=models.kind_of(dataset) in ('image', 'numbers'),
   )
-  sizes = np.bincount(dataset.train_labels, minlength=dataset.num_classes)
-  facts = defending.Facts(
-    prior=tuple((sizes / sizes.sum()).tolist()),
+  prior = ()
+  if not dataset.is_real:
+    sizes = np.bincount(dataset.train_labels, minlength=dataset.num_classes)
+    prior = tuple((sizes / sizes.sum()).tolist())
+  facts = Facts(
+    prior=prior,
     num_samples=len(dataset.train_labels),
     batch_size=config.batch_size,
     epochs=config.epochs,
     microbatch=server.examples_at_once,
   )
-  return defense_plan.Plan(tuple(specs), facts)
+  return Plan(tuple(specs), facts, own)
 
 
 def check_num_aux(
-  num_aux: int, dataset: data.Dataset, flag: str = 'num_aux'
+  num_aux: int, dataset: Dataset, field: str = 'num_aux'
 ) -> None:
-  """Raises `FlagError` if a class has too few samples for the attacker."""
+  """Raise `ConfigError` if there are too few samples for the attacker."""
+  if dataset.is_real:
+    most = len(dataset.train_labels) - 2
+    what = 'known samples in all, of which two are left to score'
+    check_range(field, num_aux, _LEAST_REAL_AUX, most, what)
+    return
   smallest = int(np.bincount(dataset.train_labels).min())
-  common.check_range(
-    flag,
-    num_aux,
-    1,
-    smallest - 1,
-    'fewer than the training samples of the smallest class',
-  )
-
-
-def _check_names(flag: str, names: Sequence[str], accepted) -> None:
-  for name in names or ('',):
-    common.check_name(flag, name, accepted)
-  if len(set(names)) < len(names):
-    raise common.FlagError(flag, ','.join(names), 'each name once')
+  what = 'fewer than the training samples of the smallest class'
+  check_range(field, num_aux, 1, smallest - 1, what)

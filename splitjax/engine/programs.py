@@ -1,6 +1,6 @@
-"""The programs of an experiment: what is compiled, for many runs at once."""
+"""The compiled programs of a training, for many runs at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -9,27 +9,32 @@ import jax.numpy as jnp
 import optax
 
 from splitjax import attacks
+from splitjax import losses
 from splitjax import parallel
 from splitjax import training
-from splitjax.records import projection
-from splitjax.training import epochs
-from splitjax.training import inference
+from splitjax.engine import keys
+from splitjax.engine.sketches import SketchFn
+from splitjax.records.intermediates import Name
 from splitjax.training import protection
 from splitjax.training import shapes
-from splitjax.training import split
+from splitjax.training.epochs import AugmentFn
+from splitjax.training.protection import Protection
+from splitjax.training.split import Exchange
+from splitjax.training.split import LossFn
+from splitjax.training.split import SplitModel
 
 PyTree = Any
 
 
-class Point(NamedTuple):
+class Hyperparameters(NamedTuple):
   """What may differ between the runs of one program.
 
   Attributes:
-    learning_rate: of every part.
+    learning_rate: learning rate of every part.
     strengths: numbers of the defenses.
   """
 
-  learning_rate: float
+  learning_rate: jax.typing.ArrayLike
   strengths: PyTree = ()
 
 
@@ -41,38 +46,39 @@ class Recipe:
     optimizer_fn: makes a part's optimizer from the learning rate.
     num_epochs: passes over the training set.
     batch_size: samples of a step.
-    read: what is kept: any of 'cut_grads', 'smashed', 'untrained_smashed',
-      'sent', the smashed data that the cut gradients answered, 'online', the
-      clusters that these fell into as they came, and 'client', the trained
-      model without its last part.
+    read: the intermediates that are kept.
     recorded_epochs: passes whose cut gradients are kept, from 1.
-    width: of the random projection of what is wider; 0 for none.
+    width: width of the random projection of what is wider; 0 for none.
     augment_fn: random changes of the inputs, if any.
     protect_fn: makes the defenses from their strengths.
     may_diverge: whether a run may end in infinities, as under strong noise:
       what is not finite of it is then kept as zeros, which carry nothing.
-    relabel_fn: `(key, labels, logits, strengths) -> labels`, of a defense in
+    relabel_fn: `(key, labels, logits, strengths) -> labels` for a defense in
       two stages: half of the samples train a model first, whose answers help
       to draw the labels of the rest. What is kept is of the second stage.
-    num_classes: clusters of 'online'.
-    malicious_part: whose holder does not train it as agreed, if any, see
-      `attacks.malicious_optimizer`.
+    num_classes: number of clusters that are found as gradients come.
+    malicious_part: the part whose holder does not train it as agreed, if any,
+      see `attacks.malicious_optimizer`.
+    loss_fn: `(outputs, labels) -> losses [B]`.
   """
 
-  optimizer_fn: Callable[[jax.Array], optax.GradientTransformation]
+  optimizer_fn: Callable[[jax.typing.ArrayLike], optax.GradientTransformation]
   num_epochs: int
   batch_size: int
-  read: tuple[str, ...]
+  read: frozenset[str]
   recorded_epochs: tuple[int, ...] = (1,)
   width: int = 0
-  augment_fn: epochs.AugmentFn | None = None
-  protect_fn: Callable[[PyTree], protection.Protection] = lambda strengths: (
-    protection.Protection()
-  )
+  augment_fn: AugmentFn | None = None
+  protect_fn: Callable[[PyTree], Protection] = lambda strengths: Protection()
   may_diverge: bool = False
   relabel_fn: Callable[..., jax.Array] | None = None
   num_classes: int = 2
   malicious_part: int | None = None
+  loss_fn: LossFn = losses.cross_entropy
+
+  def keeps_gradients(self, epoch: int) -> bool:
+    """Return whether the gradients of an epoch, from 1, are kept."""
+    return Name.CUT_GRADS in self.read and epoch in self.recorded_epochs
 
 
 class Programs:
@@ -80,20 +86,20 @@ class Programs:
 
   def __init__(
     self,
-    model: split.SplitModel,
+    model: SplitModel,
     recipe: Recipe,
-    sketch_fn: Callable[[Sequence[jax.Array]], PyTree],
+    sketch_fn: SketchFn,
     at_once: int,
     mesh: jax.sharding.Mesh | None = None,
-  ):
-    """Nothing is compiled yet.
+  ) -> None:
+    """Prepare the programs; each is compiled when it is first called.
 
     Args:
       model: the split model.
       recipe: how to train, and what to keep.
-      sketch_fn: of what crosses the cuts, see `make_sketch`.
+      sketch_fn: makes records of what crosses the cuts, see `sketches`.
       at_once: how many runs may go side by side on a device.
-      mesh: of devices that share the runs, if there are several.
+      mesh: the devices that share the runs, if there are several.
     """
     self._model = model
     self._recipe = recipe
@@ -106,15 +112,19 @@ class Programs:
     self.train = jax.jit(self._train, static_argnames='kept')
     self.evaluate = jax.jit(self._evaluate, static_argnames='kept')
 
-  def _over_runs(self, fn, runs):
+  def _over_runs(self, fn: Callable[[PyTree], PyTree], runs: PyTree) -> PyTree:
+    """Apply a function to every run."""
     return parallel.map_runs(fn, runs, at_once=self._at_once, mesh=self._mesh)
 
   def gather(self, tree: PyTree) -> PyTree:
-    """What is spread over devices, in the memory of the host."""
+    """Return what is spread over devices, in the memory of the host."""
     gather_fn = jax.jit(lambda x: parallel.on_every_device(x, self._mesh))
     return jax.device_get(gather_fn(tree))
 
-  def _optimizers(self, point):
+  def _optimizers(
+    self, point: Hyperparameters
+  ) -> list[optax.GradientTransformation]:
+    """Make one optimizer for each part."""
     optimizer = self._recipe.optimizer_fn(point.learning_rate)
     optimizers = [optimizer] * len(self._model.bounds)
     part = self._recipe.malicious_part
@@ -122,32 +132,40 @@ class Programs:
       optimizers[part] = attacks.malicious_optimizer(optimizer)
     return optimizers
 
-  def _protection(self, point):
+  def _protection(self, point: Hyperparameters) -> Protection:
+    """Make the defenses of a run."""
     return self._recipe.protect_fn(point.strengths)
 
-  def _stored_labels(self, runs, labels):
+  def _stored_labels(self, runs: PyTree, labels: jax.Array) -> jax.Array:
+    """Draw the labels that each run trains on."""
     one_fn = lambda run: protection.draw_stored_labels(
       run[0], labels, self._protection(run[1])
     )
     return self._over_runs(one_fn, runs)
 
-  def _relabel(self, runs, inputs, truth, rows):
-    """Draws the labels of the rows that the first stage did not use.
+  def _relabel(
+    self, runs: PyTree, inputs: jax.Array, truth: jax.Array, rows: jax.Array
+  ) -> jax.Array:
+    """Draw the labels of the rows that the first stage did not use.
 
     Their true labels are used here for the first time, so that every label goes
     through one mechanism.
     """
+    relabel_fn = self._recipe.relabel_fn
+    assert relabel_fn is not None
+    epoch = keys.relabel_epoch(self._recipe.num_epochs)
 
-    def one_fn(run):
+    def one_fn(run: PyTree) -> jax.Array:
       key, point, train_state, labels = run
-      logits = inference.evaluate(train_state, inputs, model=self._model).logits
-      key = training.epoch_key(key, 2 * self._recipe.num_epochs)
-      drawn = self._recipe.relabel_fn(key, truth[rows], logits, point.strengths)
+      logits = training.evaluate(train_state, inputs, model=self._model).logits
+      key = training.epoch_key(key, epoch)
+      drawn = relabel_fn(key, truth[rows], logits, point.strengths)
       return labels.at[rows].set(drawn)
 
     return self._over_runs(one_fn, runs)
 
-  def _init(self, runs, example):
+  def _init(self, runs: PyTree, example: jax.Array) -> training.TrainState:
+    """Draw the model of every run."""
     one_fn = lambda run: training.init(
       training.init_key(run[0]),
       example,
@@ -156,27 +174,15 @@ class Programs:
     )
     return self._over_runs(one_fn, runs)
 
-  def _train(self, runs, epoch, inputs, *, kept):
-    """An epoch of every run."""
-    read, online = self._recipe.read, ()
-    if kept and 'online' in read:
+  def _train(
+    self, runs: PyTree, epoch: int, inputs: jax.Array, *, kept: bool
+  ) -> tuple[training.TrainState, training.EpochLog]:
+    """Train every run for an epoch."""
+    online = ()
+    if kept and Name.ONLINE in self._recipe.read:
       online = self._start_online(inputs[:1])
 
-    def observe_fn(online, exchanges):
-      crossing = {'cut_grads': [one.cut_grads for one in exchanges]}
-      if 'sent' in read:
-        crossing['sent'] = [one.smashed for one in exchanges]
-      found = {name: self._sketch_fn(one) for name, one in crossing.items()}
-      steps = [
-        attacks.cluster_batch(clusters, vectors)
-        for clusters, vectors in zip(online, found['cut_grads'], strict=False)
-      ]
-      if steps:
-        online, assignments = zip(*steps, strict=True)
-        found['online'] = [x[:, None].astype(jnp.float32) for x in assignments]
-      return online, found
-
-    def one_fn(run):
+    def one_fn(run: PyTree) -> tuple[training.TrainState, training.EpochLog]:
       key, point, train_state, labels = run
       return training.train_epoch(
         training.epoch_key(key, epoch),
@@ -187,16 +193,38 @@ class Programs:
         optimizers=self._optimizers(point),
         batch_size=min(self._recipe.batch_size, len(inputs)),
         augment_fn=self._recipe.augment_fn,
-        observe_fn=observe_fn if kept else None,
+        observe_fn=self._observe if kept else None,
         seen=online if kept else None,
         protection=self._protection(point),
+        loss_fn=self._recipe.loss_fn,
       )
 
     states, log = self._over_runs(one_fn, runs)
     return states, parallel.on_every_device(log, self._mesh)
 
-  def _start_online(self, example):
-    """What clusters each cut's gradients as they come, before the first."""
+  def _observe(
+    self, online: PyTree, exchanges: tuple[Exchange, ...]
+  ) -> tuple[PyTree, PyTree]:
+    """Keep what crossed in a step, and cluster the gradients as they come."""
+    crossing = {Name.CUT_GRADS: [one.cut_grads for one in exchanges]}
+    if Name.SENT in self._recipe.read:
+      crossing[Name.SENT] = [one.smashed for one in exchanges]
+    found: PyTree = {
+      name.value: self._sketch_fn(one) for name, one in crossing.items()
+    }
+    steps = [
+      attacks.cluster_batch(clusters, vectors)
+      for clusters, vectors in zip(online, found['cut_grads'], strict=False)
+    ]
+    if steps:
+      online, assignments = zip(*steps, strict=True)
+      found[Name.ONLINE.value] = [
+        x[:, None].astype(jnp.float32) for x in assignments
+      ]
+    return online, found
+
+  def _start_online(self, example: jax.Array) -> PyTree:
+    """Return each cut's clusters before the first gradients come."""
     widths = shapes.cut_widths(self._model, example)
     most = self._recipe.width or max(widths)
     return tuple(
@@ -208,12 +236,14 @@ class Programs:
       for index, width in enumerate(widths)
     )
 
-  def _evaluate(self, runs, inputs, *, kept):
-    """A pass of every run's model in evaluation mode."""
+  def _evaluate(
+    self, runs: PyTree, inputs: jax.Array, *, kept: bool
+  ) -> training.Pass:
+    """Send inputs through every run's model in evaluation mode."""
 
-    def one_fn(run):
+    def one_fn(run: PyTree) -> training.Pass:
       key, point, train_state = run
-      return inference.evaluate(
+      return training.evaluate(
         train_state,
         inputs,
         model=self._model,
@@ -223,42 +253,3 @@ class Programs:
       )
 
     return parallel.on_every_device(self._over_runs(one_fn, runs), self._mesh)
-
-
-def make_sketch(
-  key: jax.Array, model: split.SplitModel, example: jax.Array, width: int
-) -> Callable[[Sequence[jax.Array]], tuple[jax.Array, ...]]:
-  """A function that flattens what crosses the cuts, and projects what is wide.
-
-  The same for gradients and smashed data, for all runs, epochs and phases.
-
-  Args:
-    key: of the projections.
-    model: the split model.
-    example: inputs `[B, ...]`; only their shape matters.
-    width: what is wider is projected to it; 0 for no projection.
-
-  Returns:
-    From what crosses each cut, `[B, ...]`, to as many `[B, D]`, float32.
-  """
-  drawn = []
-  for cut, features in zip(
-    model.cuts, shapes.cut_widths(model, example), strict=True
-  ):
-    wide = 0 < width < features
-    key_cut = jax.random.fold_in(key, cut)
-    drawn.append(
-      projection.draw(key_cut, num_features=features, width=width)
-      if wide
-      else None
-    )
-
-  def sketch_fn(vectors):
-    return tuple(
-      x.reshape(len(x), -1).astype(jnp.float32)
-      if one is None
-      else projection.project(one, x)
-      for one, x in zip(drawn, vectors, strict=True)
-    )
-
-  return sketch_fn

@@ -4,44 +4,33 @@ In shape descriptions `S` is the number of seeds, `R` the auxiliary draws of a
 seed, `N` the samples.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import functools
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from splitjax import parallel
-from splitjax.records import viewing
+from splitjax.attacks.on_views import AttackFn
+from splitjax.attacks.result import AttackResult
+from splitjax.records.viewing import View
+
+PyTree = Any
 
 # What the copies of the vectors that the draws of a seed make may take, bytes.
 _MEMORY = 2 << 30
-
-
-class Answer(NamedTuple):
-  """What an attack answers.
-
-  Attributes:
-    labels: `[N]`; or real targets.
-    scores: of two classes, how much more likely the second is, `[N]`; None of
-      more, or from an attack without scores.
-  """
-
-  labels: jax.Array
-  scores: jax.Array | None = None
-
-
-AttackFn = Callable[[jax.Array, viewing.View], Answer]
 
 
 class Predictions(NamedTuple):
   """What an attack answered in all trials.
 
   Attributes:
-    labels: `[S, R, N]`.
-    scores: `[S, R, N]`, or None.
-    seconds: run time of one trial, compilation apart: that of all trials,
+    labels: classes or real targets, `[S, R, N]`.
+    scores: how much more likely class 1 is, `[S, R, N]`; None if the attack
+      gives none.
+    seconds: run time of one trial without compilation: that of all trials,
       which run as one program, divided by their number.
     compile_seconds: what it took to compile that program; next to nothing if
       it was compiled before.
@@ -53,8 +42,8 @@ class Predictions(NamedTuple):
   compile_seconds: float
 
 
-def stack_views(views: Sequence[viewing.View]) -> viewing.View:
-  """Stacks the views of several seeds along a new first axis.
+def stack_views(views: Sequence[View]) -> View:
+  """Stack the views of several seeds along a new first axis.
 
   Args:
     views: one for each seed, equally shaped.
@@ -65,17 +54,16 @@ def stack_views(views: Sequence[viewing.View]) -> viewing.View:
   return jax.tree.map(lambda *leaves: np.stack(leaves), *views)
 
 
-def predict(
-  attack_fn: AttackFn, key: jax.Array, view: viewing.View
-) -> Predictions:
-  """Runs an attack once for every seed and auxiliary draw of a view.
+def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
+  """Run an attack once for every seed and auxiliary draw of a view.
 
   All devices share the seeds; as many draws go side by side as memory allows.
 
   Args:
-    attack_fn: `(key, view) -> Answer` of one trial, a pure function. It is
-      compiled once for each shape of view. The draws of a seed share its key.
-    key: the random key.
+    attack_fn: `(key, view) -> AttackResult` of one trial, a pure function. It
+      is compiled once for each shape of view. The draws of a seed share its
+      key.
+    key: random key for the attack's draws.
     view: with a leading axis of seeds, from `stack_views`.
 
   Returns:
@@ -92,22 +80,29 @@ def predict(
   compile_seconds = time.perf_counter() - start
   jax.block_until_ready(runs)
   start = time.perf_counter()
-  answer = jax.block_until_ready(program(runs))
+  labels, scores = jax.block_until_ready(program(runs))
   seconds = time.perf_counter() - start
-  answer = jax.tree.map(lambda x: x[:num_seeds], jax.device_get(answer))
+  labels, scores = jax.tree.map(
+    lambda x: x[:num_seeds], jax.device_get((labels, scores))
+  )
   return Predictions(
-    answer.labels,
-    answer.scores,
+    labels,
+    scores,
     seconds=seconds / (num_seeds * num_draws),
     compile_seconds=compile_seconds,
   )
 
 
 @functools.lru_cache(maxsize=64)
-def _compile(attack_fn, structure, shapes, mesh):
-  """All trials as one program, for arrays of these shapes."""
+def _compile(
+  attack_fn: AttackFn,
+  structure: Any,
+  shapes: tuple[jax.ShapeDtypeStruct, ...],
+  mesh: jax.sharding.Mesh | None,
+) -> Any:
+  """Compile all trials as one program, for arrays of these shapes."""
 
-  def one_seed(run):
+  def one_seed(run: PyTree) -> PyTree:
     key, view = run
     own = view.own
     draws = {
@@ -115,10 +110,11 @@ def _compile(attack_fn, structure, shapes, mesh):
       for name in ('aux_vectors', 'aux_labels', 'aux_ids')
     }
 
-    def one_draw(draw):
+    def one_draw(draw: PyTree) -> PyTree:
       aux_rows, drawn = draw
       known = own if own is None else own.replace(aux_rows=aux_rows)
-      return attack_fn(key, view.replace(**drawn, own=known))
+      result: AttackResult = attack_fn(key, view.replace(**drawn, own=known))
+      return result.labels, result.scores
 
     return parallel.map_runs(
       one_draw,
@@ -126,7 +122,7 @@ def _compile(attack_fn, structure, shapes, mesh):
       at_once=max(_MEMORY // (4 * view.vectors.size), 1),
     )
 
-  def all_seeds(runs):
+  def all_seeds(runs: PyTree) -> PyTree:
     return parallel.on_every_device(
       parallel.map_runs(one_seed, runs, mesh=mesh), mesh
     )

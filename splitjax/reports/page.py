@@ -1,7 +1,7 @@
 """A summary of results as text and as one self-contained HTML page."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import html
 import pathlib
 import string
@@ -10,13 +10,30 @@ from typing import NamedTuple
 import tabulate
 
 from splitjax import files
-from splitjax.results import report
+from splitjax.results import Cell
+from splitjax.results import Row
+from splitjax.results import Setting
+from splitjax.results import TIMES
+from splitjax.results import by_cell
+
+HOW_TO_READ = (
+  'What an attack reads above its two no-leak lines is leakage. What it '
+  'reaches there is few-shot learning from the same labelled samples. The '
+  'oracle names clusters with all true labels: it is a bound, not an attack.'
+)
+HOW_TO_READ_REAL = (
+  'The model is the utility: its own predictions. What is read above the same '
+  'attack on raw inputs is leakage. R2 is negative where the mean of the truth '
+  'would be nearer.'
+)
+# Measures of real targets, which are no shares.
+_NUMBERS = ('r2', 'mean_absolute_error', 'spearman')
 
 
 class Line(NamedTuple):
   """A line of a table: what was read, when, and what to call it."""
 
-  setting: report.Setting
+  setting: Setting
   phase: str
   intermediate: str
   title: str
@@ -27,22 +44,13 @@ class Sweep(NamedTuple):
 
   Attributes:
     factor: what differs.
-    settings: in the order to show them.
+    settings: in the order in which they are shown.
     labels: what to call each.
   """
 
   factor: str
-  settings: Sequence[report.Setting]
+  settings: Sequence[Setting]
   labels: Sequence[str]
-
-
-HOW_TO_READ = (
-  'What an attack reads above its two no-leak lines is leakage; what it '
-  'reaches there is few-shot learning from the same labelled samples. The '
-  'oracle names clusters with all true labels: a bound, not an attack.'
-)
-# Measures of real targets, which are no shares.
-_NUMBERS = ('r2', 'mean_absolute_error', 'spearman')
 
 
 class Summary(NamedTuple):
@@ -62,8 +70,8 @@ class Summary(NamedTuple):
 
   title: str
   facts: Sequence[str]
-  rows: Sequence[report.Row]
-  whole: report.Setting
+  rows: Sequence[Row]
+  whole: Setting
   lines: Sequence[Line]
   attacks: Sequence[str]
   measure: str
@@ -99,37 +107,42 @@ $tables
 """)
 
 
-def shown(row: report.Row) -> str:
-  """A row as the tables show it: in percent, but for times and targets."""
-  if row['measure'] in report.TIMES:
-    return format(row['mean'], report.TIMES[row['measure']])
-  if row['measure'] not in _NUMBERS:
-    return percent(row)
-  if row['ci_low'] is None:
-    return f'{row["mean"]:.2f}'
-  return f'{row["mean"]:.2f} [{row["ci_low"]:.2f}, {row["ci_high"]:.2f}]'
+def factor_of(measure: str) -> float:
+  """Return what a measure is multiplied with to be shown: shares in percent."""
+  return 1.0 if measure in _NUMBERS or measure in TIMES else 100.0
 
 
-def percent(row: report.Row) -> str:
-  """A row's mean and interval in percent, as the tables show them."""
-  mean = f'{100 * row["mean"]:.1f}'
-  if row['ci_low'] is None:
-    return mean
-  return f'{mean} [{100 * row["ci_low"]:.1f}, {100 * row["ci_high"]:.1f}]'
+def in_words(measure: str) -> str:
+  """Return a measure in words, with its unit if it has one."""
+  words = measure.replace('_', ' ').replace('r2', 'R2')
+  return f'{words}, %' if factor_of(measure) == 100 else words
+
+
+def shown(row: Row) -> str:
+  """Return a row as the tables show it: mean and interval, shares in percent."""
+  if row['measure'] in TIMES:
+    return format(row['mean'], TIMES[row['measure']])
+  factor = factor_of(row['measure'])
+  digits = '.1f' if factor == 100 else '.2f'
+  mean, low, high = (
+    '' if row[x] is None else format(factor * row[x], digits)
+    for x in ('mean', 'ci_low', 'ci_high')
+  )
+  return f'{mean} [{low}, {high}]' if low else mean
 
 
 def pivot(
-  rows: Sequence[report.Row],
+  rows: Sequence[Row],
   lines: Sequence[Line],
   attacks: Sequence[str],
   *,
   measure: str,
   style: str = 'simple',
 ) -> str:
-  """A table of attacks by what they read.
+  """Return a table of attacks by what they read.
 
   Args:
-    rows: from `report.cell_rows`.
+    rows: from `results.cell_rows`.
     lines: what was read.
     attacks: one a column.
     measure: which measure to show.
@@ -138,14 +151,9 @@ def pivot(
   Returns:
     The table.
   """
-  found = report.by_cell(rows, measure)
-
-  def entry(line, name):
-    row = found.get(report.Cell(*line[:3], name))
-    return '' if row is None else shown(row)
-
+  found = by_cell(rows, measure)
   body = [
-    [line.phase, line.title, *(entry(line, name) for name in attacks)]
+    [line.phase, line.title, *(_entry(found, line, name) for name in attacks)]
     for line in lines
   ]
   return tabulate.tabulate(
@@ -157,23 +165,22 @@ def pivot(
   )
 
 
+def _entry(found: Mapping[Cell, Row], line: Line, attack: str) -> str:
+  """Return one entry of a table, empty where nothing was measured."""
+  row = found.get(Cell(*line[:3], attack))
+  return '' if row is None else shown(row)
+
+
 def to_text(summary: Summary) -> str:
-  """The summary for a terminal."""
+  """Return the summary for a terminal."""
   table = pivot(
     summary.rows, summary.lines, summary.attacks, measure=summary.measure
   )
   return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
 
 
-def _title(measure):
-  """A measure in words, with its unit if it has one."""
-  words = measure.replace('_', ' ')
-  plain = measure in report.TIMES or measure in _NUMBERS
-  return words if plain else f'{words}, %'
-
-
 def write(summary: Summary, out_dir: pathlib.Path) -> None:
-  """Writes `report.html`, with what the folder holds already inside it.
+  """Write `report.html`, with what the folder holds already inside it.
 
   Args:
     summary: what to write.
@@ -183,7 +190,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     row['measure'] for row in summary.rows if row['measure'] != 'zero_share'
   )
   tables = [
-    f'<h2>{html.escape(_title(measure))}</h2>\n'
+    f'<h2>{html.escape(in_words(measure))}</h2>\n'
     + pivot(
       summary.rows,
       summary.lines,

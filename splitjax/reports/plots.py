@@ -1,97 +1,140 @@
 """Plots of results, with intervals and with what is no leakage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import pathlib
+import typing
+from typing import Any
 
-from matplotlib import figure
 import numpy as np
 
-from splitjax import files
-from splitjax.reports import page
-from splitjax.results import report
+from splitjax.reports import canvas
+from splitjax.reports.page import Line
+from splitjax.reports.page import Summary
+from splitjax.reports.page import Sweep
+from splitjax.reports.page import factor_of
+from splitjax.reports.page import in_words
+from splitjax.results import Cell
+from splitjax.results import Row
+from splitjax.results import Setting
+from splitjax.results import by_cell
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
+if typing.TYPE_CHECKING:
+  from matplotlib.axes import Axes
+  from matplotlib.figure import Figure
+
 _BASELINES = {
   'untrained_smashed': ('_', 'no leak: untrained client'),
   'raw_inputs': ('x', 'no leak: raw inputs'),
 }
+# What is known without an attack: how it is drawn and called.
+_LEVELS = {
+  'model': ('-', 'the model itself'),
+  'chance': (':', 'chance'),
+  'mean': (':', 'the mean of the known targets'),
+}
+Cells = Mapping[Cell, Row]
 
 
-def leakage(summary: page.Summary, path: pathlib.Path) -> None:
-  """Draws what each attack reads of each intermediate, beside the baselines.
+def leakage(summary: Summary, path: pathlib.Path) -> None:
+  """Draw what each attack reads of each intermediate, beside the baselines.
 
   Args:
     summary: its rows, lines, attacks and measure are drawn.
-    path: the PNG file to write.
+    path: the PNG file to write; an SVG file is written beside it.
   """
-  cells = report.by_cell(summary.rows, summary.measure)
+  cells = by_cell(summary.rows, summary.measure)
   groups = [line for line in summary.lines if line[2] not in _BASELINES]
-  canvas = figure.Figure(figsize=(8, 4.4), dpi=150, layout='constrained')
-  axes = canvas.subplots()
-  width = 0.8 / len(summary.attacks)
-  left = np.arange(len(groups)) - 0.4
-  for column, attack in enumerate(summary.attacks):
-    drawn = [
-      index
-      for index, line in enumerate(groups)
-      if report.Cell(*line[:3], attack) in cells  # It may not apply.
-    ]
-    mean, errors = intervals(
-      [cells[report.Cell(*groups[index][:3], attack)] for index in drawn]
-    )
-    x = left + (column + 0.5) * width
-    color = COLORS[column % len(COLORS)]
-    axes.bar(x[drawn], mean, 0.92 * width, color=color, label=attack)
-    for position, value in zip(x[drawn], mean, strict=True):
-      axes.annotate(
-        f'{value:.1f}',
-        (position, 2),
-        ha='center',
-        color='white',
-        fontsize=min(10, 30 * width),
-      )
-    axes.errorbar(x[drawn], mean, errors, fmt='none', ecolor='black', capsize=3)
-    for name, (marker, label) in _BASELINES.items():
-      baseline = [_baseline(summary.whole, line, name) for line in groups]
-      rows = [cells.get(report.Cell(*place, attack)) for place in baseline]
-      known = [index for index, row in enumerate(rows) if row is not None]
-      axes.scatter(
-        x[known],
-        [100 * rows[index]['mean'] for index in known],
-        s=400 * width,
-        c='black',
-        marker=marker,
-        zorder=3,
-        label=label if column == 0 and known else None,
-      )
+  figure = canvas.make_figure((8, 4.4))
+  axes = figure.subplots()
+  for column in range(len(summary.attacks)):
+    _bars(axes, cells, summary, groups, column)
   for index, line in enumerate(groups):
-    for name, style in (('model', '-'), ('chance', ':')):
-      row = cells[report.Cell(summary.whole, line.phase, 'none', name)]
+    _levels(axes, cells, summary, line, index)
+  axes.set_xticks(
+    range(len(groups)), [f'{line.phase}\n{line.title}' for line in groups]
+  )
+  _limit(axes, summary.measure)
+  axes.set_ylabel(f'labels read, {in_words(summary.measure)}')
+  axes.set_title(summary.title)
+  canvas.strip(axes)
+  _legend(figure, summary.attacks, 'outside right upper')
+  canvas.save(figure, path)
+
+
+def _bars(
+  axes: 'Axes',
+  cells: Cells,
+  summary: Summary,
+  groups: Sequence[Line],
+  column: int,
+) -> None:
+  """Draw the bars of one attack, and its baselines as marks."""
+  attack, factor = summary.attacks[column], factor_of(summary.measure)
+  width = 0.8 / len(summary.attacks)
+  x = np.arange(len(groups)) - 0.4 + (column + 0.5) * width
+  drawn = [
+    index
+    for index, line in enumerate(groups)
+    if Cell(*line[:3], attack) in cells  # It may not apply.
+  ]
+  mean, errors = intervals(
+    [cells[Cell(*groups[index][:3], attack)] for index in drawn], factor
+  )
+  color = canvas.color(column)
+  axes.bar(x[drawn], mean, 0.92 * width, color=color, label=attack)
+  for position, value in zip(x[drawn], mean, strict=True):
+    axes.annotate(
+      f'{value:.1f}' if factor == 100 else f'{value:.2f}',
+      (position, 0.02 * factor),
+      ha='center',
+      color='white',
+      fontsize=min(10, 30 * width),
+    )
+  axes.errorbar(x[drawn], mean, errors, fmt='none', ecolor='black', capsize=3)
+  for name, (marker, label) in _BASELINES.items():
+    places = [_baseline(summary.whole, line, name) for line in groups]
+    rows = [cells.get(Cell(*place, attack)) for place in places]
+    known = [index for index, row in enumerate(rows) if row is not None]
+    axes.scatter(
+      x[known],
+      [factor * row['mean'] for row in rows if row is not None],
+      s=400 * width,
+      c='black',
+      marker=marker,
+      zorder=3,
+      label=label if column == 0 and known else None,
+    )
+
+
+def _levels(
+  axes: 'Axes', cells: Cells, summary: Summary, line: Line, index: int
+) -> None:
+  """Draw how good the model is and what guessing gives, across a group."""
+  for name, (style, label) in _LEVELS.items():
+    row = cells.get(Cell(summary.whole, line.phase, 'none', name))
+    if row is not None:
       axes.hlines(
-        100 * row['mean'],
+        factor_of(summary.measure) * row['mean'],
         index - 0.46,
         index + 0.46,
         colors='gray',
         linestyles=style,
-        label=None if index else {'model': 'the model itself'}.get(name, name),
+        label=None if index else label,
       )
-  axes.set_xticks(
-    range(len(groups)), [f'{line.phase}\n{line.title}' for line in groups]
-  )
-  axes.set_ylim(0, 105)
-  axes.set_ylabel(f'{summary.measure.replace("_", " ")} of the labels read, %')
-  axes.set_title(summary.title)
-  axes.spines[['top', 'right']].set_visible(False)
-  _legend(canvas, summary.attacks, 'outside right upper')
-  with files.replacing(path) as scratch:
-    canvas.savefig(scratch, format='png', metadata={'Software': None})
+
+
+def _limit(axes: 'Axes', measure: str) -> None:
+  """Set the limits of the axis that shows a measure."""
+  if factor_of(measure) == 100:
+    axes.set_ylim(0, 105)
+  elif measure == 'r2':
+    axes.set_ylim(-0.6, 1.02)
 
 
 def sweep(
-  summary: page.Summary, sweeps: Sequence[page.Sweep], path: pathlib.Path
+  summary: Summary, sweeps: Sequence[Sweep], path: pathlib.Path
 ) -> None:
-  """Draws how what is read depends on what was varied.
+  """Draw how what is read depends on what was varied.
 
   One row of panels for each factor, one column for each place; bars are the
   intervals.
@@ -99,9 +142,9 @@ def sweep(
   Args:
     summary: its rows, attacks and measure are drawn.
     sweeps: what was varied.
-    path: the PNG file to write.
+    path: the PNG file to write; an SVG file is written beside it.
   """
-  cells = report.by_cell(summary.rows, summary.measure)
+  cells = by_cell(summary.rows, summary.measure)
   places = list(
     dict.fromkeys(
       (line.phase, line.intermediate)
@@ -109,62 +152,64 @@ def sweep(
       if line.intermediate not in _BASELINES
     )
   )
-  canvas = figure.Figure(
-    figsize=(2 + 3.2 * len(places), 0.6 + 2.8 * len(sweeps)),
-    dpi=150,
-    layout='constrained',
-  )
-  grid = canvas.subplots(len(sweeps), len(places), sharey=True, squeeze=False)
+  figure = canvas.make_figure((2 + 3.2 * len(places), 0.6 + 2.8 * len(sweeps)))
+  grid = figure.subplots(len(sweeps), len(places), sharey=True, squeeze=False)
   for one, row in zip(sweeps, grid, strict=True):
     for place, axes in zip(places, row, strict=True):
       _panel(axes, cells, summary, one, place)
-    row[0].set_ylabel(f'{summary.measure.replace("_", " ")}, %')
-  _legend(canvas, summary.attacks, 'outside right center')
-  canvas.suptitle(summary.title)
-  with files.replacing(path) as scratch:
-    canvas.savefig(scratch, format='png', metadata={'Software': None})
+    row[0].set_ylabel(in_words(summary.measure))
+  _legend(figure, summary.attacks, 'outside right center')
+  figure.suptitle(summary.title)
+  canvas.save(figure, path)
 
 
-def _legend(canvas, attacks, place):
-  """What all panels have labelled, once each, the attacks first."""
-  handles = {}
-  for axes in canvas.axes:
+def _legend(figure: 'Figure', attacks: Sequence[str], place: str) -> None:
+  """Show what all panels have labelled, once each, the attacks first."""
+  handles: dict[str, Any] = {}
+  for axes in figure.axes:
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
       handles.setdefault(label, handle)
   labels = sorted(handles, key=lambda label: label not in attacks)
-  canvas.legend(
+  figure.legend(
     [handles[label] for label in labels], labels, loc=place, frameon=False
   )
 
 
-def _panel(axes, cells, summary, one, place):
-  """What is read in one place, by the values of one factor."""
+def _panel(
+  axes: 'Axes',
+  cells: Cells,
+  summary: Summary,
+  one: Sweep,
+  place: tuple[str, str],
+) -> None:
+  """Draw what is read in one place, by the values of one factor."""
   phase, intermediate = place
   measured = {cell[:3] for cell in cells}
   if sum((x, *place) in measured for x in one.settings) < len(one.settings):
     axes.axis('off')
     return
 
-  def curve(intermediate, attack, **style):
-    rows = [
-      cells.get(report.Cell(setting, phase, intermediate, attack))
+  def curve(intermediate: str, attack: str, **style: Any) -> None:
+    found = [
+      cells.get(Cell(setting, phase, intermediate, attack))
       for setting in one.settings
     ]
-    if sum(row is not None for row in rows) < 2:  # The factor changes nothing.
-      row = cells.get(report.Cell(summary.whole, phase, intermediate, attack))
-      rows = [row] * len(rows)
-    known = [index for index, row in enumerate(rows) if row is not None]
+    if sum(row is not None for row in found) < 2:  # The factor changes nothing.
+      row = cells.get(Cell(summary.whole, phase, intermediate, attack))
+      found = [row] * len(found)
+    known = [index for index, row in enumerate(found) if row is not None]
     if known:
-      mean, errors = intervals([rows[index] for index in known])
+      rows = [row for row in found if row is not None]
+      mean, errors = intervals(rows, factor_of(summary.measure))
       axes.errorbar(known, mean, errors, **style)
 
   # Raw inputs leak nothing at any cut, nor does a client before training.
   baselines = {'raw_inputs': ':'}
   if intermediate == 'smashed':
     baselines['untrained_smashed'] = '--'
-    curve('none', 'model', color='gray', label='the model itself')
+    curve('none', 'model', color='gray', label=_LEVELS['model'][1])
   for index, attack in enumerate(summary.attacks):
-    style = {'color': COLORS[index % len(COLORS)], 'capsize': 2}
+    style = {'color': canvas.color(index), 'capsize': 2}
     curve(intermediate, attack, label=attack, marker='o', ms=4, **style)
     for name, line in baselines.items():
       curve(name, attack, linestyle=line, linewidth=1, alpha=0.7, **style)
@@ -173,28 +218,34 @@ def _panel(axes, cells, summary, one, place):
     if (phase, name) in drawn:
       label = _BASELINES[name][1]
       axes.plot([], [], color='black', linestyle=line, label=label)
-  curve('none', 'chance', color='gray', linestyle='-.', label='chance')
+  for name in ('chance', 'mean'):
+    curve('none', name, color='gray', linestyle='-.', label=_LEVELS[name][1])
   axes.set_xticks(range(len(one.labels)), one.labels)
   axes.set_xlabel(one.factor)
-  axes.set_ylim(0, 103)
+  _limit(axes, summary.measure)
   axes.set_title(f'{intermediate.replace("_", " ")}, {phase}', fontsize=10)
-  axes.spines[['top', 'right']].set_visible(False)
+  canvas.strip(axes)
 
 
-def _baseline(whole, line, name):
-  """Where a baseline of a line stands: raw inputs depend on no cut."""
+def _baseline(
+  whole: Setting, line: Line, name: str
+) -> tuple[Setting, str, str]:
+  """Return where a baseline of a line stands: raw inputs depend on no cut."""
   setting = whole if name == 'raw_inputs' else line.setting
   return setting, line.phase, name
 
 
-def intervals(rows: Sequence[report.Row]) -> tuple[np.ndarray, np.ndarray]:
-  """Means `[P]`, and the distances to the ends of their intervals `[2, P]`.
+def intervals(
+  rows: Sequence[Row], factor: float = 100.0
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return means, and the distances to the ends of their intervals.
 
   Args:
     rows: `P` of them; one without an interval has distances 0.
+    factor: what both are multiplied with.
 
   Returns:
-    Both in percent.
+    Means `[P]` and distances `[2, P]`.
   """
   mean = np.array([row['mean'] for row in rows])
   low, high = (
@@ -202,4 +253,4 @@ def intervals(rows: Sequence[report.Row]) -> tuple[np.ndarray, np.ndarray]:
     for end in ('ci_low', 'ci_high')
   )
   errors = np.maximum([mean - low, high - mean], 0)
-  return 100 * mean, 100 * errors
+  return factor * mean, factor * errors

@@ -1,0 +1,142 @@
+"""Reads and checks the text of `--defense`."""
+
+from collections.abc import Sequence
+import math
+
+from splitjax.defenses.catalog import DEFENSES
+from splitjax.defenses.plan import Spec
+from splitjax.errors import ConfigError
+from splitjax.errors import check_name
+
+
+def parse(field: str, text: str) -> tuple[Spec, ...]:
+  """Read `NAME:NUMBER=VALUE:...+NAME:...`.
+
+  Args:
+    field: where the text comes from, for the messages.
+    text: 'none' or nothing for no defense.
+
+  Returns:
+    The defenses; one whose strength is not given has the middle one of those
+    that a sweep visits.
+
+  Raises:
+    ConfigError: if something is unknown or out of range.
+
+  Example:
+    >>> [one.name for one in parse('defense', 'label_dp:epsilon=1+max_norm')]
+    ['label_dp', 'max_norm']
+  """
+  if text in ('', 'none'):
+    return ()
+  return tuple(_parse_one(field, part) for part in text.split('+'))
+
+
+def parse_sweep(field: str, text: str) -> list[tuple[Spec, ...]]:
+  """Read a defense whose strength may be several.
+
+  Args:
+    field: where the text comes from, for the messages.
+    text: as `parse` takes it, or with `STRENGTH=VALUE|VALUE`.
+
+  Returns:
+    The defenses at each strength; by default those that a sweep visits.
+
+  Raises:
+    ConfigError: as `parse`, or if a strength is there twice.
+  """
+  first, plus, others = text.partition('+')
+  name, *settings = first.split(':')
+  check_name(field, name, DEFENSES)
+  defense = DEFENSES[name]
+  values = [repr(value) for value in defense.strengths]
+  rest = []
+  for setting in settings:
+    key, _, value = setting.partition('=')
+    if key == defense.strength:
+      values = value.split('|')
+    else:
+      rest.append(setting)
+  found = [
+    parse(
+      field, ':'.join([name, f'{defense.strength}={x}', *rest]) + plus + others
+    )
+    for x in values
+  ]
+  if len({specs[0].strength for specs in found}) < len(found):
+    raise ConfigError(field, text, 'each strength once')
+  return found
+
+
+def _parse_one(field: str, text: str) -> Spec:
+  """Read one defense."""
+  name, *settings = text.split(':')
+  check_name(field, name, DEFENSES)
+  defense = DEFENSES[name]
+  middle = defense.strengths[len(defense.strengths) // 2]
+  numbers = {defense.strength: middle, **defense.numbers}
+  for setting in settings:
+    key, equals, value = setting.partition('=')
+    if not equals or key not in numbers:
+      known = ', '.join(numbers)
+      example = f'{name}:{defense.strength}={middle:g}'
+      expected = f'{name} with any of {known}, as {example}'
+      raise ConfigError(field, text, expected)
+    try:
+      numbers[key] = float(value)
+    except ValueError as error:
+      raise ConfigError(field, text, f'a number for {key}') from error
+  for key, value in numbers.items():
+    low, high = defense.within if key == defense.strength else (0.0, math.inf)
+    if math.isnan(value) or not low <= value <= high:
+      raise ConfigError(field, text, f'{key} between {low:g} and {high:g}')
+  return Spec(name, numbers)
+
+
+def check(
+  field: str,
+  specs: Sequence[Spec],
+  *,
+  num_classes: int,
+  server_has_state: bool,
+  floating_inputs: bool,
+) -> None:
+  """Raise `ConfigError` if defenses do not fit the problem or each other.
+
+  Args:
+    field: where the defenses are named, for the message.
+    specs: the defenses.
+    num_classes: of the problem; 0 for real targets.
+    server_has_state: whether the label party's part keeps batch statistics.
+    floating_inputs: whether inputs can be mixed: images or numbers.
+  """
+  names = {one.name for one in specs}
+  defenses = [one.defense for one in specs]
+  target = 'class' if num_classes else 'real'
+  private = names & {'dp_sgd', 'dp_message'}
+  expected = {
+    'a defense that is defined for real targets'
+    if target == 'real'
+    else 'real targets (--target=real)': any(
+      target not in one.targets for one in defenses
+    ),
+    f'data of two classes (--classes picks them), not {num_classes}': any(
+      one.two_classes for one in defenses
+    )
+    and num_classes != 2,
+    'a server that does not mix examples as batch normalisation does: '
+    '--norm=group, or a later cut': bool(private) and server_has_state,
+    'no loss across examples beside differential privacy, which bounds '
+    'each': bool(private) and any(one.mixes_examples for one in defenses),
+    'inputs that can be mixed: images or numbers': 'mixup' in names
+    and not floating_inputs,
+    'each defense once': len(names) < len(specs),
+    'one defense at most that replaces the labels': sum(
+      one.replaces_labels for one in defenses
+    )
+    > 1,
+  }
+  for text, wrong in expected.items():
+    if wrong:
+      shown = '+'.join(one.text(strength=True) for one in specs)
+      raise ConfigError(field, shown, text)

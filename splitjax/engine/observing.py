@@ -1,0 +1,263 @@
+"""From a data set to what crossed the cuts: trainings with records."""
+
+from collections.abc import Mapping, Sequence
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from splitjax import data
+from splitjax import losses
+from splitjax import parallel
+from splitjax import training
+from splitjax.engine import keys
+from splitjax.engine import observed
+from splitjax.engine.observed import Observed
+from splitjax.engine.problems import Problem
+from splitjax.engine.programs import Hyperparameters
+from splitjax.engine.programs import Programs
+from splitjax.engine.programs import Recipe
+from splitjax.engine.progress import Progress
+from splitjax.engine.sketches import make_sketch
+from splitjax.engine.study import Point
+from splitjax.errors import ConfigError
+from splitjax.records.intermediates import INTERMEDIATES
+from splitjax.records.intermediates import Name
+from splitjax.records.intermediates import Phase
+from splitjax.records.intermediates import Source
+from splitjax.results import identity_of
+from splitjax.training import shapes
+from splitjax.training.optimizers import OPTIMIZERS
+
+PyTree = Any
+
+
+def recipe_of(
+  problem: Problem,
+  *,
+  recorded_epochs: tuple[int, ...] = (1,),
+  baseline: bool = True,
+) -> Recipe:
+  """Return how a problem is trained, and what is kept of it.
+
+  Args:
+    problem: the problem.
+    recorded_epochs: the passes whose gradients are kept, from 1.
+    baseline: whether what untrained clients make of the data is kept.
+
+  Returns:
+    The recipe.
+  """
+  config, plan = problem.config, problem.plan
+  read = set(problem.read if baseline else config.intermediates)
+  for name in problem.granted:
+    read.update(INTERMEDIATES[name].needs)
+    if INTERMEDIATES[name].source == Source.TRAINING_PASS:
+      read.add(name)
+  real = problem.dataset.is_real
+  return Recipe(
+    optimizer_fn=OPTIMIZERS[config.optimizer],
+    num_epochs=config.epochs,
+    batch_size=config.batch_size,
+    read=frozenset(read),
+    recorded_epochs=recorded_epochs,
+    width=config.project_to,
+    augment_fn=data.crop_and_flip if config.augment else None,
+    protect_fn=plan.protect,
+    may_diverge=not plan.off,
+    relabel_fn=plan.relabel_fn,
+    num_classes=problem.dataset.num_classes,
+    # In the two-party split the client's part, in the U-shaped the server's.
+    malicious_part=len(problem.model.cuts) - 1
+    if config.malicious_client
+    else None,
+    loss_fn=losses.squared_error if real else losses.cross_entropy,
+  )
+
+
+def observe(
+  problem: Problem,
+  recipe: Recipe,
+  points: Sequence[Point],
+  key: jax.Array,
+  progress: Progress,
+) -> list[list[Observed]]:
+  """Train a problem at every point and seed, and keep what crosses the cuts.
+
+  All runs are one program. As many train side by side as memory allows, and all
+  devices share them.
+
+  Args:
+    problem: what to train.
+    recipe: how.
+    points: what differs between the runs, beside their seeds.
+    key: random key for everything in the training; all points see the same.
+    progress: told of every epoch.
+
+  Returns:
+    What was observed, by point and seed.
+
+  Raises:
+    ConfigError: if a training diverges.
+  """
+  named = f', {problem.plan.name}' if problem.plan.specs else ''
+  progress.start(
+    f'training {problem.config.num_seeds * len(points)} models for '
+    f'{problem.num_epochs} epochs, batch {recipe.batch_size}{named}'
+  )
+  try:
+    return _Session(problem, recipe, points, key, progress).run()
+  except FloatingPointError as error:
+    rates = tuple(dict.fromkeys(point.learning_rate for point in points))
+    expected = f'one that converges: {error}'
+    raise ConfigError('learning_rate', rates, expected) from error
+
+
+class _Session:
+  """One training of many runs, from the first model to the last record."""
+
+  def __init__(
+    self,
+    problem: Problem,
+    recipe: Recipe,
+    points: Sequence[Point],
+    key: jax.Array,
+    progress: Progress,
+  ) -> None:
+    self._problem, self._recipe = problem, recipe
+    self._points, self._progress = points, progress
+    dataset, model = problem.dataset, problem.model
+    self._keys = keys.of_training(key, problem.config.num_seeds)
+    self._inputs = jnp.asarray(dataset.train_inputs)
+    self._truth = jnp.asarray(dataset.train_labels)
+    mesh = parallel.make_mesh()
+    self._runs = parallel.pad(self._grid(), mesh)
+    self._programs = Programs(
+      model,
+      recipe,
+      make_sketch(self._keys.sketch, model, self._inputs[:1], recipe.width),
+      shapes.runs_at_once(model, self._inputs[: recipe.batch_size]),
+      mesh,
+    )
+    self._labels = self._programs.stored_labels(self._runs, self._truth)
+    self._states = self._programs.init(self._runs, self._inputs[:1])
+
+  def _grid(self) -> PyTree:
+    """Return keys and hyperparameters of every run, points the slowest."""
+    leaves = jax.tree.map(
+      lambda *x: jnp.asarray(x, jnp.float32),
+      *(
+        Hyperparameters(point.learning_rate, point.plan.strengths)
+        for point in self._points
+      ),
+    )
+    leaves, run_keys = parallel.grid(leaves, self._keys.runs)
+    return run_keys, leaves
+
+  def run(self) -> list[list[Observed]]:
+    """Train all runs, and return what was observed of each."""
+    recipe, untrained = self._recipe, self._states
+    if recipe.relabel_fn is not None:
+      self._first_stage()
+    logs = {}
+    for epoch in range(recipe.num_epochs):
+      kept = recipe.keeps_gradients(epoch + 1)
+      log = self._train(epoch, None, str(epoch + 1), kept)
+      if kept:
+        logs[epoch + 1] = jax.device_get(log)
+    passes = self._evaluate(untrained)
+    clients: PyTree = ((), ())
+    if Name.CLIENT in recipe.read:
+      states = self._states
+      clients = self._programs.gather((states.params[:-1], states.state[:-1]))
+    try:
+      return self._collect(logs, passes, clients)
+    except ValueError as error:  # A record refuses what is not finite.
+      raise FloatingPointError(str(error)) from error
+
+  def _train(
+    self, epoch: int, rows: jax.Array | None, name: str, kept: bool = False
+  ) -> training.EpochLog:
+    """Train all runs for an epoch, on all samples or on some rows."""
+    inputs, labels = self._inputs, self._labels
+    if rows is not None:
+      inputs, labels = inputs[rows], labels[:, rows]
+    self._states, log = self._programs.train(
+      (*self._runs, self._states, labels), epoch, inputs, kept=kept
+    )
+    loss = float(jnp.mean(log.losses))
+    if not (math.isfinite(loss) or self._recipe.may_diverge):
+      raise FloatingPointError(f'the loss is {loss} in epoch {name}')
+    self._progress.advance(f'epoch {name}, loss {loss:.3f}')
+    return log
+
+  def _first_stage(self) -> None:
+    """Train on half of the samples, and draw the labels of the others."""
+    num_epochs = self._recipe.num_epochs
+    order = jax.random.permutation(self._keys.halves, len(self._inputs))
+    first, second = jnp.split(order, [len(self._inputs) // 2])
+    for epoch in range(num_epochs):
+      number = keys.first_stage_epoch(num_epochs, epoch)
+      self._train(number, first, f'{epoch + 1} of the first')
+    self._labels = self._programs.relabel(
+      (*self._runs, self._states, self._labels),
+      self._inputs[second],
+      self._truth,
+      second,
+    )
+
+  def _evaluate(
+    self, untrained: training.TrainState
+  ) -> dict[tuple[str, str], training.Pass]:
+    """Send both parts of the data through the clients that are read."""
+    clients = {
+      Name.SMASHED: self._states,
+      Name.UNTRAINED_SMASHED: untrained,
+    }
+    sets = {
+      Phase.TRAINING: self._inputs,
+      Phase.INFERENCE: jnp.asarray(self._problem.dataset.test_inputs),
+    }
+    return {
+      (phase, name): jax.device_get(
+        self._programs.evaluate(
+          (*self._runs, states), inputs, kept=name in self._recipe.read
+        )
+      )
+      for phase, inputs in sets.items()
+      for name, states in clients.items()
+      # The trained model says how good it is, whatever is read.
+      if name == Name.SMASHED or name in self._recipe.read
+    }
+
+  def _collect(
+    self,
+    logs: Mapping[int, training.EpochLog],
+    passes: Mapping[tuple[str, str], training.Pass],
+    clients: PyTree,
+  ) -> list[list[Observed]]:
+    """Cut what was observed of all runs into runs, by point and seed."""
+    problem, num_seeds = self._problem, self._problem.config.num_seeds
+    common = {**problem.setting._asdict(), **identity_of(problem.config)}
+    return [
+      [
+        observed.collect(
+          index * num_seeds + seed,
+          logs,
+          passes,
+          clients,
+          problem.dataset,
+          problem.model,
+          {
+            **common,
+            'learning_rate': point.learning_rate,
+            'strength': point.plan.strength,
+            'seed_index': seed,
+          },
+          may_diverge=self._recipe.may_diverge,
+        )
+        for seed in range(num_seeds)
+      ]
+      for index, point in enumerate(self._points)
+    ]

@@ -1,0 +1,111 @@
+"""Makes networks for an attacker to own: trained here, or converted."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import safetensors
+from safetensors import numpy as safetensors_numpy
+
+from splitjax import models
+from splitjax.engine import keys
+from splitjax.engine import observing
+from splitjax.engine import scoring
+from splitjax.engine.config import Config
+from splitjax.engine.extractors import ExtractorPlan
+from splitjax.engine.problems import check
+from splitjax.engine.progress import SILENT
+from splitjax.engine.progress import Progress
+from splitjax.engine.study import point_of
+from splitjax.errors import ConfigError
+from splitjax.models import catalog
+from splitjax.records.intermediates import Name
+from splitjax.records.intermediates import Phase
+
+_CONVERTERS = {
+  'resnet18': (models.resnet18_trunk, 12),
+  'vgg16': (models.vgg16_trunk, 44),
+}
+
+
+def train(
+  config: Config, progress: Progress = SILENT
+) -> tuple[ExtractorPlan, tuple]:
+  """Train a network, and cut its head off.
+
+  Args:
+    config: on what to train, and how; one seed is trained.
+    progress: told of every epoch.
+
+  Returns:
+    What the extractor is, and its parameters and state.
+
+  Raises:
+    ConfigError: naming the field, its value and what was expected.
+  """
+  if not isinstance(config.model, str):
+    expected = 'a name: layers of your own cannot be read back'
+    raise ConfigError('model', catalog.OWN, expected)
+  problem = check(dataclasses.replace(config, num_seeds=1))
+  dataset = problem.dataset
+  recipe = observing.recipe_of(problem)
+  recipe = dataclasses.replace(recipe, read=frozenset({Name.CLIENT}))
+  # The whole seed is the training's: nothing is attacked.
+  key = keys.of_seed(config.seed)
+  [[observed]] = observing.observe(
+    problem, recipe, [point_of(problem)], key, progress
+  )
+  measures = scoring.score_model(dataset, Phase.INFERENCE, [observed])
+  name, factor = ('r2', 1) if dataset.is_real else ('accuracy', 100)
+  value = factor * float(np.mean(measures[name]))
+  plan = ExtractorPlan(
+    model=config.model,
+    options=catalog.options_of(
+      config.model,
+      dataset,
+      norm=config.norm,
+      dtype=config.dtype,
+      hidden_sizes=config.hidden_sizes,
+    ),
+    num_layers=problem.model.cuts[0],
+    input_shape=dataset.train_inputs.shape[1:],
+    source=f'{dataset.name}, test {name} {value:.{1 if factor > 1 else 2}f}'
+    + ('%' if factor > 1 else ''),
+  )
+  return plan, observed.client(0)
+
+
+def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
+  """Read torchvision's weights.
+
+  Args:
+    path: a `.safetensors` file.
+    model: the name of the network that they are of.
+
+  Returns:
+    What the extractor is, and its parameters and state.
+
+  Raises:
+    ConfigError: naming the field, its value and what was expected.
+  """
+  if model not in _CONVERTERS:
+    names = ' or '.join(_CONVERTERS)
+    raise ConfigError('model', model, f'{names} with --weights')
+  convert_fn, num_layers = _CONVERTERS[model]
+  try:
+    variables = convert_fn(safetensors_numpy.load_file(path))
+  except FileNotFoundError as error:
+    raise ConfigError('weights', path, 'a file that is there') from error
+  except (ValueError, safetensors.SafetensorError) as error:
+    expected = f'a state dict of {model}: {error}'
+    raise ConfigError('weights', path, expected) from error
+  plan = ExtractorPlan(
+    model=model,
+    options={'num_classes': 1000, 'norm': 'batch'},
+    num_layers=num_layers,
+    input_shape=(224, 224, 3),
+    mean=models.IMAGENET_MEAN,
+    deviation=models.IMAGENET_DEVIATION,
+    source=path.name,
+  )
+  return plan, variables

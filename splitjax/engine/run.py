@@ -1,0 +1,190 @@
+"""The one loop of the engine: train, keep what crosses, attack, measure."""
+
+from collections.abc import Mapping
+import itertools
+import os
+import pathlib
+from typing import Any
+
+from splitjax import parallel
+from splitjax.engine import keys
+from splitjax.engine import measuring
+from splitjax.engine import observed
+from splitjax.engine import observing
+from splitjax.engine.config import Config
+from splitjax.engine.observed import Observed
+from splitjax.engine.progress import SILENT
+from splitjax.engine.progress import Progress
+from splitjax.engine.result import Result
+from splitjax.engine.sources import Source
+from splitjax.engine.studies import label_inference
+from splitjax.engine.study import Study
+from splitjax.engine.study import Training
+from splitjax.engine.targets import draw_auxiliary
+from splitjax.errors import ConfigError
+from splitjax.results import Results
+from splitjax.results import Setting
+from splitjax.results import identity_of
+
+
+def run(
+  what: Config | Study,
+  *,
+  out_dir: str | os.PathLike | None = None,
+  overwrite: bool = False,
+  save_records: bool = False,
+  progress: Progress = SILENT,
+) -> Result:
+  """Train split models, attack what crosses their cuts, and measure it.
+
+  Args:
+    what: a configuration, which is run as `label_inference` does; or a study
+      made of one, see `splitjax.engine.studies`.
+    out_dir: a folder that keeps every finished figure, so that a killed run
+      resumes when it is called again; None to keep all in memory.
+    overwrite: whether to replace what the folder holds of another run.
+    save_records: whether to write what crossed the cuts to `out_dir/records`.
+    progress: told of every epoch and figure.
+
+  Returns:
+    The figures, with a table, plots and files of them.
+
+  Raises:
+    ConfigError: naming the field of the configuration, its value and what was
+      expected, before any long work starts; or if a training diverges.
+
+  Example:
+    >>> from splitjax import engine
+    >>> config = engine.Config(
+    ...   num_train=100, num_test=50, epochs=2, num_seeds=1, attacks=['distance']
+    ... )
+    >>> result = engine.run(config)
+    >>> sorted({row['intermediate'] for row in result.rows()})
+    ['cut_grads', 'none', 'raw_inputs', 'smashed', 'untrained_smashed']
+  """
+  study = what if isinstance(what, Study) else label_inference.study(what)
+  if save_records and out_dir is None:
+    raise ConfigError('save_records', True, 'none without out_dir')
+  path = None if out_dir is None else pathlib.Path(out_dir)
+  results = open_results(
+    study, path, overwrite=overwrite, save_records=save_records
+  )
+  if save_records or not results.complete:
+    records_dir = path / 'records' if save_records and path else None
+    measure(study, results, progress, records_dir=records_dir)
+  return Result(study, results)
+
+
+def open_results(
+  study: Study,
+  path: pathlib.Path | None,
+  *,
+  overwrite: bool = False,
+  save_records: bool = False,
+) -> Results:
+  """Open the folder of a study's results, with what is finished of it.
+
+  Args:
+    study: what is run.
+    path: the folder, or None to keep the results in memory.
+    overwrite: whether to replace what it holds of another run.
+    save_records: whether records are going to be written.
+
+  Returns:
+    The results.
+
+  Raises:
+    ConfigError: if the folder holds results of another run.
+  """
+  identity: Mapping[str, Any] = {
+    'binary': study.name,
+    **identity_of(study.config),
+    'run': {
+      'out_dir': str(path),
+      'overwrite': overwrite,
+      'save_records': save_records,
+    },
+  }
+  try:
+    results = Results(
+      path,
+      identity,
+      study.cells,
+      overwrite=overwrite,
+      writes=parallel.is_writer(),
+    )
+  except ValueError as error:
+    expected = f'a new folder, or --overwrite: {error}'
+    raise ConfigError('out_dir', path, expected) from error
+  finished = parallel.agree([cell in results for cell in study.cells])
+  results.skip(itertools.compress(study.cells, finished))
+  return results
+
+
+def measure(
+  study: Study,
+  results: Results,
+  progress: Progress = SILENT,
+  *,
+  records_dir: pathlib.Path | None = None,
+) -> None:
+  """Measure every cell of a study that is not finished yet.
+
+  Args:
+    study: what to train and to measure.
+    results: where finished cells are kept.
+    progress: told of every epoch and cell.
+    records_dir: where to save what crossed the cuts, if anywhere.
+  """
+  for training in study.trainings:
+    cells = [x for x in study.cells if x.setting in training.settings]
+    if records_dir is None and all(cell in results for cell in cells):
+      continue  # An earlier run finished it.
+    problem = training.problem
+    seed_keys = keys.from_seed(problem.config.seed)
+    found = observing.observe(
+      problem,
+      observing.recipe_of(
+        problem,
+        recorded_epochs=training.recorded_epochs,
+        baseline=training.baseline,
+      ),
+      training.points,
+      seed_keys.training,
+      progress,
+    )
+    results.begin()
+    if records_dir is not None and parallel.is_writer():
+      observed.save(found[0], records_dir)
+    measuring.measure(
+      seed_keys.attacks,
+      problem,
+      cells,
+      _sources_of(study, training, found),
+      results,
+      progress,
+    )
+
+
+def _sources_of(
+  study: Study, training: Training, found: list[list[Observed]]
+) -> dict[Setting, Source]:
+  """Return where the figures of each setting of a training come from."""
+  problem = training.problem
+  auxiliary = {
+    num_aux: draw_auxiliary(problem, num_aux)
+    for num_aux in {setting.num_aux for setting in training.settings}
+  }
+  return {
+    reading.setting: Source(
+      found[reading.point],
+      auxiliary[reading.setting.num_aux],
+      training.points[reading.point].plan,
+      problem.model,
+      study.extractor,
+      cut=reading.cut,
+      epoch=reading.epoch,
+      num_passes=reading.num_passes,
+    )
+    for reading in training.readings
+  }

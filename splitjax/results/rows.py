@@ -1,0 +1,155 @@
+"""Results in long form: a row for each figure of each attack."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import csv
+import io
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from splitjax import metrics
+
+COLUMNS = (
+  'dataset',
+  'model',
+  'cut',
+  'defense',
+  'strength',
+  'phase',
+  'intermediate',
+  'attack',
+  'measure',
+  'mean',
+  'ci_low',
+  'ci_high',
+  'trials',
+  'num_scored',
+  'seconds',
+  'epochs',
+  'batch_size',
+  'learning_rate',
+  'recorded_epoch',
+  'num_aux',
+  'num_passes',
+)
+
+
+class Setting(NamedTuple):
+  """What was attacked, and under which hyperparameters.
+
+  Attributes:
+    dataset: its name.
+    model: its name.
+    cut: the cut; 'A-B@A' for cut A of a model that is cut at A and B; 'any' for
+      what does not depend on it.
+    defense: its name.
+    strength: of the defense.
+    epochs: passes over the training set.
+    batch_size: samples of a step.
+    learning_rate: of the training.
+    recorded_epoch: the pass whose cut gradients were recorded, from 1.
+    num_aux: samples of each class whose labels the attacker knows; of real
+      targets, samples in all.
+    num_passes: over how many passes a sample's gradients were averaged.
+  """
+
+  dataset: str
+  model: str
+  cut: str
+  defense: str = 'none'
+  strength: float = 0.0
+  epochs: int = 1
+  batch_size: int = 1
+  learning_rate: float = 0.0
+  recorded_epoch: int = 1
+  num_aux: int = 1
+  num_passes: int = 1
+
+
+class Cell(NamedTuple):
+  """One attack on one intermediate in one phase: the unit of resuming."""
+
+  setting: Setting
+  phase: str
+  intermediate: str
+  attack: str
+
+
+Row = dict[str, Any]
+
+# Measures that a clock gives, which no seed repeats, and how to print them.
+TIMES = {'samples_per_second': ',.0f', 'compile_seconds': '.2f'}
+
+
+def cell_rows(
+  cell: Cell,
+  measures: Mapping[str, np.ndarray],
+  *,
+  num_scored: int,
+  seconds: float | None,
+) -> list[Row]:
+  """One row for each measure of a cell.
+
+  Args:
+    cell: what was attacked, and how.
+    measures: figures by name, one a trial, `[S, R]` (seeds, draws).
+    num_scored: samples scored in a trial.
+    seconds: run time of one trial, None where nothing was timed.
+
+  Returns:
+    Rows with the keys of `COLUMNS`, and `values`, the figure of every trial.
+    An interval that one trial cannot give is None.
+  """
+  rows = []
+  for measure, values in measures.items():
+    low, high = metrics.bootstrap_interval(values)
+    rows.append(
+      {
+        **cell.setting._asdict(),
+        'phase': cell.phase,
+        'intermediate': cell.intermediate,
+        'attack': cell.attack,
+        'measure': measure,
+        'mean': float(np.mean(values)),
+        'ci_low': None if math.isnan(low) else low,
+        'ci_high': None if math.isnan(high) else high,
+        'trials': int(np.size(values)),
+        'num_scored': int(num_scored),
+        'seconds': seconds,
+        'values': np.asarray(values).tolist(),
+      }
+    )
+  return rows
+
+
+def cell_of(row: Row) -> Cell:
+  """The cell that a row belongs to."""
+  setting = Setting(*(row[name] for name in Setting._fields))
+  return Cell(setting, row['phase'], row['intermediate'], row['attack'])
+
+
+def by_cell(rows: Iterable[Row], measure: str) -> dict[Cell, Row]:
+  """The rows of one measure, by what was attacked."""
+  return {cell_of(row): row for row in rows if row['measure'] == measure}
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+  """Rows as CSV with the columns of `COLUMNS`; an unknown number is empty.
+
+  Args:
+    rows: from `cell_rows`.
+
+  Returns:
+    The text.
+  """
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator='\n')
+  writer.writerow(COLUMNS)
+  for row in rows:
+    writer.writerow([_csv_value(row[column]) for column in COLUMNS])
+  return text.getvalue()
+
+
+def _csv_value(value):
+  return f'{value:.6g}' if isinstance(value, float) else value
