@@ -10,9 +10,10 @@ Peers: scikit-learn, faiss-cpu where it is installed (the `bench` extra), the
 paper's pipeline, a loop over pairs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 import importlib.util
 import itertools
+from typing import Any
 import warnings
 
 from absl import app
@@ -43,8 +44,10 @@ _LOOPED_VECTORS = 20  # The loop over pairs is timed on so many, and scaled.
 _NUM_AUX_DRAWS = 64
 
 
-def make_case(num_vectors: int, width: int, num_classes: int):
-  """Directions of classes with noise, as cut gradients have: few, unequal."""
+def make_case(
+  num_vectors: int, width: int, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return noisy directions of classes, as cut gradients have, and labels."""
   rng = np.random.default_rng(0)
   means = rng.standard_normal((num_classes, width), np.float32)
   truth = rng.integers(0, num_classes, num_vectors)
@@ -55,8 +58,10 @@ def make_case(num_vectors: int, width: int, num_classes: int):
   return vectors, truth
 
 
-def lloyd(num_vectors: int, width: int, num_classes: int, repeats: int):
-  """An iteration of K-means, from points that are no class means."""
+def lloyd(
+  num_vectors: int, width: int, num_classes: int, repeats: int
+) -> list[timing.Timing]:
+  """Time an iteration of K-means, from points that are no class means."""
   vectors, _ = make_case(num_vectors, width, num_classes)
   on_device, init = jax.device_put(vectors), vectors[-num_classes:]
   lloyd_fn = lambda: attacks.kmeans(
@@ -81,14 +86,16 @@ def lloyd(num_vectors: int, width: int, num_classes: int, repeats: int):
   return timing.compare(case, lloyd_fn, peer_fns, repeats, calls)
 
 
-def _product(points, targets):
+def _product(points: jax.Array, targets: jax.Array) -> jax.Array:
   return jnp.dot(points, targets.T, precision='highest')
 
 
-def _make_faiss_fn(vectors, init):
+def _make_faiss_fn(
+  vectors: np.ndarray, init: np.ndarray
+) -> Callable[[], object]:
   import faiss
 
-  def run():
+  def run() -> object:
     kmeans = faiss.Kmeans(
       vectors.shape[1],
       len(init),
@@ -101,8 +108,10 @@ def _make_faiss_fn(vectors, init):
   return run
 
 
-def distance(num_vectors: int, width: int, num_aux: int, repeats: int):
-  """The distance attack against nearest neighbours and a loop over pairs."""
+def distance(
+  num_vectors: int, width: int, num_aux: int, repeats: int
+) -> list[timing.Timing]:
+  """Time the distance attack, nearest neighbours and a loop over pairs."""
   vectors, truth = make_case(num_vectors, width, 10)
   on_device = jax.device_put(vectors)
   aux, aux_labels = vectors[:num_aux], truth[:num_aux]
@@ -110,7 +119,7 @@ def distance(num_vectors: int, width: int, num_aux: int, repeats: int):
   knn.fit(aux, aux_labels)
   product_fn = jax.jit(_product)
 
-  def pairs_fn():
+  def pairs_fn() -> list[tuple[float, int]]:
     cosine = lambda u, v: u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
     return [
       max((cosine(vector, one), label) for one, label in zip(aux, aux_labels))  # noqa: B905
@@ -130,8 +139,13 @@ def distance(num_vectors: int, width: int, num_aux: int, repeats: int):
   )
 
 
-def authors_pipeline(vectors, aux_rows, aux_labels, num_classes):
-  """Normalise, k-means++ with ten restarts, Hungarian: as the paper's code."""
+def authors_pipeline(
+  vectors: np.ndarray,
+  aux_rows: np.ndarray,
+  aux_labels: np.ndarray,
+  num_classes: int,
+) -> np.ndarray:
+  """Cluster as the paper's code: scaled, ten restarts, the Hungarian method."""
   vectors = preprocessing.normalize(vectors)
   kmeans = cluster.KMeans(num_classes, init='k-means++', n_init=10)
   assignments = kmeans.fit_predict(vectors)
@@ -141,15 +155,17 @@ def authors_pipeline(vectors, aux_rows, aux_labels, num_classes):
   return names[assignments]
 
 
-def clustering(num_vectors: int, width: int, num_classes: int, repeats: int):
-  """The clustering attack against the paper's pipeline, in two modes."""
+def clustering(
+  num_vectors: int, width: int, num_classes: int, repeats: int
+) -> list[timing.Timing]:
+  """Time the clustering attack in two modes, and the paper's pipeline."""
   vectors, truth = make_case(num_vectors, width, num_classes)
   on_device = jax.device_put(vectors)
   aux_rows = np.arange(num_classes)
   aux, aux_labels = vectors[aux_rows], truth[aux_rows]
   seeds = itertools.count()
 
-  def attack(**kwargs):
+  def attack(**kwargs: Any) -> jax.Array:
     key = jax.random.key(next(seeds))  # The peer draws anew as well.
     return attacks.cluster_labels(
       key, on_device, aux, aux_labels, num_classes=num_classes, **kwargs
@@ -174,8 +190,10 @@ def clustering(num_vectors: int, width: int, num_classes: int, repeats: int):
   return default + paper
 
 
-def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
-  """Auxiliary draws as one vmapped program and as single calls."""
+def many_draws(
+  num_vectors: int, width: int, num_classes: int, repeats: int
+) -> list[timing.Timing]:
+  """Time auxiliary draws as one vmapped program and as single calls."""
   vectors, truth = make_case(num_vectors, width, num_classes)
   draws = np.random.default_rng(1).integers(
     0, num_vectors, (_NUM_AUX_DRAWS, num_classes)
@@ -206,7 +224,7 @@ def many_draws(num_vectors: int, width: int, num_classes: int, repeats: int):
 
 
 def run(repeats: int, only: str) -> Iterator[timing.Timing]:
-  """Yields the timings of all cases that `only` is a part of the name of."""
+  """Yield the timings of all cases whose names contain `only`."""
   sizes = {
     lloyd: _LLOYD_SIZES,
     distance: ((2048, 64, 10), (51200, 512, 100)),
@@ -226,7 +244,7 @@ def run(repeats: int, only: str) -> Iterator[timing.Timing]:
           yield one
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   timings = list(run(timing.REPEATS.value, _ONLY.value))

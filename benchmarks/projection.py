@@ -8,6 +8,7 @@ against the incremental PCA of scikit-learn that the authors' code uses. With
 attacks read of it through projections of several widths, and unprojected.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import json
 import time
@@ -20,6 +21,7 @@ import numpy as np
 from sklearn import decomposition
 import tabulate
 
+from splitjax import data
 from splitjax import metrics
 from splitjax.attacks import catalog as attack_catalog
 from splitjax.data import sets
@@ -44,7 +46,7 @@ _PCA_WIDTH = 512  # The authors' choice.
 
 
 def time_projection() -> list[dict]:
-  """Seconds of ours, batch by batch, and of the authors' PCA, once each."""
+  """Time ours, batch by batch, and the authors' PCA, once each."""
   shape = (_NUM_VECTORS.value, _FEATURES.value)
   vectors = np.random.default_rng(0).normal(size=shape).astype(np.float32)
   rows = []
@@ -76,18 +78,32 @@ def time_projection() -> list[dict]:
   return [{**row, 'ratio': seconds / row['seconds']} for row in rows]
 
 
-def accuracy_by_width() -> list[dict]:
-  """What the attacks read of a record, by the width it is projected to."""
-  record = recording.load_record(_RECORD.value)
+def load_data(record: recording.Record) -> data.Dataset:
+  """Load the data set that a record was made of."""
   flag_values = record.metadata['flags']
   config = sets.DataConfig(
     **{
       field.name: tuple(value) if isinstance(value, list) else value
       for field in dataclasses.fields(sets.DataConfig)
+      if field.name in flag_values
       for value in [flag_values[field.name]]
     }
   )
-  dataset = sets.load(config, flag_values['seed'])
+  return sets.load(config, flag_values['seed'])
+
+
+def project(vectors: np.ndarray, width: int, seed: int) -> np.ndarray:
+  """Return vectors `[N, D]` through a random projection to a width."""
+  drawn = projection.draw(
+    jax.random.key(seed), num_features=vectors.shape[1], width=width
+  )
+  return np.asarray(jax.jit(projection.project)(drawn, vectors))
+
+
+def accuracy_by_width() -> list[dict]:
+  """Return what the attacks read of a record, by the width of its vectors."""
+  record = recording.load_record(_RECORD.value)
+  dataset = load_data(record)
   truth = dataset.labels_by_id[record.sample_ids]
   auxiliary = viewing.sample_auxiliary(
     0,
@@ -99,38 +115,43 @@ def accuracy_by_width() -> list[dict]:
   full = np.asarray(record.vectors)
   rows = []
   for width in [*map(int, _WIDTHS.value), full.shape[1]]:
-    views = []
-    for index in range(_REPEATS.value if width < full.shape[1] else 1):
-      vectors = full
-      if width < full.shape[1]:
-        drawn = projection.draw(
-          jax.random.key(index), num_features=full.shape[1], width=width
-        )
-        vectors = np.asarray(jax.jit(projection.project)(drawn, full))
-      one = dataclasses.replace(record, vectors=vectors)
-      views.append(
-        viewing.make_view(one, auxiliary, num_classes=dataset.num_classes)
+    projected = [full]
+    if width < full.shape[1]:
+      projected = [project(full, width, i) for i in range(_REPEATS.value)]
+    views = [
+      viewing.make_view(
+        dataclasses.replace(record, vectors=vectors),
+        auxiliary,
+        num_classes=dataset.num_classes,
       )
-    view = trials.stack_views(views)
-    row = {'width': width}
-    for name in ('distance', 'clustering'):
-      answer = trials.predict(
-        attack_catalog.ATTACKS[name].fn, jax.random.key(0), view
-      )
-      scored = np.stack([viewing.scored_mask(one) for one in views])
-      confusion = metrics.confusion_matrices(
-        answer.labels, truth, scored, num_classes=dataset.num_classes
-      )
-      values = metrics.accuracy(confusion)
-      low, high = metrics.bootstrap_interval(values)
-      row[name] = (
-        f'{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]'
-      )
-    rows.append(row)
+      for vectors in projected
+    ]
+    found = attack(views, truth, dataset.num_classes)
+    rows.append({'width': width} | found)
   return rows
 
 
-def main(argv):
+def attack(
+  views: list[viewing.View], truth: np.ndarray, num_classes: int
+) -> dict[str, str]:
+  """Return the accuracy of each attack, and its interval, in percent."""
+  view = trials.stack_views(views)
+  scored = np.stack([viewing.scored_mask(one) for one in views])
+  row = {}
+  for name in ('distance', 'clustering'):
+    answer = trials.predict(
+      attack_catalog.ATTACKS[name].fn, jax.random.key(0), view
+    )
+    confusion = metrics.confusion_matrices(
+      answer.labels, truth, scored, num_classes=num_classes
+    )
+    values = metrics.accuracy(confusion)
+    low, high = metrics.bootstrap_interval(values)
+    row[name] = f'{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]'
+  return row
+
+
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   tables = {'time': time_projection()}

@@ -6,10 +6,13 @@ prints the medians and draws them on logarithmic axes, beside a line of slope
 one. About three minutes on two cores.
 """
 
+from collections.abc import Sequence
+
 from absl import app
 from absl import flags
 import jax
 import jax.numpy as jnp
+from matplotlib import axes as axes_lib
 from matplotlib import figure
 import numpy as np
 
@@ -23,7 +26,7 @@ _CLASSES = (2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def measure(num_samples: int, num_classes: int) -> dict[str, float]:
-  """Milliseconds of both kernels."""
+  """Return the milliseconds that both kernels take."""
   rng = np.random.default_rng(0)
   vectors = jnp.asarray(
     rng.standard_normal((num_samples, _WIDTH), dtype=np.float32)
@@ -42,7 +45,13 @@ def measure(num_samples: int, num_classes: int) -> dict[str, float]:
   return medians
 
 
-def _draw(axes, sizes, rows, name):
+def _draw(
+  axes: axes_lib.Axes,
+  sizes: Sequence[int],
+  rows: Sequence[dict[str, float]],
+  name: str,
+) -> None:
+  """Draw the times of all kernels against a size, called `name`."""
   for kernel in rows[0]:
     axes.loglog(sizes, [row[kernel] for row in rows], marker='o', label=kernel)
   last = rows[-1]['K-means iteration']
@@ -53,20 +62,29 @@ def _draw(axes, sizes, rows, name):
   axes.spines[['top', 'right']].set_visible(False)
 
 
-def main(argv):
+def _plot(
+  path: str,
+  by_samples: Sequence[dict[str, float]],
+  by_classes: Sequence[dict[str, float]],
+) -> None:
+  """Draw both series of times into a PNG file."""
+  canvas = figure.Figure(figsize=(9, 3.6), dpi=150, layout='constrained')
+  left, right = canvas.subplots(1, 2)
+  _draw(left, _SAMPLES, by_samples, f'samples (width {_WIDTH}, 10 classes)')
+  _draw(right, _CLASSES, by_classes, f'classes (51,200 x {_WIDTH})')
+  left.legend(frameon=False)
+  device = jax.devices()[0].device_kind
+  canvas.suptitle(f'Time of the kernels on {device}')
+  canvas.savefig(path, metadata={'Software': None})
+
+
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   by_samples = [measure(size, 10) for size in _SAMPLES]
   by_classes = [measure(51_200, size) for size in _CLASSES]
   if _PLOT.value:
-    canvas = figure.Figure(figsize=(9, 3.6), dpi=150, layout='constrained')
-    left, right = canvas.subplots(1, 2)
-    _draw(left, _SAMPLES, by_samples, f'samples (width {_WIDTH}, 10 classes)')
-    _draw(right, _CLASSES, by_classes, f'classes (51,200 x {_WIDTH})')
-    left.legend(frameon=False)
-    device = jax.devices()[0].device_kind
-    canvas.suptitle(f'Time of the kernels on {device}')
-    canvas.savefig(_PLOT.value, metadata={'Software': None})
+    _plot(_PLOT.value, by_samples, by_classes)
   sizes = [(size, 10) for size in _SAMPLES]
   sizes += [(51_200, size) for size in _CLASSES]
   timing.show(

@@ -1,4 +1,4 @@
-r"""Clusters a file that is larger than the memory it may take.
+r"""Cluster a file that is larger than the memory it may take.
 
   python -m benchmarks.streaming --folder=/somewhere/with/2GB
 
@@ -8,6 +8,7 @@ the interpreter and a small run take, and how far the result is from that in
 memory (which takes 2 GB, in a process of its own). Some minutes on two cores.
 """
 
+from collections.abc import Sequence
 import json
 import pathlib
 import resource
@@ -23,8 +24,8 @@ from splitjax import attacks
 
 _FOLDER = flags.DEFINE_string('folder', None, 'Where the file goes.')
 _NUM = flags.DEFINE_integer('num_points', 2_000_000, 'How many points.')
-_WIDTH = flags.DEFINE_integer('width', 256, 'Of each.')
-_CLUSTERS = flags.DEFINE_integer('num_clusters', 10, 'Of them.')
+_WIDTH = flags.DEFINE_integer('width', 256, 'Width of a point.')
+_CLUSTERS = flags.DEFINE_integer('num_clusters', 10, 'How many clusters.')
 _ITERS = flags.DEFINE_integer('num_iters', 5, 'Lloyd iterations.')
 _JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 _PART = flags.DEFINE_enum(
@@ -32,8 +33,8 @@ _PART = flags.DEFINE_enum(
 )
 
 
-def _write(path):
-  """Ten clusters that overlap, a part at a time."""
+def _write(path: pathlib.Path) -> None:
+  """Write points of clusters that overlap, a part at a time."""
   shape = (_NUM.value, _WIDTH.value)
   points = np.lib.format.open_memmap(
     path, mode='w+', dtype=np.float32, shape=shape
@@ -47,8 +48,8 @@ def _write(path):
   points.flush()
 
 
-def _measure(path, part):
-  """Clusters from disk or in memory; prints JSON, keeps the result."""
+def _measure(path: pathlib.Path, part: str) -> None:
+  """Cluster from disk or in memory, print the costs, and keep the result."""
   points = np.load(path, mmap_mode='r')
   init = np.array(points[: _CLUSTERS.value])
   fn = {'disk': attacks.stream_kmeans, 'memory': attacks.kmeans}[part]
@@ -64,7 +65,56 @@ def _measure(path, part):
   print(json.dumps({'s': seconds, 'MiB': peak() - before, 'inertia': inertia}))
 
 
-def main(argv):
+def _time_read(path: pathlib.Path) -> float:
+  """Return the seconds that one read of the file takes."""
+  start = time.perf_counter()
+  with open(path, 'rb', buffering=0) as file:
+    buffer = bytearray(64 << 20)
+    while file.readinto(buffer):
+      pass
+  return time.perf_counter() - start
+
+
+def _measure_apart(part: str) -> dict[str, float]:
+  """Measure in a process of its own, whose memory holds nothing else."""
+  finished = subprocess.run(
+    [
+      *(sys.executable, '-m', 'benchmarks.streaming'),
+      *sys.argv[1:],
+      f'--part={part}',
+    ],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  return json.loads(finished.stdout)
+
+
+def _compare(path: pathlib.Path) -> dict[str, float]:
+  """Cluster both ways, and return the costs and how the results differ."""
+  read = _time_read(path)
+  disk, memory = map(_measure_apart, ('disk', 'memory'))
+  (disk_centroids, disk_found), (memory_centroids, memory_found) = (
+    np.load(path.with_name(f'{part}.npz')).values()
+    for part in ('disk', 'memory')
+  )
+  return {
+    'GB': path.stat().st_size / 1e9,
+    'one_read_s': read,
+    'disk_s': disk['s'],
+    'memory_s': memory['s'],
+    'reads_of_the_file': _ITERS.value + 2,
+    'disk_peak_MiB': disk['MiB'],
+    'memory_peak_MiB': memory['MiB'],
+    'centroids_differ_by': float(
+      np.abs(disk_centroids - memory_centroids).max()
+    ),
+    'assignments_differ': int(np.sum(disk_found != memory_found)),
+    'inertia_ratio': disk['inertia'] / memory['inertia'],
+  }
+
+
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   if _FOLDER.value is None:
@@ -74,40 +124,7 @@ def main(argv):
     _measure(path, _PART.value)
     return
   _write(path)
-  start = time.perf_counter()
-  with open(path, 'rb', buffering=0) as file:
-    buffer = bytearray(64 << 20)
-    while file.readinto(buffer):
-      pass
-  read = time.perf_counter() - start
-  command = [sys.executable, '-m', 'benchmarks.streaming', *sys.argv[1:]]
-  found = {
-    part: json.loads(
-      subprocess.run(
-        [*command, f'--part={part}'],
-        capture_output=True,
-        text=True,
-        check=True,
-      ).stdout
-    )
-    for part in ('disk', 'memory')
-  }
-  disk, memory = (
-    list(np.load(path.with_name(f'{part}.npz')).values())
-    for part in ('disk', 'memory')
-  )
-  result = {
-    'GB': path.stat().st_size / 1e9,
-    'one_read_s': read,
-    'disk_s': found['disk']['s'],
-    'memory_s': found['memory']['s'],
-    'reads_of_the_file': _ITERS.value + 2,
-    'disk_peak_MiB': found['disk']['MiB'],
-    'memory_peak_MiB': found['memory']['MiB'],
-    'centroids_differ_by': float(np.abs(disk[0] - memory[0]).max()),
-    'assignments_differ': int(np.sum(disk[1] != memory[1])),
-    'inertia_ratio': found['disk']['inertia'] / found['memory']['inertia'],
-  }
+  result = _compare(path)
   if _JSON.value:
     print(json.dumps(result))
   else:

@@ -9,9 +9,11 @@ faster), and the same with what compilation takes, where the single runs are
 charged for one compilation, not for twenty.
 """
 
+from collections.abc import Callable, Sequence
 import functools
 import json
 import time
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -55,20 +57,21 @@ _DEFENSES = {
 }
 
 
-def _timed(fn, *args):
+def _timed(fn: Callable[..., Any], *args: Any) -> float:
+  """Return the seconds that a call takes."""
   start = time.perf_counter()
   jax.block_until_ready(fn(*args))
   return time.perf_counter() - start
 
 
-def compare(name: str) -> dict:
-  """Both ways for one defense."""
-  place, fn, argument, strengths = _DEFENSES[name]
+def _make_run(name: str) -> Callable[[jax.Array, jax.Array], Any]:
+  """Return the training of one seed and strength under a defense."""
+  place, fn, argument, _ = _DEFENSES[name]
   digits = data.load_digits(seed=0)
   inputs = jnp.asarray(digits.train_inputs)
   labels = jnp.asarray(digits.train_labels)
 
-  def run(key, strength):
+  def run(key: jax.Array, strength: jax.Array) -> Any:
     defense = functools.partial(fn, **{argument: strength})
     state, log, _ = training.train(
       key,
@@ -83,19 +86,23 @@ def compare(name: str) -> dict:
     )
     return state, log
 
+  return run
+
+
+def compare(name: str) -> dict[str, Any]:
+  """Time both ways for one defense."""
+  run = _make_run(name)
   keys = jax.random.split(jax.random.key(0), _SEEDS)
-  strengths = jnp.asarray(strengths)
+  strengths = jnp.asarray(_DEFENSES[name][-1])
   one = jax.jit(run)
   # Axes of their own, though a defense at every strength draws the same.
   sweep = jax.jit(jax.vmap(jax.vmap(run, (0, None)), (None, 0)))
 
-  def one_by_one():
+  def one_by_one() -> list[Any]:
     return [one(key, strength) for strength in strengths for key in keys]
 
-  first = {
-    'sweep': _timed(sweep, keys, strengths),
-    'single': _timed(one, keys[0], strengths[0]),
-  }
+  first_sweep = _timed(sweep, keys, strengths)
+  first_single = _timed(one, keys[0], strengths[0])
   times = {'sweep': [], 'single': []}
   for _ in range(_REPEATS.value):
     times['sweep'].append(_timed(sweep, keys, strengths))
@@ -103,9 +110,10 @@ def compare(name: str) -> dict:
   seconds = {
     key: sorted(values)[len(values) // 2] for key, values in times.items()
   }
+  num_runs = _SEEDS * len(strengths)
   compiling = {
-    'sweep': first['sweep'] - seconds['sweep'],
-    'single': first['single'] - seconds['single'] / (_SEEDS * len(strengths)),
+    'sweep': first_sweep - seconds['sweep'],
+    'single': first_single - seconds['single'] / num_runs,
   }
   total = {key: seconds[key] + compiling[key] for key in seconds}
   return {
@@ -119,7 +127,7 @@ def compare(name: str) -> dict:
   }
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   rows = [compare(name) for name in _DEFENSES]

@@ -10,13 +10,13 @@ on two cores, ResNet18 one. With --json it prints one JSON object instead.
 PyTorch comes with `pip install -e '.[bench]'`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import json
 import os
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import app
 from absl import flags
@@ -75,8 +75,10 @@ class Timing(NamedTuple):
   ratio: float
 
 
-def make_images(num_images: int, channels: int):
-  """Images `[N, H, W, C]` and labels `[N]`: what is in them costs nothing."""
+def make_images(
+  num_images: int, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Return random images `[N, H, W, C]` and labels `[N]`."""
   rng = np.random.default_rng(0)
   inputs = rng.normal(size=(num_images, _SIZE, _SIZE, channels))
   labels = rng.integers(0, _NUM_CLASSES, num_images)
@@ -84,9 +86,13 @@ def make_images(num_images: int, channels: int):
 
 
 def jax_epoch(
-  network: Layers, cut: int, inputs, labels, batch_size: int
+  network: Layers,
+  cut: int,
+  inputs: np.ndarray,
+  labels: np.ndarray,
+  batch_size: int,
 ) -> tuple[Epoch, int]:
-  """Our epoch, which goes on where the last one ended; and its parameters."""
+  """Return our epoch, which continues the last one, and how many parameters."""
   model = split.SplitModel(network, (cut,))
   kwargs = dict(
     model=model, optimizers=(optax.sgd(_LEARNING_RATE),) * len(model.bounds)
@@ -107,7 +113,7 @@ def jax_epoch(
     jax.random.key(1),
   )
 
-  def run():
+  def run() -> object:
     nonlocal train_state, key
     key, key_epoch = jax.random.split(key)
     train_state, log = epoch_fn(key_epoch, train_state, inputs, labels)
@@ -117,9 +123,17 @@ def jax_epoch(
 
 
 def torch_epoch(
-  network: Layers, cut: int, inputs, labels, batch_size: int, memory_format
+  network: Layers,
+  cut: int,
+  inputs: np.ndarray,
+  labels: np.ndarray,
+  batch_size: int,
+  memory_format: Any,
 ) -> tuple[Epoch, int]:
-  """The same in PyTorch: both parties, and the message between them."""
+  """Return an epoch in PyTorch of both parties, and how many parameters.
+
+  The two exchange the smashed data and their gradients, as ours do.
+  """
   translated = torch_networks.to_torch(network, inputs.shape[1:])
   parties = translated[:cut], translated[cut:]
   for party in parties:
@@ -132,7 +146,7 @@ def torch_epoch(
   images = images.contiguous(memory_format=memory_format)
   labels = torch.from_numpy(labels).long()
 
-  def step(batch):
+  def step(batch: 'torch.Tensor') -> 'torch.Tensor':
     for optimizer in optimizers:
       optimizer.zero_grad()
     smashed = parties[0](images[batch])
@@ -143,7 +157,7 @@ def torch_epoch(
       optimizer.step()
     return received.grad
 
-  def run():
+  def run() -> object:
     batches = torch.randperm(len(labels)).split(batch_size)
     return torch.cat([step(batch) for batch in batches])
 
@@ -153,7 +167,7 @@ def torch_epoch(
 def time_in_turns(
   epochs: dict[str, tuple[Epoch, int]], num_steps: int, rounds: int
 ) -> list[Timing]:
-  """Runs each once uncounted, then all in turns, so that all meet the same."""
+  """Run each once unmeasured, then all in turns, and return a row for each."""
   seconds = {case: [] for case in epochs}
   for run, _ in epochs.values():
     run()
@@ -178,7 +192,7 @@ def time_in_turns(
 
 
 def use_all_cores() -> int:
-  """Has both run on the CPU, on as many cores as this process may use."""
+  """Run both on the CPU, on as many cores as this process may use."""
   jax.config.update('jax_platforms', 'cpu')
   affinity = getattr(os, 'sched_getaffinity', None)
   num_cores = len(affinity(0)) if affinity else os.cpu_count()
@@ -186,7 +200,7 @@ def use_all_cores() -> int:
   return num_cores
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int | None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   if torch is None:

@@ -29,7 +29,15 @@ class Timing(NamedTuple):
 def medians_ms(
   fns: dict[str, Callable[[], object]], repeats: int
 ) -> dict[str, float]:
-  """The median time of each, called in turns, after a call not counted."""
+  """Return the median time of each, called in turns after one call unmeasured.
+
+  Args:
+    fns: what to time, by name; they may return arrays that are still computed.
+    repeats: how many calls of each count.
+
+  Returns:
+    Milliseconds by name.
+  """
   times = {name: [] for name in fns}
   for turn in range(repeats + 1):
     for name, fn in fns.items():
@@ -47,7 +55,18 @@ def compare(
   repeats: int,
   calls: dict[str, float] | None = None,
 ) -> list[Timing]:
-  """Times ours and its peers; `calls` says how often each does the case."""
+  """Time ours and its peers.
+
+  Args:
+    case: what is done, for the table.
+    ours_fn: what of ours does it.
+    peer_fns: what of others does it, by name.
+    repeats: how many calls of each count.
+    calls: by name ('ours' or a peer's), how many times a call does the case.
+
+  Returns:
+    One row for each peer.
+  """
   medians = medians_ms({'ours': ours_fn, **peer_fns}, repeats)
   for name, number in (calls or {}).items():
     medians[name] /= number
@@ -59,7 +78,7 @@ def compare(
 
 
 def show(rows: Iterable[Timing | dict], **versions: str) -> None:
-  """Prints a table, or with --json what it was measured with, too."""
+  """Print a table; with --json, one object that says the versions as well."""
   rows = [row if isinstance(row, dict) else row._asdict() for row in rows]
   if JSON.value:
     where = {

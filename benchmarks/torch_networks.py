@@ -1,5 +1,7 @@
 """Our networks in PyTorch, to compare with."""
 
+from collections.abc import Sequence
+
 from flax import linen
 import jax
 import jax.numpy as jnp
@@ -16,10 +18,12 @@ except ModuleNotFoundError:
 MISSING = "PyTorch is missing: pip install -e '.[bench]'"
 
 
-def to_torch(network: tuple[layering.Layer, ...], shape: tuple[int, ...]):
-  """A `torch.nn.Sequential` of the same layers, for images of this shape."""
+def to_torch(
+  network: tuple[layering.Layer, ...], shape: tuple[int, ...]
+) -> 'torch.nn.Sequential':
+  """Return a network's layers in PyTorch, for images of a shape `(H, W, C)`."""
 
-  def walk(x):
+  def walk(x: jax.Array) -> None:
     for layer in network:
       widths.append(x.shape[-1])
       x, _, _ = layering.init(layer, jax.random.key(0), x)
@@ -29,8 +33,8 @@ def to_torch(network: tuple[layering.Layer, ...], shape: tuple[int, ...]):
   return torch.nn.Sequential(*map(_to_torch, network, widths))
 
 
-def _to_torch(layer, width):
-  """One layer, of inputs with so many channels or columns."""
+def _to_torch(layer: layering.Layer, width: int) -> 'torch.nn.Module':
+  """Return one layer, for inputs with `width` channels or columns."""
   nn = torch.nn
   if isinstance(layer, linen.Conv):
     return _convolution(
@@ -55,23 +59,32 @@ def _to_torch(layer, width):
   return functions[layer]
 
 
-def _convolution(width, features, window, stride, bias):
+def _convolution(
+  width: int,
+  features: int,
+  window: Sequence[int],
+  stride: int | Sequence[int],
+  bias: bool,
+) -> 'torch.nn.Module':
+  """Return a convolution that keeps the size of images, if its stride is 1."""
   padding = tuple(size // 2 for size in window)
   return torch.nn.Conv2d(width, features, window, stride, padding, bias=bias)
 
 
-def _residual_block(width, features, stride):
-  """As torchvision writes it."""
+def _residual_block(
+  width: int, features: int, stride: int
+) -> 'torch.nn.Module':
+  """Return a residual block as torchvision writes it."""
   nn = torch.nn
 
-  def normalized(width, size, stride):
+  def normalized(width: int, size: int, stride: int) -> 'torch.nn.Module':
     return nn.Sequential(
       _convolution(width, features, (size, size), stride, bias=False),
       nn.BatchNorm2d(features),
     )
 
   class ResidualBlock(nn.Module):
-    def __init__(self):
+    def __init__(self) -> None:
       super().__init__()
       self.through = nn.Sequential(
         normalized(width, 3, stride),
@@ -82,7 +95,7 @@ def _residual_block(width, features, stride):
       self.beside = nn.Identity() if same else normalized(width, 1, stride)
       self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x):
+    def forward(self, x: 'torch.Tensor') -> 'torch.Tensor':
       return self.relu(self.through(x) + self.beside(x))
 
   return ResidualBlock()

@@ -1,4 +1,4 @@
-r"""Trains SimpleNet in PyTorch, as published, and reads its smashed data.
+r"""Train SimpleNet in PyTorch, as published, and read its smashed data.
 
   python -m benchmarks.torch_smashed --data_dir=...
 
@@ -10,6 +10,7 @@ hundreds of times rather than five: where these figures are ours as well, those
 five draws are what differs. About seven minutes a network on two cores.
 """
 
+from collections.abc import Sequence
 import math
 import sys
 
@@ -23,6 +24,7 @@ from benchmarks import torch_networks
 from splitjax import attacks
 from splitjax import data
 from splitjax import models
+from splitjax.models import layering
 from splitjax.records import viewing
 
 torch = torch_networks.torch
@@ -48,8 +50,10 @@ _BATCH_SIZE = 128
 _LEARNING_RATE = 0.05
 
 
-def as_published(layers, shape):
-  """SimpleNet as the code of its authors (Coderx7/SimpleNet_Pytorch) has it."""
+def as_published(
+  layers: tuple[layering.Layer, ...], shape: tuple[int, ...]
+) -> 'torch.nn.Sequential':
+  """Return SimpleNet as in its authors' code, Coderx7/SimpleNet_Pytorch."""
   network = torch_networks.to_torch(layers, shape)
   last = max(
     at for at, m in enumerate(network) if isinstance(m, torch.nn.Dropout)
@@ -64,7 +68,12 @@ def as_published(layers, shape):
   return network
 
 
-def train(network, images, labels):
+def train(
+  network: 'torch.nn.Sequential',
+  images: 'torch.Tensor',
+  labels: 'torch.Tensor',
+) -> None:
+  """Train a network by SGD on images `[N, C, H, W]`."""
   optimizer = torch.optim.SGD(network.parameters(), lr=_LEARNING_RATE)
   loss_fn = torch.nn.CrossEntropyLoss()
   network.train()
@@ -75,8 +84,10 @@ def train(network, images, labels):
       optimizer.step()
 
 
-def outputs(network, images) -> dict[int, np.ndarray]:
-  """What crosses each cut, `[N, D]`, and the logits under the last number."""
+def outputs(
+  network: 'torch.nn.Sequential', images: 'torch.Tensor'
+) -> dict[int, np.ndarray]:
+  """Return what crosses each cut, `[N, D]`, and the logits as the last cut."""
   found = {cut: [] for cut in (*_CUTS, len(network))}
   network.eval()
   with torch.no_grad():
@@ -88,8 +99,14 @@ def outputs(network, images) -> dict[int, np.ndarray]:
   return {cut: np.concatenate(parts) for cut, parts in found.items()}
 
 
-def attack(vectors, labels, train_vectors, auxiliary, is_train) -> np.ndarray:
-  """The accuracy of the distance attack in each draw, in percent."""
+def attack(
+  vectors: np.ndarray,
+  labels: np.ndarray,
+  train_vectors: np.ndarray,
+  auxiliary: viewing.Auxiliary,
+  is_train: bool,
+) -> np.ndarray:
+  """Return the accuracy of the distance attack in each draw, in percent."""
   predict_fn = jax.vmap(attacks.nearest_labels, in_axes=(None, 0, 0))
   guesses = predict_fn(vectors, train_vectors[auxiliary.ids], auxiliary.labels)
   hits = np.asarray(guesses) == labels
@@ -100,7 +117,7 @@ def attack(vectors, labels, train_vectors, auxiliary, is_train) -> np.ndarray:
 
 
 def run(seed: int, dataset: data.Dataset) -> tuple[tuple, dict]:
-  """Trains one network: its accuracies, and those of the attack."""
+  """Train one network; return its accuracies, and those of the attack."""
   torch.manual_seed(seed)
   layers = models.simple_net(_NUM_CLASSES)
   to_nchw = lambda x: torch.from_numpy(np.asarray(x)).permute(0, 3, 1, 2)
@@ -137,7 +154,7 @@ def run(seed: int, dataset: data.Dataset) -> tuple[tuple, dict]:
   return answers, read
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> int | None:
   if len(argv) > 1:
     raise app.UsageError('Too many command-line arguments.')
   if torch is None:
