@@ -37,7 +37,7 @@ def to_text() -> str:
   rows = [
     [
       f'`{name}`',
-      inspect.getdoc(attack.fn).splitlines()[0],
+      (inspect.getdoc(attack.fn) or '').partition('\n')[0],
       'anything' if attack.reads == ATTACKED else ', '.join(attack.reads),
       'real'
       if attack.targets == ('real',)

@@ -120,8 +120,10 @@ def define_flags(default: engine.Config) -> None:
 
 def config_of_flags(default: engine.Config) -> engine.Config:
   """Return the configuration that the command line asks for."""
-  names = [one.name for one in options.options_of(default)]
-  return type(default)(**{name: flags.FLAGS[name].value for name in names})
+  values: dict[str, Any] = {
+    one.name: flags.FLAGS[one.name].value for one in options.options_of(default)
+  }
+  return type(default)(**values)
 
 
 class Progress(engine.Progress):

@@ -9,6 +9,7 @@ import typing
 from typing import Any, NamedTuple
 
 from splitjax import attacks
+from splitjax.attacks import heads_on_views
 from splitjax.attacks import on_views
 from splitjax.records.intermediates import ATTACKED
 from splitjax.records.intermediates import Name
@@ -165,25 +166,25 @@ ATTACKS = types.MappingProxyType(
     ),
     'direct': Attack(on_views.direct, reads=_GRADIENTS, logits=True),
     'transfer': _heads(
-      on_views.transfer, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
+      heads_on_views.transfer, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
     ),
     'transfer_hidden': _heads(
-      on_views.transfer_hidden, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
+      heads_on_views.transfer_hidden, _TRANSFER, Name.FEATURES, Name.CUT_GRADS
     ),
     'transfer_tuned': _heads(
-      on_views.transfer_tuned,
+      heads_on_views.transfer_tuned,
       attacks.tuned_transfer_labels,
       Name.CUT_GRADS,
       Name.EXTRACTOR,
     ),
     'transfer_similarity': _heads(
-      on_views.transfer_similarity, _TRANSFER, Name.FEATURES
+      heads_on_views.transfer_similarity, _TRANSFER, Name.FEATURES
     ),
     'model_completion': _heads(
-      on_views.model_completion, attacks.completion_labels, Name.FEATURES
+      heads_on_views.model_completion, attacks.completion_labels, Name.FEATURES
     ),
     'model_completion_tuned': _heads(
-      on_views.model_completion_tuned,
+      heads_on_views.model_completion_tuned,
       attacks.tuned_completion_labels,
       Name.EXTRACTOR,
     ),

@@ -12,19 +12,27 @@ import jax.numpy as jnp
 
 from splitjax import attacks
 from splitjax.attacks.result import AttackResult
+from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
 
 AttackFn = Callable[..., AttackResult]
 ScoreFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
-def _result(
-  view: View, labels: jax.Array, logits_fn: Callable[[], jax.Array]
+def own_of(view: View) -> Own:
+  """Return what a client knows beside what it labels, which must be granted."""
+  assert view.own is not None, 'The attack is granted nothing.'
+  return view.own
+
+
+def to_result(
+  view: View, labels: jax.Array, logits_fn: Callable[[], jax.Array | None]
 ) -> AttackResult:
   """Return labels and, between two classes, how much more likely class 1 is."""
   if view.num_classes != 2:
     return AttackResult(labels)
   logits = logits_fn()
+  assert logits is not None
   return AttackResult(labels, scores=logits[:, 1] - logits[:, 0])
 
 
@@ -33,7 +41,7 @@ def distance(key: jax.Array, view: View, **settings: Any) -> AttackResult:
   del key
   known = view.vectors, view.aux_vectors, view.aux_labels
   metric = {k: v for k, v in settings.items() if k == 'metric'}
-  return _result(
+  return to_result(
     view,
     attacks.nearest_labels(*known, **settings),
     lambda: attacks.nearest_scores(
@@ -52,7 +60,7 @@ def clustering(key: jax.Array, view: View, **settings: Any) -> AttackResult:
     num_classes=view.num_classes,
     **settings,
   )
-  return _result(
+  return to_result(
     view,
     clusters.labels,
     lambda: attacks.cluster_scores(
@@ -79,14 +87,16 @@ def clustering_hungarian(
 def online(key: jax.Array, view: View) -> AttackResult:
   """Name clusters that were found batch by batch, with no gradient stored."""
   del key
+  own = own_of(view)
+  assert own.online is not None and own.aux_rows is not None
   labels = attacks.online_labels(
-    view.own.online[:, 0].astype(jnp.int32),
-    view.own.aux_rows,
+    own.online[:, 0].astype(jnp.int32),
+    own.aux_rows,
     view.aux_labels,
     num_classes=view.num_classes,
   )
   # It is sure of every sample, or of none.
-  return _result(view, labels, lambda: jax.nn.one_hot(labels, 2))
+  return to_result(view, labels, lambda: jax.nn.one_hot(labels, 2))
 
 
 def by_score(score_fn: ScoreFn, text: str) -> AttackFn:
@@ -124,103 +134,14 @@ def direct(key: jax.Array, view: View) -> AttackResult:
   """Take the class whose entry of the logits' gradient is negative."""
   del key
   labels = attacks.direct_labels(view.vectors)
-  return _result(view, labels, lambda: -view.vectors)
+  return to_result(view, labels, lambda: -view.vectors)
 
 
-def _new_head(
-  fn: Callable[..., AttackResult], key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """Train a head on frozen features."""
-  result = fn(
-    key,
-    view.own.features,
-    view.aux_vectors,
-    view.aux_labels,
-    view.vectors,
-    num_classes=view.num_classes,
-    **settings,
-  )
-  return _result(view, result.labels, lambda: result.logits)
-
-
-def _tuned(
-  fn: Callable[..., AttackResult], key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """Train a head, and the network that makes its features along."""
-  extractor = view.own.extractor
-  result = fn(
-    key,
-    extractor.apply_fn,
-    extractor.params,
-    extractor.inputs,
-    extractor.inputs[view.own.aux_rows],
-    view.aux_labels,
-    extractor.new_inputs,
-    num_classes=view.num_classes,
-    **settings,
-  )
-  return _result(view, result.labels, lambda: result.logits)
-
-
-def _from_gradients(key: jax.Array, view: View) -> jax.Array:
-  """Return the labels that clustering reads from the training's gradients."""
-  return attacks.cluster_labels(
-    key,
-    view.own.cut_grads,
-    view.own.cut_grads[view.own.aux_rows],
-    view.aux_labels,
-    num_classes=view.num_classes,
-  ).labels
-
-
-def transfer(key: jax.Array, view: View, **settings: Any) -> AttackResult:
-  """Train a head on features, with the labels that gradients gave away."""
-  key_cluster, key_fit = jax.random.split(key)
-  guess = _from_gradients(key_cluster, view)
-  return _new_head(
-    attacks.transfer_labels, key_fit, view, pseudo_labels=guess, **settings
-  )
-
-
-def transfer_hidden(
-  key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """As `transfer`, with a hidden layer: for cuts before any nonlinearity."""
-  return transfer(key, view, **({'hidden_size': 64} | settings))
-
-
-def transfer_tuned(key: jax.Array, view: View, **settings: Any) -> AttackResult:
-  """As `transfer`, and what makes the features is trained along."""
-  key_cluster, key_fit = jax.random.split(key)
-  guess = _from_gradients(key_cluster, view)
-  return _tuned(
-    attacks.tuned_transfer_labels,
-    key_fit,
-    view,
-    pseudo_labels=guess,
-    **settings,
-  )
-
-
-def transfer_similarity(
-  key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """Train a head on features, with the nearest known sample's label."""
-  return _new_head(attacks.transfer_labels, key, view, **settings)
-
-
-def model_completion(
-  key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """Train a head on features, with the few known labels, by MixMatch."""
-  return _new_head(attacks.completion_labels, key, view, **settings)
-
-
-def model_completion_tuned(
-  key: jax.Array, view: View, **settings: Any
-) -> AttackResult:
-  """As `model_completion`, and what makes the features is trained along."""
-  return _tuned(attacks.tuned_completion_labels, key, view, **settings)
+def _sent_of(view: View) -> tuple[jax.Array, jax.Array]:
+  """Return the smashed data that was sent, and the auxiliary samples' part."""
+  own = own_of(view)
+  assert own.sent is not None and own.aux_rows is not None
+  return own.sent, own.sent[own.aux_rows]
 
 
 def _match_gradients(
@@ -231,18 +152,19 @@ def _match_gradients(
   **settings: Any,
 ) -> AttackResult:
   """Fit a top model to smashed data and to what came back."""
+  sent, aux_sent = _sent_of(view)
   result = fn(
     key,
-    view.own.sent,
+    sent,
     view.vectors,
     *args,
-    view.own.sent[view.own.aux_rows],
+    aux_sent,
     view.aux_vectors,
     view.aux_labels,
     num_classes=view.num_classes,
     **settings,
   )
-  return _result(view, result.labels, lambda: result.logits)
+  return to_result(view, result.labels, lambda: result.logits)
 
 
 def unsplit(key: jax.Array, view: View, **settings: Any) -> AttackResult:
@@ -267,11 +189,12 @@ def learning_based(key: jax.Array, view: View, **settings: Any) -> AttackResult:
     return _match_gradients(
       attacks.learning_based_labels, key, view, **settings
     )
+  sent, aux_sent = _sent_of(view)
   return attacks.learning_based_targets(
     key,
-    view.own.sent,
+    sent,
     view.vectors,
-    view.own.sent[view.own.aux_rows],
+    aux_sent,
     view.aux_vectors,
     view.aux_labels,
     **settings,
@@ -295,8 +218,8 @@ def ridge(key: jax.Array, view: View) -> AttackResult:
   del key
   vectors, aux_vectors = view.vectors, view.aux_vectors
   if view.own is not None:
-    aux_sent = view.own.sent[view.own.aux_rows]
-    vectors = jnp.concatenate([view.own.sent, vectors], axis=1)
+    sent, aux_sent = _sent_of(view)
+    vectors = jnp.concatenate([sent, vectors], axis=1)
     aux_vectors = jnp.concatenate([aux_sent, aux_vectors], axis=1)
   return AttackResult(
     attacks.ridge_targets(vectors, aux_vectors, view.aux_labels)

@@ -214,7 +214,7 @@ def _load_embedded(
     return dataset
   if dataset.train_inputs.ndim != 4:
     raise ValueError(f'image_size is for images, got {image_size}.')
-  resized = {
+  resized: dict[str, Any] = {
     part: _resize(getattr(dataset, part), image_size)
     for part in ('train_inputs', 'test_inputs')
   }
@@ -233,7 +233,7 @@ def _subset(
     raise ValueError(f'classes are for data of classes, got {classes[0]}.')
   names = dataset.class_names
   chosen = data.find_classes(names, classes)
-  parts = {}
+  parts: dict[str, Any] = {}
   for part, num in (('train', num_train), ('test', num_test)):
     labels = getattr(dataset, f'{part}_labels')
     argument = f'num_{part}'

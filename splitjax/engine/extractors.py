@@ -13,7 +13,7 @@ import numpy as np
 
 from splitjax import files
 from splitjax.data.dataset import Dataset
-from splitjax.engine.problems import check_inputs
+from splitjax.engine.fitting import check_inputs
 from splitjax.errors import ConfigError
 from splitjax.models import catalog as models
 from splitjax.records.intermediates import Phase
@@ -176,9 +176,10 @@ def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
   except FileNotFoundError as error:
     expected = 'client, or a folder that pretrain wrote'
     raise ConfigError('extractor', folder, expected) from error
-  plan = ExtractorPlan(
-    **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-  )
+  fields: dict[str, Any] = {
+    k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+  }
+  plan = ExtractorPlan(**fields)
   example, shape = dataset.train_inputs[:1], dataset.train_inputs.shape[1:]
   if example.ndim == 4 and example.shape[-1] == 1:
     example = np.repeat(example, plan.input_shape[-1], axis=-1)

@@ -114,10 +114,10 @@ def _model_facts(
   of = lambda phase, name: figures.get(Cell(whole, phase, 'none', name))
   if not of('training', 'model'):
     return []
-  good = lambda phase: page.shown(of(phase, 'model'))
+  good = [page.shown(figures[Cell(whole, x, 'none', 'model')]) for x in Phase]
   facts = [
-    f'The model itself: {good("training")} on the training set, '
-    f'{good("inference")} on the test set.'
+    f'The model itself: {good[0]} on the training set, {good[1]} on the test '
+    'set.'
   ]
   for name, words in (
     ('majority', 'Majority class'),

@@ -108,7 +108,7 @@ def collect(
         kind.value,
         log.recorded[name.value],
         dataset.train_ids[log.positions[index]],
-        log.steps[index],
+        np.asarray(log.steps[index]),
         phase=Phase.TRAINING.value,
         epoch=epoch,
       )
@@ -127,7 +127,10 @@ def collect(
         )
     return found
 
-  logits = {phase: passes[phase, Name.SMASHED].logits[index] for phase in Phase}
+  logits = {
+    phase.value: np.asarray(passes[phase, Name.SMASHED].logits[index])
+    for phase in Phase
+  }
   diverged = not all(np.isfinite(x).all() for x in logits.values())
   if diverged and not may_diverge:
     raise ValueError("the model's answers must be finite.")

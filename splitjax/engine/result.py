@@ -41,7 +41,7 @@ class Result:
     return self.study.summarise_fn(self.study, self.rows())
 
   def summary(self) -> str:
-    """Return what a person reads: what was run, and a table of what was read."""
+    """Return what was run and a table of what was read, as text."""
     return page.to_text(self.to_summary())
 
   def save(self, folder: str | os.PathLike) -> None:

@@ -55,9 +55,8 @@ def run(
 
   Example:
     >>> from splitjax import engine
-    >>> config = engine.Config(
-    ...   num_train=100, num_test=50, epochs=2, num_seeds=1, attacks=['distance']
-    ... )
+    >>> small = dict(num_train=100, num_test=50, epochs=2, num_seeds=1)
+    >>> config = engine.Config(attacks=['distance'], **small)
     >>> result = engine.run(config)
     >>> sorted({row['intermediate'] for row in result.rows()})
     ['cut_grads', 'none', 'raw_inputs', 'smashed', 'untrained_smashed']

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -170,8 +170,9 @@ def _own(
       source.extractor_of, dataset, name, seed, ids, view.sample_ids
     ),
   }
+  fields: dict[str, Any] = {one.value: received[one]() for one in granted}
   return viewing.Own(
-    **{one.value: received[one]() for one in granted},
+    **fields,
     aux_rows=viewing.rows_of(view.aux_ids, ids)[0],
   )
 

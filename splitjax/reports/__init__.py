@@ -1,7 +1,7 @@
 """Tables, plots and pages of results, for a person to read."""
 
 from splitjax.reports.frontier import Curve as Curve
-from splitjax.reports.frontier import frontier as frontier
+from splitjax.reports.frontier import defense_frontier as defense_frontier
 from splitjax.reports.known import by_known as by_known
 from splitjax.reports.page import Line as Line
 from splitjax.reports.page import Summary as Summary
@@ -17,7 +17,7 @@ __all__ = [
   'Summary',
   'Sweep',
   'by_known',
-  'frontier',
+  'defense_frontier',
   'leakage',
   'sweep',
   'to_text',

@@ -80,7 +80,7 @@ class _Style(NamedTuple):
   markers: Mapping[str, str]
 
 
-def frontier(
+def defense_frontier(
   curves: Sequence[Curve], summary: Summary, path: pathlib.Path
 ) -> None:
   """Draw what is read against how good the model is, a curve a defense.

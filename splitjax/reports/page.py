@@ -10,10 +10,10 @@ from typing import NamedTuple
 import tabulate
 
 from splitjax import files
+from splitjax.results import TIMES
 from splitjax.results import Cell
 from splitjax.results import Row
 from splitjax.results import Setting
-from splitjax.results import TIMES
 from splitjax.results import by_cell
 
 HOW_TO_READ = (
@@ -119,7 +119,7 @@ def in_words(measure: str) -> str:
 
 
 def shown(row: Row) -> str:
-  """Return a row as the tables show it: mean and interval, shares in percent."""
+  """Return mean and interval of a row as shown, shares in percent."""
   if row['measure'] in TIMES:
     return format(row['mean'], TIMES[row['measure']])
   factor = factor_of(row['measure'])

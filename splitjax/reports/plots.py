@@ -27,7 +27,7 @@ _BASELINES = {
   'raw_inputs': ('x', 'no leak: raw inputs'),
 }
 # What is known without an attack: how it is drawn and called.
-_LEVELS = {
+_LEVELS: dict[str, tuple[Any, str]] = {
   'model': ('-', 'the model itself'),
   'chance': (':', 'chance'),
   'mean': (':', 'the mean of the known targets'),
@@ -119,7 +119,7 @@ def _levels(
         index + 0.46,
         colors='gray',
         linestyles=style,
-        label=None if index else label,
+        label='' if index else label,
       )
 
 
@@ -163,7 +163,7 @@ def sweep(
   canvas.save(figure, path)
 
 
-def _legend(figure: 'Figure', attacks: Sequence[str], place: str) -> None:
+def _legend(figure: 'Figure', attacks: Sequence[str], place: Any) -> None:
   """Show what all panels have labelled, once each, the attacks first."""
   handles: dict[str, Any] = {}
   for axes in figure.axes:

@@ -31,7 +31,7 @@ def environment() -> dict[str, Any]:
   return {
     'versions': {'python': platform.python_version(), **found},
     'devices': [device.device_kind for device in jax.devices()],
-    'x64': jax.config.jax_enable_x64,
+    'x64': jax.config.read('jax_enable_x64'),
   }
 
 

@@ -1,8 +1,10 @@
 """Optimizers by name: those that a learning rate alone makes."""
 
+from collections.abc import Callable
+
 import optax
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
   fn.__name__: fn
   for fn in (
     optax.sgd,

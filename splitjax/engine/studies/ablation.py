@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine.fitting import check_num_aux
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
-from splitjax.engine.problems import check_num_aux
 from splitjax.engine.study import Point
 from splitjax.engine.study import Reading
 from splitjax.engine.study import Study
@@ -118,7 +119,8 @@ def _sweeps_of(problem: Problem, config: Config) -> list[Sweep]:
   for name in FACTORS:
     values = sorted(config.values(name))
     if values:
-      settings = [problem.setting._replace(**{name: x}) for x in values]
+      changes: list[dict[str, Any]] = [{name: x} for x in values]
+      settings = [problem.setting._replace(**change) for change in changes]
       labels = [f'{value:g}' for value in values]
       sweeps.append(Sweep(name.replace('_', ' '), settings, labels))
   return sweeps
@@ -132,7 +134,7 @@ def _cells_of(problem: Problem, sweeps: Sequence[Sweep]) -> list[Cell]:
   size or the learning rate.
   """
   attacked, base = problem.config.intermediates, problem.setting
-  every = (*problem.read, Name.RAW_INPUTS.value)
+  every: tuple[str, ...] = (*problem.read, Name.RAW_INPUTS.value)
   read = {base: every}
   for sweep in sweeps:
     for setting in sweep.settings:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from splitjax.defenses import parsing
 from splitjax.defenses.catalog import DEFENSES
@@ -10,9 +11,9 @@ from splitjax.defenses.plan import Plan
 from splitjax.defenses.plan import Spec
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine.fitting import make_plan
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
-from splitjax.engine.problems import make_plan
 from splitjax.engine.problems import with_attacks
 from splitjax.engine.studies import strengths
 from splitjax.engine.study import Study
@@ -22,9 +23,9 @@ from splitjax.errors import ConfigError
 from splitjax.errors import check_range
 from splitjax.options import option
 from splitjax.records.intermediates import Name
-from splitjax.reports import frontier
 from splitjax.reports import page
 from splitjax.reports.frontier import Curve
+from splitjax.reports.frontier import defense_frontier
 from splitjax.reports.page import Line
 from splitjax.reports.page import Summary
 from splitjax.results import Cell
@@ -143,7 +144,7 @@ def _of_pair(config: Config, problem: Problem) -> Config:
   if config.pair and len(config.pair) != 2:
     raise ConfigError('pair', config.pair, 'two classes')
   share = 2 / problem.dataset.num_classes
-  sizes = {
+  sizes: dict[str, Any] = {
     name: max(round(share * getattr(config, name)), 2)
     for name in ('num_train', 'num_test')
     if getattr(config, name) is not None
@@ -287,4 +288,4 @@ def _draw(study: Study, summary: Summary, path: pathlib.Path) -> None:
         defended=bool(specs),
       )
     )
-  frontier.frontier(curves, summary, path)
+  defense_frontier(curves, summary, path)

@@ -7,8 +7,8 @@ import pathlib
 from splitjax.defenses import parsing
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine.fitting import check_num_aux
 from splitjax.engine.problems import check
-from splitjax.engine.problems import check_num_aux
 from splitjax.engine.studies import strengths
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training

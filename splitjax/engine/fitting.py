@@ -1,0 +1,99 @@
+"""Whether data, network, defenses and the attacker's samples fit together."""
+
+from collections.abc import Sequence
+import math
+
+import jax
+import numpy as np
+
+from splitjax.data.dataset import Dataset
+from splitjax.defenses import parsing
+from splitjax.defenses.defense import Facts
+from splitjax.defenses.plan import Plan
+from splitjax.defenses.plan import Spec
+from splitjax.engine.config import Config
+from splitjax.errors import ConfigError
+from splitjax.errors import check_range
+from splitjax.models import catalog as models
+from splitjax.training import shapes
+from splitjax.training.protection import Protection
+from splitjax.training.split import SplitModel
+
+_LEAST_REAL_AUX = 3  # Samples that an attacker of real targets knows at least.
+
+
+def check_inputs(
+  field: str, value: str, model: SplitModel, example: jax.Array | np.ndarray
+) -> None:
+  """Raise `ConfigError` if inputs do not fit through a model."""
+  shape = np.shape(example)[1:]
+  try:
+    found = shapes.layer_shapes(model, example)
+    if not all(math.prod(one) for one in found):
+      raise ValueError('a layer leaves nothing of them')
+  except (TypeError, ValueError, ZeroDivisionError) as error:
+    hint = ' (--image_size enlarges images)' if len(shape) == 3 else ''
+    raise ConfigError(
+      field, value, f'a model for inputs of shape {shape}: {error}{hint}'
+    ) from error
+
+
+def make_plan(
+  specs: Sequence[Spec],
+  config: Config,
+  dataset: Dataset,
+  model: SplitModel,
+  *,
+  own: Protection | None = None,
+  field: str = 'defense',
+) -> Plan:
+  """Return defenses in a problem, checked.
+
+  Args:
+    specs: the defenses by name.
+    config: how to train.
+    dataset: what is trained on.
+    model: what is trained.
+    own: a defense of the user's own, if any.
+    field: where the defenses are named, for the messages.
+
+  Returns:
+    The defenses.
+
+  Raises:
+    ConfigError: if they do not fit the problem or each other.
+  """
+  server = shapes.server_part(model, dataset.train_inputs[:1])
+  parsing.check(
+    field,
+    specs,
+    num_classes=dataset.num_classes,
+    server_has_state=server.has_state,
+    floating_inputs=models.kind_of(dataset) in ('image', 'numbers'),
+  )
+  prior = ()
+  if not dataset.is_real:
+    sizes = np.bincount(dataset.train_labels, minlength=dataset.num_classes)
+    prior = tuple((sizes / sizes.sum()).tolist())
+  facts = Facts(
+    prior=prior,
+    num_samples=len(dataset.train_labels),
+    batch_size=config.batch_size,
+    epochs=config.epochs,
+    microbatch=server.examples_at_once,
+  )
+  return Plan(tuple(specs), facts, own)
+
+
+def check_num_aux(
+  num_aux: int, dataset: Dataset, field: str = 'num_aux'
+) -> None:
+  """Raise `ConfigError` if there are too few samples for the attacker."""
+  if dataset.is_real:
+    most = len(dataset.train_labels) - 2
+    what = 'known samples in all, of which two are left to score'
+    check_range(field, num_aux, _LEAST_REAL_AUX, most, what)
+    return
+  smallest = int(np.bincount(dataset.train_labels).min())
+  what = 'fewer than the training samples of the smallest class'
+  check_range(field, num_aux, 1, smallest - 1, what)
