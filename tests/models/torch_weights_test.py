@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors_numpy
 
-from experiments import common
-from experiments import pretrain
 from splitjax import models
 from splitjax.engine import extractors
+from splitjax.engine import pretraining
+from splitjax.errors import ConfigError
 from splitjax.training import split
 
 _RNG = np.random.default_rng(0)
@@ -170,7 +170,7 @@ def test_file_is_converted_and_read_back(tmp_path):
   weights = _resnet_weights()
   path = tmp_path / 'resnet18.safetensors'
   safetensors_numpy.save_file(weights, path)
-  plan, variables = pretrain.convert(path, 'resnet18')
+  plan, variables = pretraining.convert(path, 'resnet18')
   assert plan.mean == (0.485, 0.456, 0.406)
   for found, expected in zip(
     jax.tree.leaves(variables),
@@ -184,8 +184,8 @@ def test_file_is_converted_and_read_back(tmp_path):
 def test_file_of_another_network_is_refused(tmp_path):
   path = tmp_path / 'other.safetensors'
   safetensors_numpy.save_file({'fc.weight': np.zeros((2, 2))}, path)
-  with pytest.raises(common.FlagError, match='expected a state dict of vgg16'):
-    pretrain.convert(path, 'vgg16')
+  with pytest.raises(ConfigError, match='expected a state dict of vgg16'):
+    pretraining.convert(path, 'vgg16')
   path.write_bytes(b'no such format')
-  with pytest.raises(common.FlagError, match='expected a state dict of vgg16'):
-    pretrain.convert(path, 'vgg16')
+  with pytest.raises(ConfigError, match='expected a state dict of vgg16'):
+    pretraining.convert(path, 'vgg16')
