@@ -7,7 +7,15 @@ import jax.numpy as jnp
 
 
 def matrices(**arrays: jax.Array) -> None:
-  """Checks that all are real matrices `[rows, D]` of one width `D >= 1`."""
+  """Check that arrays are real matrices `[rows, D]` of one width `D >= 1`.
+
+  Args:
+    **arrays: arrays by the names that the messages call them.
+
+  Raises:
+    ValueError: if one is not a matrix of a floating type, or if the widths
+      differ.
+  """
   width_of = None
   for name, array in arrays.items():
     shape, dtype = jnp.shape(array), jnp.result_type(array)
@@ -25,7 +33,7 @@ def matrices(**arrays: jax.Array) -> None:
 
 
 def automatic(**arrays: jax.Array) -> None:
-  """Checks that none is sharded over axes of a mesh that are explicit."""
+  """Check that no array is sharded over axes of a mesh that are explicit."""
   for name, array in arrays.items():
     sharding = jax.typeof(array).sharding
     explicit = set(sharding.mesh.explicit_axes) & set(
@@ -40,7 +48,7 @@ def automatic(**arrays: jax.Array) -> None:
 
 
 def labels_of(name: str, labels: jax.Array, vectors: jax.Array) -> None:
-  """Checks that there is one integer label for each row of `vectors`."""
+  """Check that there is one integer label for each row of `vectors`."""
   shape, dtype = jnp.shape(labels), jnp.result_type(labels)
   if shape != jnp.shape(vectors)[:1] or shape == (0,):
     raise ValueError(
@@ -52,7 +60,7 @@ def labels_of(name: str, labels: jax.Array, vectors: jax.Array) -> None:
 
 
 def targets_of(name: str, targets: jax.Array, vectors: jax.Array) -> None:
-  """Checks that there is one real number for each row of `vectors`."""
+  """Check that there is one real number for each row of `vectors`."""
   shape, dtype = jnp.shape(targets), jnp.result_type(targets)
   expected = jnp.shape(vectors)[:1]
   if shape != expected or not jnp.issubdtype(dtype, jnp.floating):
@@ -61,8 +69,17 @@ def targets_of(name: str, targets: jax.Array, vectors: jax.Array) -> None:
     )
 
 
+def known_samples(
+  vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
+) -> None:
+  """Check vectors to label, and auxiliary vectors with their labels."""
+  matrices(vectors=vectors, aux_vectors=aux_vectors)
+  automatic(vectors=vectors)
+  labels_of('aux_labels', aux_labels, aux_vectors)
+
+
 def choice(name: str, value: object, accepted: Sequence[str]) -> None:
-  """Checks that a value is one of those accepted."""
+  """Check that a value is one of those accepted."""
   if value not in accepted:
     raise ValueError(f'{name} must be one of {accepted}, got {value!r}.')
 
@@ -70,7 +87,7 @@ def choice(name: str, value: object, accepted: Sequence[str]) -> None:
 def count(
   name: str, value: int, *, at_least: int = 1, at_most: int | None = None
 ) -> None:
-  """Checks that an integer lies between bounds."""
+  """Check that an integer lies between two bounds, themselves included."""
   if value < at_least or (at_most is not None and value > at_most):
     upper = '' if at_most is None else f' and at most {at_most}'
     raise ValueError(f'{name} must be at least {at_least}{upper}, got {value}.')

@@ -6,6 +6,7 @@ and has a few labelled samples of the same pass, at least one of each class. It
 does not know the top model.
 """
 
+from collections.abc import Callable
 import functools
 
 import jax
@@ -15,21 +16,13 @@ from splitjax import losses as losses_lib
 from splitjax.attacks import _validate
 from splitjax.attacks import distance
 from splitjax.attacks import surrogate
+from splitjax.attacks import surrogate_fit
 from splitjax.attacks.result import AttackResult
 
 NEAREST_BY = ('smashed', 'cut_grads')
 
 
-@functools.partial(
-  jax.jit,
-  static_argnames=(
-    'num_classes',
-    'nearest_by',
-    'hidden_sizes',
-    'num_epochs',
-    'batch_size',
-  ),
-)
+@functools.partial(jax.jit, static_argnames=(*surrogate.STATIC, 'nearest_by'))
 def gramssat_labels(
   key: jax.Array,
   smashed: jax.Array,
@@ -49,92 +42,106 @@ def gramssat_labels(
   temperature: float = 0.8,
   mixup_alpha: float = 0.75,
 ) -> AttackResult:
-  """Trains a surrogate top that predicts the labels from smashed data.
+  """Train a surrogate top that predicts the labels from smashed data.
 
   Each sample takes the label of the nearest known sample. The surrogate is
   trained so that its gradients for these labels point as the received ones do,
   and by MixMatch on known samples and on its own sharpened predictions, whose
   weight rises from 0 to `unlabelled_weight`.
 
-  Labels are predictions: smashed data that do not tell the classes apart leave
-  nothing to predict from, whatever the gradients tell (take `pseudo_labels`).
+  The labels are predictions. If smashed data do not tell the classes apart,
+  there is nothing to predict from, whatever the gradients tell; take the
+  `train_labels` then.
 
   Args:
-    key: of the surrogate, the order of samples and the mixing.
-    smashed: what the attacker sent, `[N, D]`.
-    cut_grads: what it received for it, of any scale, `[N, D]`.
-    aux_smashed: the same of samples whose labels it knows, `[A, D]`.
-    aux_cut_grads: likewise, `[A, D]`; for `nearest_by='cut_grads'` alone.
-    aux_labels: in `[0, C)`, `[A]`.
-    num_classes: `C`, at least 2.
-    nearest_by: what known samples are near in: 'smashed' (Euclidean, as in the
-      paper) or 'cut_grads' (cosine).
-    hidden_sizes: of the linear layers inside the surrogate.
-    num_epochs: passes over the record, `T`.
-    batch_size: of a step; the known samples are in every one besides.
-    learning_rate: of Adam.
-    match_weight: of the gradients' mismatch.
-    unlabelled_weight: of the squared error to sharpened predictions.
-    temperature: of the sharpening.
-    mixup_alpha: of the Beta distribution that mixes samples.
+    key: random key for the surrogate, the order of the samples and the mixing.
+    smashed: smashed data that the attacker sent, `[N, D]`.
+    cut_grads: cut gradients that it received for them, of any scale, `[N, D]`.
+    aux_smashed: smashed data of samples whose labels the attacker knows,
+      `[A, D]`.
+    aux_cut_grads: cut gradients received for these samples, `[A, D]`; they are
+      used with `nearest_by='cut_grads'` alone.
+    aux_labels: labels of these samples in `[0, C)`, `[A]`.
+    num_classes: number of classes `C`, at least 2.
+    nearest_by: what the nearest known sample is found by: 'smashed' data and
+      the Euclidean distance, as in the paper, or 'cut_grads' and the cosine.
+    hidden_sizes: widths of the linear layers inside the surrogate.
+    num_epochs: number of passes over the record `T`.
+    batch_size: number of samples of a step, to which all known ones are added.
+    learning_rate: learning rate of Adam.
+    match_weight: weight of the mismatch of gradients.
+    unlabelled_weight: final weight of the squared error to the sharpened
+      predictions.
+    temperature: temperature of the sharpening.
+    mixup_alpha: parameter of the Beta distribution that the share of mixed
+      samples is drawn from.
 
   Returns:
-    An `AttackResult` with labels, logits, losses, and as train_labels the
-    pseudo-labels.
+    An `AttackResult` with labels, logits and losses, and as `train_labels` the
+    labels of the nearest known samples.
 
   Raises:
     ValueError: at trace time, if a shape, type, name or number is not as above.
+
+  Example:
+    Two samples of each class, and one known sample of each. The label party's
+    top model is the identity.
+
+    >>> labels = jnp.array([0, 1, 1, 0])
+    >>> smashed = 2 * jax.nn.one_hot(labels, 2)
+    >>> cut_grads = jax.nn.softmax(smashed) - jax.nn.one_hot(labels, 2)
+    >>> known = jnp.array([0, 1])
+    >>> gramssat_labels(
+    ...   jax.random.key(0),
+    ...   smashed,
+    ...   cut_grads,
+    ...   smashed[known],
+    ...   cut_grads[known],
+    ...   labels[known],
+    ...   num_classes=2,
+    ... ).labels.tolist()
+    [0, 1, 1, 0]
   """
+  sizes = dict(num_epochs=num_epochs, batch_size=batch_size)
   _validate.count('num_classes', num_classes, at_least=2)
   _validate.choice('nearest_by', nearest_by, NEAREST_BY)
   _validate.labels_of('aux_labels', aux_labels, aux_smashed)
-  surrogate.check(
-    smashed,
-    cut_grads,
-    hidden_sizes,
-    num_epochs=num_epochs,
-    batch_size=batch_size,
-    aux_smashed=aux_smashed,
-    aux_cut_grads=aux_cut_grads,
-  )
-  if nearest_by == 'smashed':
-    pseudo_labels = distance.nearest_labels(
-      smashed, aux_smashed, aux_labels, metric='euclidean'
-    )
-  else:
-    pseudo_labels = distance.nearest_labels(
-      cut_grads, aux_cut_grads, aux_labels
-    )
+  aux = dict(aux_smashed=aux_smashed, aux_cut_grads=aux_cut_grads)
+  surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
+  near = {
+    'smashed': (smashed, aux_smashed, 'euclidean'),
+    'cut_grads': (cut_grads, aux_cut_grads, 'cosine'),
+  }
+  *vectors, metric = near[nearest_by]
+  pseudo_labels = distance.nearest_labels(*vectors, aux_labels, metric=metric)
   smashed, aux_smashed = surrogate.standardize(smashed, aux_smashed)
   units = surrogate.units_of(cut_grads)
-  aux_targets = jax.nn.one_hot(aux_labels, num_classes)
+  known = aux_smashed, jax.nn.one_hot(aux_labels, num_classes)
 
-  def loss_fn(key_step, progress, top, labels, rows):
+  def loss_fn(
+    key_step: jax.Array,
+    progress: jax.Array,
+    top: surrogate.Layers,
+    labels: jax.Array,
+    rows: jax.Array,
+  ) -> jax.Array:
     del labels
     grads = surrogate.surrogate_grads(
       top, smashed[rows], pseudo_labels[rows], losses_lib.cross_entropy
     )
+    predict_fn = functools.partial(surrogate.apply_top, top)
     labelled_loss, unlabelled_loss = _mixmatch(
-      key_step,
-      functools.partial(surrogate.apply_top, top),
-      (aux_smashed, aux_targets),
-      smashed[rows],
-      temperature,
-      mixup_alpha,
+      key_step, predict_fn, known, smashed[rows], temperature, mixup_alpha
     )
     match = jnp.mean(surrogate.mismatch(grads, units[rows]))
     weight = progress * unlabelled_weight
     return match_weight * match + labelled_loss + weight * unlabelled_loss
 
   key_top, key_fit = jax.random.split(key)
-  top, _, losses = surrogate.fit(
-    key_fit,
-    surrogate.init_top(key_top, smashed.shape[1], num_classes, hidden_sizes),
-    jnp.zeros((len(smashed), 0)),
-    loss_fn,
-    num_epochs=num_epochs,
-    batch_size=batch_size,
-    learning_rate=learning_rate,
+  top = surrogate.init_top(key_top, smashed.shape[1], num_classes, hidden_sizes)
+  no_labels = jnp.zeros((len(smashed), 0))
+  top, _, losses = surrogate_fit.fit(
+    key_fit, top, no_labels, loss_fn, learning_rate=learning_rate, **sizes
   )
   logits = surrogate.apply_top(top, smashed)
   return AttackResult(
@@ -145,8 +152,31 @@ def gramssat_labels(
   )
 
 
-def _mixmatch(key, predict_fn, known, smashed, temperature, alpha):
-  """The two losses of MixMatch: of known samples, and of guessed labels."""
+def _mixmatch(
+  key: jax.Array,
+  predict_fn: Callable[[jax.Array], jax.Array],
+  known: tuple[jax.Array, jax.Array],
+  smashed: jax.Array,
+  temperature: jax.typing.ArrayLike,
+  alpha: jax.typing.ArrayLike,
+) -> tuple[jax.Array, jax.Array]:
+  """Return the losses of MixMatch for known samples and for guessed labels.
+
+  All samples of a batch are mixed with one share, where `mixmatch.mix` draws a
+  share for each.
+
+  Args:
+    key: random key for the share and the partners.
+    predict_fn: function from smashed data to logits.
+    known: smashed data `[A, D]` and soft labels `[A, C]` of known samples.
+    smashed: smashed data of the other samples, `[B, D]`.
+    temperature: temperature of the sharpening.
+    alpha: parameter of the Beta distribution.
+
+  Returns:
+    The mean cross-entropy of the known samples, and the mean squared error of
+    the probabilities of the others.
+  """
   aux_smashed, aux_targets = known
   guesses = jax.nn.softmax(predict_fn(smashed) / temperature)  # Sharpened.
   guesses = jax.lax.stop_gradient(guesses)

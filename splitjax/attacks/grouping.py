@@ -17,7 +17,13 @@ from splitjax.attacks.result import Groups
 
 
 class Known(NamedTuple):
-  """Auxiliary samples `[A, D]`, `[A, D]` and `[A]`; None if there are none."""
+  """The auxiliary samples, or None three times if there are none.
+
+  Attributes:
+    smashed: smashed data of the auxiliary samples, `[A, D]`.
+    cut_grads: cut gradients received for them, `[A, D]`.
+    labels: their labels, `[A]`.
+  """
 
   smashed: jax.Array | None
   cut_grads: jax.Array | None
@@ -34,7 +40,25 @@ def prepare(
   num_restarts: int,
   **sizes: int,
 ) -> tuple[jax.Array, Known]:
-  """Checks the arguments, `sizes` as `surrogate.check`, and standardizes."""
+  """Check the arguments of an attack, and standardize smashed data.
+
+  Args:
+    smashed: smashed data, `[N, D]`.
+    cut_grads: cut gradients received for them, `[N, D]`.
+    known: the auxiliary samples, if any.
+    hidden_sizes: widths of the linear layers inside the surrogate.
+    num_classes: number of classes, at least 2.
+    num_restarts: number of surrogates to try.
+    **sizes: `num_epochs` and `batch_size`, see `surrogate.check`.
+
+  Returns:
+    The standardized smashed data, and the auxiliary samples with theirs shifted
+    and scaled by the same numbers.
+
+  Raises:
+    ValueError: if a shape, type or number is not as above, or if some but not
+      all of `known` are None.
+  """
   _validate.count('num_classes', num_classes, at_least=2)
   _validate.count('num_restarts', num_restarts)
   given = [x is not None for x in known]
@@ -57,9 +81,18 @@ def prepare(
 def name_labels(
   logits: jax.Array, losses: jax.Array, top: surrogate.Layers, known: Known
 ) -> AttackResult:
-  """Labels by logits of groups `[N, C]`, and by what `top` makes of the known.
+  """Name the groups that a fit found, by what its top model makes of the known.
 
-  Without known samples a group has the class of its number.
+  Without known samples a group has the class of its own number.
+
+  Args:
+    logits: logits of the groups, `[N, C]`.
+    losses: mean loss of each epoch of the fit, `[T]`.
+    top: fitted top model, whose outputs are the groups.
+    known: the auxiliary samples, as `prepare` returns them.
+
+  Returns:
+    An `AttackResult` with labels, logits of the classes, losses and groups.
   """
   num_classes = logits.shape[1]
   names = jnp.arange(num_classes)
@@ -80,9 +113,17 @@ def name_labels(
 def name_groups(
   aux_groups: jax.Array, aux_labels: jax.Array, num_classes: int
 ) -> jax.Array:
-  """The class of each group, `[C]`, that most auxiliary samples agree with.
+  """Assign classes to groups so that most auxiliary samples agree.
 
-  One to one; groups without auxiliary samples get the classes left over.
+  Args:
+    aux_groups: group of each auxiliary sample, in `[0, C)`, `[A]`.
+    aux_labels: label of each auxiliary sample, `[A]`; samples with a label
+      outside of `[0, C)` are ignored.
+    num_classes: number of classes and of groups `C`.
+
+  Returns:
+    The class of each group, a permutation of all classes, `[C]`. Groups without
+    auxiliary samples get the classes left over, always in the same way.
   """
   votes = jax.nn.one_hot(aux_groups, num_classes).T @ jax.nn.one_hot(
     aux_labels, num_classes

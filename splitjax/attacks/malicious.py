@@ -1,7 +1,7 @@
-"""An ACTIVE attack: a client that trains faster than it should.
+"""An active attack: a client that trains faster than it should.
 
 Of Fu et al., "Label inference attacks against vertical federated learning"
-(USENIX Security 2022). It does not read labels itself: it makes the client's
+(USENIX Security 2022). It does not read labels itself. It makes the client's
 smashed data tell more of them, for an attack that reads those afterwards
 (`model_completion`).
 """
@@ -14,11 +14,16 @@ import optax
 
 from splitjax.attacks import similarity
 
-_FLOOR = 1e-7  # Of the authors.
+_FLOOR = 1e-7  # As in the authors' code.
 
 
 class _RatioState(NamedTuple):
-  """The gradients of the step before, and whether there was one."""
+  """State of the ratios.
+
+  Attributes:
+    last: gradients of the step before.
+    is_first: whether no step was taken yet.
+  """
 
   last: optax.Updates
   is_first: jax.Array
@@ -31,36 +36,50 @@ def malicious_optimizer(
   low: jax.typing.ArrayLike = 1.0,
   high: jax.typing.ArrayLike = 5.0,
 ) -> optax.GradientTransformation:
-  r"""Enlarges the gradients that keep their sign, before an optimizer.
+  r"""Enlarge the gradients that keep their sign, before an optimizer.
 
-  Not passive: the client follows the protocol's messages but trains its model
-  otherwise than agreed, so that the top model comes to rely on it. It sees and
-  needs nothing beyond the gradients of its own parameters, each of which is
-  multiplied by
+  The client follows the protocol's messages but trains its model otherwise than
+  agreed, so that the top model comes to rely on it. It needs nothing but the
+  gradients of its own parameters, each of which is multiplied by
 
   $$\mathrm{clip}(1 + \gamma g_t / (g_{t-1} + 10^{-7}), low, high),$$
 
-  where $g_{t-1}$ is what the same one was in the step before, as received (the
-  authors' SGD remembers it as enlarged). The first step is left as it is.
+  where $g_{t-1}$ is the gradient of the same parameter in the step before, as
+  received (the authors' SGD remembers the enlarged one). The gradients of the
+  first step are not changed.
 
   Args:
-    optimizer: of the client's parameters; meant for SGD: Adam undoes a factor
-      that stays the same.
-    gamma: of the ratio; at 0 no gradient changes, with the default bounds.
-    low: smallest factor.
-    high: largest factor.
+    optimizer: optimizer of the client's parameters, meant to be SGD: Adam
+      undoes a factor that stays the same.
+    gamma: factor of the ratio; with 0 and the default bounds no gradient
+      changes.
+    low: smallest factor of a gradient.
+    high: largest factor of a gradient.
 
   Returns:
     The optimizer that cheats.
+
+  Example:
+    >>> optimizer = malicious_optimizer(optax.sgd(1.0))
+    >>> state = optimizer.init(jnp.zeros(2))
+    >>> grads = jnp.array([1.0, -1.0])
+    >>> updates, state = optimizer.update(grads, state)
+    >>> updates.tolist()
+    [-1.0, 1.0]
+    >>> updates, state = optimizer.update(jnp.array([1.0, 1.0]), state)
+    >>> updates.round(3).tolist()
+    [-2.0, -1.0]
   """
 
-  def init(params):
+  def init(params: optax.Params) -> _RatioState:
     return _RatioState(jax.tree.map(jnp.zeros_like, params), jnp.array(True))
 
-  def update(grads, state, params=None):
+  def update(
+    grads: optax.Updates, state: _RatioState, params: optax.Params | None = None
+  ) -> tuple[optax.Updates, _RatioState]:
     del params
 
-    def enlarged(grad, last):
+    def enlarged(grad: jax.Array, last: jax.Array) -> jax.Array:
       wide, below = map(similarity.to_accumulator, (grad, last))
       below = below + _FLOOR
       below = jnp.where(below == 0, _FLOOR, below)

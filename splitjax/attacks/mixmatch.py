@@ -1,8 +1,8 @@
 """MixMatch: learning from few labels and from the model's own guesses.
 
-Of Berthelot et al. (NeurIPS 2019, https://arxiv.org/abs/1905.02249). In shapes
-`B` is a batch of samples, `D` the width of their features and `C` the number of
-classes.
+Of Berthelot et al. (NeurIPS 2019, https://arxiv.org/abs/1905.02249). In shape
+descriptions `N` is the number of samples, `D` the width of their features and
+`C` the number of classes.
 """
 
 from collections.abc import Callable
@@ -20,13 +20,15 @@ PyTree = Any
 def sharpen(
   probabilities: jax.Array, temperature: jax.typing.ArrayLike
 ) -> jax.Array:
-  """Raises probabilities to the power `1 / temperature`; rows sum to 1.
+  """Raise probabilities to the power `1 / temperature`; rows sum to 1.
 
-  In logarithms, so that no power underflows; a probability of 0 stays 0.
+  This is done in logarithms, so that no power underflows; a probability of 0
+  stays 0.
 
   Args:
-    probabilities: `[N, C]`, not negative, no row all zero.
-    temperature: above 0; 1 changes nothing, towards 0 the largest takes all.
+    probabilities: probabilities, `[N, C]`; none is negative, no row is all 0.
+    temperature: number above 0; 1 changes nothing, and towards 0 the largest
+      probability becomes 1.
 
   Returns:
     `[N, C]`, float32 or wider.
@@ -42,17 +44,19 @@ def sharpen(
 def mix(
   key: jax.Array, x: jax.Array, y: jax.Array, *, alpha: jax.typing.ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
-  """Mixes each sample and its target with another one's, drawn by permutation.
+  """Mix each sample and its target with those of another sample.
 
-  A share `max(lam, 1 - lam)` of the sample itself is kept, `lam` of the
-  distribution Beta(alpha, alpha): each stays nearer to itself than to its
-  partner, so that the order still says which are labelled.
+  Partners are drawn by a permutation. Each sample keeps a share
+  `max(lam, 1 - lam)` of itself, where `lam` is drawn from Beta(alpha, alpha).
+  It stays nearer to itself than to its partner, so that the order of the
+  samples still says which are labelled.
 
   Args:
-    key: of the permutation and the shares.
-    x: `[N, D]`.
+    key: random key for the permutation and the shares.
+    x: features, `[N, D]`.
     y: soft labels, `[N, C]`.
-    alpha: 0 mixes nothing, 1 mixes most (shares uniform in [1/2, 1]).
+    alpha: parameter of the Beta distribution; 0 mixes nothing, 1 mixes most
+      (shares are uniform in [1/2, 1]).
 
   Returns:
     The mixed `x` and `y`, with the same shares; float32 or wider.
@@ -61,7 +65,7 @@ def mix(
   share = _larger_shares(key_share, alpha, len(x))[:, None]
   order = jax.random.permutation(key_order, len(x))
 
-  def mixed(rows):
+  def mixed(rows: jax.Array) -> jax.Array:
     wide = similarity.to_accumulator(rows)
     return share * wide + (1 - share) * wide[order]
 
@@ -71,14 +75,15 @@ def mix(
 def ema(
   average: PyTree, new: PyTree, *, decay: jax.typing.ArrayLike, step: jax.Array
 ) -> PyTree:
-  """An exponential moving average of parameters, that forgets its start.
+  """Update an exponential moving average of parameters that forgets its start.
 
   Args:
-    average: after `step` updates.
-    new: the parameters to count in.
-    decay: share of the average that is kept; at most `(1 + step) / (10 + step)`
-      is, else a random start would last some `1 / (1 - decay)` steps.
-    step: from 0.
+    average: average after `step` updates.
+    new: parameters to count in.
+    decay: share of the average that is kept, but at most
+      `(1 + step) / (10 + step)`; else a random start would last for some
+      `1 / (1 - decay)` steps.
+    step: number of updates so far.
 
   Returns:
     The average after `step + 1` updates.
@@ -95,21 +100,21 @@ def mixed_predictions(
   *,
   alpha: jax.typing.ArrayLike,
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-  """Mixes labelled and unlabelled samples with one another, and predicts.
+  """Mix labelled and unlabelled samples with one another, and predict.
 
-  What is mixed are the features that enter the head, so that inputs may be of
-  any type (token ids cannot be mixed); with a frozen extractor there is nothing
-  else to mix.
+  The features that enter the head are mixed, so that inputs may be of any type
+  (token ids cannot be mixed). With a frozen extractor there is nothing else to
+  mix.
 
   Args:
-    key: see `mix`.
-    head_fn: features -> logits.
+    key: random key for the permutation and the shares.
+    head_fn: function from features to logits.
     labelled: features `[A, D]` and soft labels `[A, C]`.
-    unlabelled: the same of others `[B, ...]`, with guessed labels.
-    alpha: see `mix`.
+    unlabelled: features `[N, D]` and guessed soft labels `[N, C]`.
+    alpha: parameter of the Beta distribution, see `mix`.
 
   Returns:
-    Logits and targets of the labelled, then those of the unlabelled.
+    Logits and targets of the labelled samples, then those of the unlabelled.
   """
   x, y = (
     jnp.concatenate(parts) for parts in zip(labelled, unlabelled, strict=True)
@@ -119,13 +124,15 @@ def mixed_predictions(
   return (logits[:num], y[:num]), (logits[num:], y[num:])
 
 
-def _larger_shares(key, alpha, num):
-  """`max(lam, 1 - lam)` of lam ~ Beta(alpha, alpha), `[num]`; 1 at alpha 0.
+def _larger_shares(
+  key: jax.Array, alpha: jax.typing.ArrayLike, num: int
+) -> jax.Array:
+  """Draw `max(lam, 1 - lam)`, `[num]`, of lam ~ Beta(alpha, alpha); 1 at 0.
 
-  Without rejection, as `jax.random.beta` would take most of a training step.
-  Beta(alpha + 1, alpha + 1) is a coordinate of a point in a disc (Ulrich 1984).
-  As Gamma(a) is Gamma(a + 1) U^(1/a), its logit plus a Laplace draw over alpha
-  is the logit of Beta(alpha, alpha).
+  The draws need no rejection, with which `jax.random.beta` would take most of a
+  training step. Beta(alpha + 1, alpha + 1) is a coordinate of a point in a disc
+  (Ulrich 1984). As Gamma(a) is Gamma(a + 1) U^(1/a), its logit plus a Laplace
+  draw over alpha is the logit of Beta(alpha, alpha).
   """
   key_disc, key_angle, key_laplace = jax.random.split(key, 3)
   alpha = jnp.asarray(alpha, jnp.float32)

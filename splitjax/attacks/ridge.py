@@ -1,6 +1,7 @@
 """Ridge regression on a few known samples: what any analyst would try first.
 
-No leak by itself: on raw inputs it says what the known samples alone teach.
+It is no leak by itself. On raw inputs it says what the known samples alone
+teach.
 """
 
 import jax
@@ -16,19 +17,21 @@ _PENALTIES = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
 def ridge_targets(
   vectors: jax.Array, aux_vectors: jax.Array, aux_targets: jax.Array
 ) -> jax.Array:
-  r"""Predicts real targets by ridge regression with an intercept.
+  r"""Predict real targets by ridge regression with an intercept.
 
-  The penalty is the one of `_PENALTIES` with the least squared error when each
-  known sample is left out in turn, in closed form: with
+  Of six penalties, from 0.001 to 100 times the mean squared length of the known
+  samples, it takes the one with the least squared error when each known sample
+  is left out in turn. This error has a closed form: with
   $G = (K + \lambda I)^{-1} - 11^T / (\lambda A)$ of the centred Gram matrix
   $K$ and $c = G y$, the error of sample `i` is $c_i / G_{ii}$.
 
-  Columns are standardised by `vectors`, which the attacker has whole.
+  Columns are shifted and scaled so that `vectors`, which the attacker has
+  whole, have mean 0 and variance 1.
 
   Args:
     vectors: what to predict from, `[N, D]`.
-    aux_vectors: the same of the samples whose targets are known, `[A, D]`.
-    aux_targets: real numbers, `[A]`.
+    aux_vectors: vectors of the samples whose targets are known, `[A, D]`.
+    aux_targets: real targets of these samples, `[A]`, at least three.
 
   Returns:
     Targets `[N]` in float32.
@@ -36,6 +39,12 @@ def ridge_targets(
   Raises:
     ValueError: at trace time, if a shape or type is not as above, or fewer
       than three targets are known.
+
+  Example:
+    >>> vectors = jnp.arange(6.0)[:, None]
+    >>> targets = ridge_targets(vectors, vectors[:4], 2 * jnp.arange(4.0))
+    >>> targets.round(1).tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.targets_of('aux_targets', aux_targets, aux_vectors)
@@ -50,7 +59,7 @@ def ridge_targets(
   size = jnp.trace(gram) / num_aux
   size = jnp.where(size > 0, size, 1)
 
-  def fit(penalty):
+  def fit(penalty: jax.Array) -> tuple[jax.Array, jax.Array]:
     inverse = jnp.linalg.inv(gram + penalty * size * jnp.eye(num_aux))
     inverse = inverse - 1 / (penalty * size * num_aux)
     duals = inverse @ (aux_targets - mean)
@@ -62,8 +71,13 @@ def ridge_targets(
   return mean + (vectors - centre) @ (known.T @ duals)
 
 
-def _standardize(vectors, aux_vectors):
-  """Both in float32 by the columns of the first; constant ones become 0."""
+def _standardize(
+  vectors: jax.Array, aux_vectors: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Standardize both in float32 by the columns of `vectors`.
+
+  A column that is constant in `vectors` becomes 0.
+  """
   vectors, aux_vectors = (x.astype(jnp.float32) for x in (vectors, aux_vectors))
   centre = jnp.mean(vectors, axis=0)[None]
   centred = vectors - centre

@@ -15,21 +15,26 @@ from splitjax.attacks import similarity
 def norm_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
-  """How much longer a gradient is than half way between the two classes.
+  """Score gradients by their length, from half way between the two classes.
 
-  A gradient is the longer, the more wrong the model is, and it is mostly wrong
-  about the rarer class. Which of the two that is, the known samples tell.
+  A gradient is the longer, the more wrong the model is, and the model is mostly
+  wrong about the rarer class. The known samples tell which of the two that is.
 
   Args:
-    vectors: cut gradients, `[N, D]`.
-    aux_vectors: those of the known samples, of both classes, `[A, D]`.
-    aux_labels: their classes, 0 or 1, `[A]`.
+    vectors: cut gradients to score, `[N, D]`.
+    aux_vectors: cut gradients of the known samples, of both classes, `[A, D]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
     Scores `[N]`, float32; positive for class 1.
 
   Raises:
-    ValueError: at trace time, if a shape or type is another.
+    ValueError: at trace time, if a shape or type is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[3.0, 4.0], [0.0, -1.0], [0.0, 3.0]])
+    >>> norm_scores(vectors, vectors[:2], jnp.array([1, 0])).tolist()
+    [2.0, -2.0, 0.0]
   """
   _check(vectors, aux_vectors, aux_labels)
   return from_half_way(_norms(vectors), _norms(aux_vectors), aux_labels)
@@ -38,15 +43,15 @@ def norm_scores(
 def from_half_way(
   values: jax.Array, aux_values: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
-  """Values from half way between the known means of two classes.
+  """Measure values from half way between the known means of two classes.
 
   Args:
-    values: `[N]`.
-    aux_values: those of the known samples, `[A]`.
-    aux_labels: their classes, 0 or 1, `[A]`.
+    values: values to score, `[N]`.
+    aux_values: values of the known samples, `[A]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
-    `[N]`, turned so that class 1 is the positive one.
+    Differences to the middle, `[N]`, positive on the side of class 1.
   """
   positive = (aux_labels == 1).astype(aux_values.dtype)
   mean_of = lambda chosen: (
@@ -60,71 +65,89 @@ def from_half_way(
 def direction_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
-  """The mean cosine to the known samples of class 1; the others are not used.
+  """Score gradients by their mean cosine to the known samples of class 1.
 
-  Early in training, gradients of one class point the same way and those of two
-  classes opposite ways.
+  Known samples of class 0 are not used. Early in training, gradients of one
+  class point the same way and those of two classes opposite ways.
 
   Args:
-    vectors: cut gradients, `[N, D]`.
-    aux_vectors: those of the known samples, `[A, D]`.
-    aux_labels: their classes, 0 or 1, `[A]`.
+    vectors: cut gradients to score, `[N, D]`.
+    aux_vectors: cut gradients of the known samples, `[A, D]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
     Scores in [-1, 1], `[N]`, float32; positive for class 1.
 
   Raises:
-    ValueError: at trace time, if a shape or type is another.
+    ValueError: at trace time, if a shape or type is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[0.0, 2.0], [0.0, -1.0], [3.0, 0.0]])
+    >>> direction_scores(vectors, vectors[:2], jnp.array([1, 0])).tolist()
+    [1.0, -1.0, 0.0]
   """
   _check(vectors, aux_vectors, aux_labels)
   hints = similarity.unit_normalize(similarity.to_accumulator(aux_vectors))
-  positive = (aux_labels == 1).astype(hints.dtype)
-  target = positive @ hints / jnp.maximum(jnp.sum(positive), 1)
-  units = similarity.unit_normalize(vectors)
-  return similarity.inner_products(units, target[None])[:, 0]
+  return _mean_products(similarity.unit_normalize(vectors), hints, aux_labels)
 
 
 @jax.jit
 def inner_product_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
-  """The mean inner product with the known samples of class 1.
+  """Score gradients by their mean inner product with those of class 1.
 
-  The direction and the norm at once: a long gradient counts for more.
+  It sees the direction and the norm at once: a long gradient counts for more.
 
   Args:
-    vectors: cut gradients, `[N, D]`.
-    aux_vectors: those of the known samples, `[A, D]`.
-    aux_labels: their classes, 0 or 1, `[A]`.
+    vectors: cut gradients to score, `[N, D]`.
+    aux_vectors: cut gradients of the known samples, `[A, D]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
-    Scores `[N]`, float32, divided by the largest entries of both arguments;
-    positive for class 1.
+    Scores `[N]`, float32, positive for class 1, divided by the largest entry of
+    `vectors` and by that of `aux_vectors`.
 
   Raises:
-    ValueError: at trace time, if a shape or type is another.
+    ValueError: at trace time, if a shape or type is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[0.0, 2.0], [0.0, -1.0], [3.0, 0.0]])
+    >>> scores = inner_product_scores(vectors, vectors[:2], jnp.array([1, 0]))
+    >>> (scores > 0).tolist()
+    [True, False, False]
   """
   _check(vectors, aux_vectors, aux_labels)
   # Gradients are small: their products would leave float32.
   vectors, hints = map(_to_unit_range, (vectors, aux_vectors))
+  return _mean_products(vectors, hints, aux_labels)
+
+
+def _mean_products(
+  vectors: jax.Array, hints: jax.Array, aux_labels: jax.Array
+) -> jax.Array:
+  """Return the mean inner products with the hints of class 1, `[N]`."""
   positive = (aux_labels == 1).astype(hints.dtype)
   target = positive @ hints / jnp.maximum(jnp.sum(positive), 1)
   return similarity.inner_products(vectors, target[None])[:, 0]
 
 
-def _to_unit_range(x):
+def _to_unit_range(x: jax.Array) -> jax.Array:
+  """Divide an array by its largest entry, in float32 or wider."""
   wide = similarity.to_accumulator(x)
-  largest = jnp.max(jnp.abs(wide))
-  return wide / jnp.where(largest > 0, largest, 1)
+  return wide / similarity.largest_entry(wide)
 
 
-def _check(vectors, aux_vectors, aux_labels):
+def _check(
+  vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
+) -> None:
+  """Check the arguments that all scores take."""
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.labels_of('aux_labels', aux_labels, aux_vectors)
 
 
-def _norms(vectors):
+def _norms(vectors: jax.Array) -> jax.Array:
+  """Return the norms `[N]`, in float32 or wider; no square underflows."""
   wide = similarity.to_accumulator(vectors)
-  largest = jnp.max(jnp.abs(wide), axis=1)
-  scale = jnp.where(largest > 0, largest, 1)
+  scale = similarity.largest_entry(wide, axis=1)
   return scale * jnp.sqrt(jnp.sum((wide / scale[:, None]) ** 2, axis=1))

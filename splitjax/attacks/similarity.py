@@ -2,6 +2,9 @@
 
 On unit vectors `||u - v||^2 = 2 - 2 cos(u, v)`, so one Euclidean kernel serves
 both similarities of Liu et al. (https://arxiv.org/abs/2203.05222).
+
+In shape descriptions `N` is the number of points, `D` their width and `K` the
+number of targets.
 """
 
 import functools
@@ -13,29 +16,32 @@ from splitjax.attacks import _validate
 
 METRICS = ('cosine', 'euclidean')
 PRECISIONS = ('highest', 'high', 'default')
-# Above so many, a CPU takes one target after the other: XLA's argmax over 100
-# costs as much as the product does. Up to so many, it may fill them up to eight
-# or sixteen, if they are wide: a product with ten takes a third longer.
+# With more targets than this, a CPU takes one target after the other: XLA's
+# argmax over 100 costs as much as the product. With at most so many that are
+# wide, the product may be filled up to 8 or 16 targets: one with 10 takes a
+# third longer than one with 16.
 _FEW_TARGETS = 16
 _WIDE = 512
 
 
 @jax.jit
 def unit_normalize(vectors: jax.Array) -> jax.Array:
-  """Scales every vector to length 1; a zero vector stays zero.
-
-  >>> unit_normalize(jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-  [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+  """Scale every vector to length 1; a zero vector stays zero.
 
   Args:
-    vectors: `[N, D]`, finite; norms neither overflow nor underflow. Numbers
-      below the smallest normal one (1e-38 in float32) may count as zero.
+    vectors: finite vectors, `[N, D]`, whose norms neither overflow nor
+      underflow. Numbers below the smallest normal one (1e-38 in float32) may
+      count as zero.
 
   Returns:
     `[N, D]` in the type of `vectors`; computed in float32 or wider.
 
   Raises:
     ValueError: at trace time, if `vectors` is not a floating matrix.
+
+  Example:
+    >>> unit_normalize(jnp.array([[0.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
   """
   _validate.matrices(vectors=vectors)
   wide = to_accumulator(vectors)
@@ -49,23 +55,41 @@ def unit_normalize(vectors: jax.Array) -> jax.Array:
 
 
 def to_accumulator(x: jax.Array) -> jax.Array:
-  """The array in the type that sums are kept in: float32, or wider."""
+  """Return the array in the type that sums are kept in: float32, or wider."""
   return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def largest_entry(x: jax.Array, axis: int | None = None) -> jax.Array:
+  """Return the largest absolute value, or 1 where all entries are 0.
+
+  Gradients are small: divide them by it before you square them, or the squares
+  underflow.
+
+  Args:
+    x: array of a floating type.
+    axis: axis to take the largest along; None takes all entries.
+
+  Returns:
+    The largest absolute values, without `axis`, or a scalar.
+  """
+  largest = jnp.max(jnp.abs(x), axis=axis)
+  return jnp.where(largest > 0, largest, 1)
 
 
 def inner_products(
   points: jax.Array, targets: jax.Array, precision: str = 'highest'
 ) -> jax.Array:
-  """All inner products, accumulated in float32 or wider.
+  """Return all inner products, accumulated in float32 or wider.
 
-  Points that are narrower than float32 are not widened in memory; the targets
-  are split into two narrow parts instead, and lose nothing that matters.
+  Points that are narrower than float32 are not widened in memory. The targets
+  are split into two narrow parts instead, which lose nothing that matters.
 
   Args:
-    points: `[N, D]`.
-    targets: `[K, D]`, float32 or wider.
-    precision: of the factors. Below 'highest' a device may round float32 (a
-      GPU to TensorFloat32), and the targets of narrow points are rounded once.
+    points: the points, `[N, D]`.
+    targets: the targets, `[K, D]`, float32 or wider.
+    precision: precision of the factors, one of `PRECISIONS`. Below 'highest' a
+      device may round float32 (a GPU to TensorFloat32), and the targets of
+      narrow points are rounded to their type.
 
   Returns:
     `[N, K]` in the type of `targets`.
@@ -74,15 +98,23 @@ def inner_products(
   return sum(_dot(points, part, precision, targets.dtype) for part in parts)
 
 
-def narrow(targets: jax.Array, dtype, precision: str) -> list[jax.Array]:
-  """One or two arrays of a type that add up to the targets, `[K, D]` each."""
+def narrow(
+  targets: jax.Array, dtype: jax.typing.DTypeLike, precision: str
+) -> list[jax.Array]:
+  """Return one or two arrays of a type that add up to the targets `[K, D]`."""
   high = targets.astype(dtype)
   if targets.dtype == dtype or precision != 'highest':
     return [high]
   return [high, (targets - high.astype(targets.dtype)).astype(dtype)]
 
 
-def _dot(rows, others, precision, dtype):
+def _dot(
+  rows: jax.Array,
+  others: jax.Array,
+  precision: str,
+  dtype: jax.typing.DTypeLike,
+) -> jax.Array:
+  """Return the inner products of the rows of two matrices."""
   return jax.lax.dot_general(
     rows,
     others,
@@ -93,14 +125,15 @@ def _dot(rows, others, precision, dtype):
 
 
 def coarse_origin(mean: jax.Array, variance: jax.Array) -> jax.Array:
-  """The mean, rounded by less than a sixteenth of a standard deviation.
+  """Round the mean, by less than a sixteenth of a standard deviation.
 
-  Amid the points all the same, and nearly always one to the last bit in
-  whatever order the mean was summed up: over chunks, devices, or all at once.
+  The result still lies amid the points. It is nearly always the same to the
+  last bit, in whatever order the mean was summed up: in chunks, on several
+  devices, or all at once.
 
   Args:
-    mean: of the points, `[D]`.
-    variance: of their features, on average, a scalar.
+    mean: mean of the points, `[D]`.
+    variance: variance of the features, on average, a scalar.
 
   Returns:
     An origin for `closeness`, `[D]`.
@@ -112,7 +145,14 @@ def coarse_origin(mean: jax.Array, variance: jax.Array) -> jax.Array:
 
 
 def shift(targets: jax.Array, origin: jax.Array) -> tuple[jax.Array, jax.Array]:
-  r"""What ranks targets `[K, D]` by distance in products, see `closeness`.
+  r"""Return shifted targets and offsets, whose products rank by distance.
+
+  A point's inner product with a shifted target, less the offset of that target,
+  is their `closeness`.
+
+  Args:
+    targets: the targets $t$, `[K, D]`.
+    origin: the origin $o$, `[D]`.
 
   Returns:
     $t' = t - o$, `[K, D]`, and $o^T t' + ||t'||^2 / 2$, `[K]`.
@@ -128,18 +168,18 @@ def closeness(
   origin: jax.Array,
   precision: str = 'highest',
 ) -> jax.Array:
-  r"""How close each point is to each target; ranks as the distance does.
+  r"""Return how close each point is to each target; ranks as the distance does.
 
-  With $t' = t - o$, returns
+  With $t' = t - o$, the closeness is
   $x^T t' - o^T t' - ||t'||^2 / 2 = (||x - o||^2 - ||x - t||^2) / 2$:
   one matrix product. An origin amid the points keeps the rounding error small
   where the points lie far from zero, and no centred copy of them is made.
 
   Args:
-    points: `x`, `[N, D]`.
-    targets: `t`, `[K, D]`, float32 or wider.
-    origin: `o`, `[D]`, in the type of `targets`.
-    precision: see `inner_products`.
+    points: the points $x$, `[N, D]`.
+    targets: the targets $t$, `[K, D]`, float32 or wider.
+    origin: the origin $o$, `[D]`, in the type of `targets`.
+    precision: precision of the factors, see `inner_products`.
 
   Returns:
     `[N, K]`; the larger, the closer.
@@ -154,13 +194,13 @@ def nearest(
   origin: jax.Array,
   precision: str = 'highest',
 ) -> tuple[jax.Array, jax.Array]:
-  """Which target is nearest to each point, and its closeness.
+  """Find the target that is nearest to each point.
 
   Args:
-    points: as in `closeness`, `[N, D]`.
-    targets: likewise, `[K, D]`.
-    origin: likewise, `[D]`.
-    precision: see `inner_products`.
+    points: the points, `[N, D]`.
+    targets: the targets, `[K, D]`, float32 or wider.
+    origin: origin amid the points, `[D]`, as in `closeness`.
+    precision: precision of the factors, see `inner_products`.
 
   Returns:
     The index of the nearest target, the first of equally near ones, `[N]`,
@@ -172,10 +212,17 @@ def nearest(
 def largest_product(
   points: jax.Array, targets: jax.Array, offsets: jax.Array, precision: str
 ) -> tuple[jax.Array, jax.Array]:
-  """Which inner product less its target's offset `[K]` is the largest.
+  """Find each point's largest inner product, less the offset of its target.
+
+  Args:
+    points: the points, `[N, D]`.
+    targets: the targets, `[K, D]`, float32 or wider.
+    offsets: what is taken off the products with each target, `[K]`.
+    precision: precision of the factors, see `inner_products`.
 
   Returns:
-    The first such index `[N]`, int32, and what it is the index of, `[N]`.
+    The index of the first target with the largest value, `[N]`, int32, and that
+    value, `[N]`.
   """
   by_point = functools.partial(_largest_by_point, precision=precision)
   if len(targets) > _FEW_TARGETS:
@@ -190,14 +237,20 @@ def largest_product(
   )
 
 
-def _num_more(num_targets, width):
-  """How many more targets make the product faster on a CPU."""
+def _num_more(num_targets: int, width: int) -> int:
+  """Return how many more targets make the product faster on a CPU."""
   num_more = -num_targets % 8
   return num_more if width >= _WIDE and num_more < num_targets else 0
 
 
-def _largest_by_point(points, targets, offsets, precision, num_more=0):
-  """With so many more targets in the product, that are then left out."""
+def _largest_by_point(
+  points: jax.Array,
+  targets: jax.Array,
+  offsets: jax.Array,
+  precision: str,
+  num_more: int = 0,
+) -> tuple[jax.Array, jax.Array]:
+  """Compute `largest_product` with `num_more` targets that are left out."""
   filled = jnp.pad(targets, ((0, num_more), (0, 0)))
   values = inner_products(points, filled, precision)
   values = values[:, : len(targets)] - offsets[None]
@@ -208,12 +261,19 @@ def _largest_by_point(points, targets, offsets, precision, num_more=0):
 def largest_by_target(
   points: jax.Array, targets: jax.Array, offsets: jax.Array, precision: str
 ) -> tuple[jax.Array, jax.Array]:
-  """`largest_product` for several sets of targets, `[L, K, D]`, at once.
+  """Compute `largest_product` for `L` sets of targets at once.
 
-  One target after the other against all points: steps that vectorise.
+  One target after the other is compared with all points, in steps that
+  vectorise.
+
+  Args:
+    points: the points, `[N, D]`.
+    targets: the sets of targets, `[L, K, D]`, float32 or wider.
+    offsets: what is taken off the products with each target, `[L, K]`.
+    precision: precision of the factors, see `inner_products`.
 
   Returns:
-    As `largest_product`, `[L, N]` each.
+    The results of `largest_product`, `[L, N]` each.
   """
   num_sets, num_targets, width = targets.shape
   rows = targets.reshape(-1, width)
@@ -224,7 +284,9 @@ def largest_by_target(
   # over all values of its own.
   value_fn = lambda index: values[:, index] - offsets[:, index, None]
 
-  def body_fn(index, best):
+  def body_fn(
+    index: int | jax.Array, best: tuple[jax.Array, jax.Array]
+  ) -> tuple[jax.Array, jax.Array]:
     indices, largest = best
     value = value_fn(index)
     larger = value > largest

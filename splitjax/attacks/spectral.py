@@ -1,9 +1,9 @@
 """Spectral attacks: the direction in which vectors differ most is the class.
 
 Of Sun et al. (https://arxiv.org/abs/2203.01451), on smashed data of two
-classes; `spectral_labels` clusters along the strongest directions instead, for
-any number of classes. Passive; the attacker knows some labelled samples, which
-say which side, or which cluster, is which class.
+classes. `spectral_labels` clusters along the strongest directions instead, for
+any number of classes. The attacks are passive; the attacker knows some labelled
+samples, which say which side, or which cluster, is which class.
 """
 
 import functools
@@ -16,6 +16,8 @@ from splitjax.attacks import scoring
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import clustering_attack
 
+_matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
 
 @functools.partial(jax.jit, static_argnames=('num_directions', 'num_iters'))
 def top_directions(
@@ -25,23 +27,29 @@ def top_directions(
   num_directions: int,
   num_iters: int = 16,
 ) -> jax.Array:
-  """The directions of largest variance, by subspace iteration.
+  """Find the directions of largest variance, by subspace iteration.
 
-  Two products with the vectors an iteration, and no `[D, D]` matrix. The
-  variance found is that of the singular vectors, up to what directions of
-  nearly equal variance differ by.
+  Each iteration takes two products with the vectors; no `[D, D]` matrix is
+  made. The directions explain as much variance as the singular vectors do,
+  except where further directions have nearly the same variance.
 
   Args:
-    key: of the start.
-    vectors: `[N, D]`; centred here.
-    num_directions: `k`, at most `D`.
-    num_iters: of the iteration.
+    key: random key for the initial subspace.
+    vectors: vectors, `[N, D]`; they need not be centred.
+    num_directions: number of directions `k`, at most `D`.
+    num_iters: number of iterations.
 
   Returns:
-    Orthonormal `[k, D]`, float32 or wider, by falling variance.
+    Orthonormal directions `[k, D]`, float32 or wider, by falling variance.
 
   Raises:
-    ValueError: at trace time, if a shape, type or count is another.
+    ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[1.0, 8.0], [1.5, 0.0], [0.5, -8.0]])
+    >>> found = top_directions(jax.random.key(0), vectors, num_directions=1)
+    >>> jnp.abs(found).round(1).tolist()
+    [[0.0, 1.0]]
   """
   _validate.matrices(vectors=vectors)
   _validate.automatic(vectors=vectors)
@@ -50,20 +58,18 @@ def top_directions(
   _validate.count('num_iters', num_iters)
   wide = similarity.to_accumulator(vectors)
   centred = wide - jnp.mean(wide, axis=0, keepdims=True)
-  largest = jnp.max(jnp.abs(centred))
-  centred = centred / jnp.where(largest > 0, largest, 1)
-  product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+  centred = centred / similarity.largest_entry(centred)
   # A few more directions than asked for make the last ones converge as well.
   block = min(num_directions + 8, width)
   start = jax.random.normal(key, (width, block), wide.dtype)
 
-  def iterate(_, basis):
-    return jnp.linalg.qr(product(centred.T, product(centred, basis)))[0]
+  def iterate(_: jax.Array, basis: jax.Array) -> jax.Array:
+    return jnp.linalg.qr(_matmul(centred.T, _matmul(centred, basis)))[0]
 
   basis = jax.lax.fori_loop(0, num_iters, iterate, jnp.linalg.qr(start)[0])
-  within = product(centred, basis)
-  _, turn = jnp.linalg.eigh(product(within.T, within))
-  return product(basis, turn[:, ::-1][:, :num_directions]).T
+  within = _matmul(centred, basis)
+  _, turn = jnp.linalg.eigh(_matmul(within.T, within))
+  return _matmul(basis, turn[:, ::-1][:, :num_directions]).T
 
 
 @jax.jit
@@ -73,23 +79,30 @@ def spectral_scores(
   aux_vectors: jax.Array,
   aux_labels: jax.Array,
 ) -> jax.Array:
-  """How far a vector lies along the direction of largest variance.
+  """Score vectors by how far they lie along the direction of largest variance.
 
   Args:
-    key: of the search for it.
-    vectors: smashed data or cut gradients, `[N, D]`.
-    aux_vectors: those of the known samples, of both classes, `[A, D]`.
-    aux_labels: their classes, 0 or 1, `[A]`.
+    key: random key for the search for this direction.
+    vectors: smashed data or cut gradients to score, `[N, D]`.
+    aux_vectors: smashed data or cut gradients of the known samples, of both
+      classes, `[A, D]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
     Scores `[N]`, from half way between the known classes; positive for class 1.
 
   Raises:
-    ValueError: at trace time, if a shape or type is another.
+    ValueError: at trace time, if a shape or type is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[9.0, 1.0], [-9.0, 1.0], [7.0, 0.0], [-8.0, 0.0]])
+    >>> scores = spectral_scores(
+    ...   jax.random.key(0), vectors, vectors[:2], jnp.array([1, 0])
+    ... )
+    >>> (scores > 0).tolist()
+    [True, False, True, False]
   """
-  _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
-  _validate.automatic(vectors=vectors)
-  _validate.labels_of('aux_labels', aux_labels, aux_vectors)
+  _validate.known_samples(vectors, aux_vectors, aux_labels)
   (direction,) = top_directions(key, vectors, num_directions=1)
   along = lambda x: similarity.inner_products(x, direction[None])[:, 0]
   return scoring.from_half_way(along(vectors), along(aux_vectors), aux_labels)
@@ -104,22 +117,34 @@ def spectral_labels(
   *,
   num_classes: int,
 ) -> jax.Array:
-  """Clusters along the `C - 1` strongest directions of the unit vectors.
+  """Cluster along the `C - 1` strongest directions of the unit vectors.
 
   Clusters start from the known samples and keep their classes.
 
   Args:
-    key: of the search for the directions.
-    vectors: cut gradients or smashed data, `[N, D]`.
-    aux_vectors: those of the known samples, of every class, `[A, D]`.
-    aux_labels: their classes, `[A]`.
-    num_classes: `C`.
+    key: random key for the search for the directions.
+    vectors: cut gradients or smashed data to label, `[N, D]`.
+    aux_vectors: cut gradients or smashed data of the known samples, of every
+      class, `[A, D]`.
+    aux_labels: classes of the known samples, `[A]`.
+    num_classes: number of classes `C`.
 
   Returns:
     Labels `[N]`.
 
   Raises:
-    ValueError: at trace time, if a shape, type or count is another.
+    ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[9.0, 1.0], [-9.0, 1.0], [7.0, 0.0], [-8.0, 0.0]])
+    >>> spectral_labels(
+    ...   jax.random.key(0),
+    ...   vectors,
+    ...   vectors[:2],
+    ...   jnp.array([1, 0]),
+    ...   num_classes=2,
+    ... ).tolist()
+    [1, 0, 1, 0]
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.automatic(vectors=vectors)

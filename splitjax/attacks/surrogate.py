@@ -7,17 +7,19 @@ map `z = h K + b`, so the gradient of a sample's loss at the cut is exactly
 
 The attacker received gradients of a batch's mean loss, 1/B of those of each
 sample's own loss, and a loss may be weighted. So no attack here depends on the
-scale: where labels are hard it compares directions sample by sample, where they
-are fitted and may be soft, or real numbers, all lengths relative to the batch.
+scale of gradients. Where labels are hard, directions are compared, sample by
+sample. Where labels are fitted and may be soft, or are real numbers, lengths
+relative to the batch are compared too.
+
+In shape descriptions `N` is the number of samples, `B` that of a batch, `D` the
+width of the cut, `O` the number of outputs and `C` that of classes.
 """
 
 from collections.abc import Callable, Sequence
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
@@ -25,12 +27,14 @@ from splitjax.attacks import similarity
 _TINY = 1e-24
 
 Layers = tuple[tuple[jax.Array, jax.Array], ...]
+# The arguments of these attacks that JAX compiles anew for.
+STATIC = ('num_classes', 'hidden_sizes', 'num_epochs', 'batch_size')
 
 
 def init_top(
   key: jax.Array, width: int, num_outputs: int, hidden_sizes: Sequence[int]
 ) -> Layers:
-  """Draws kernels of variance 1 / fan-in, and biases 0, of a linear stack."""
+  """Draw kernels of variance 1 / fan-in, and biases 0, of a linear stack."""
   sizes = (width, *hidden_sizes, num_outputs)
   draw = jax.nn.initializers.lecun_normal()
   keys = jax.random.split(key, len(sizes) - 1)
@@ -43,7 +47,7 @@ def init_top(
 
 
 def collapse(layers: Layers) -> tuple[jax.Array, jax.Array]:
-  """Kernel `[D, O]` and bias `[O]` of the one linear map that layers make."""
+  """Return kernel `[D, O]` and bias `[O]` of the linear map of all layers."""
   (kernel, bias), *rest = layers
   for next_kernel, next_bias in rest:
     kernel, bias = kernel @ next_kernel, bias @ next_kernel + next_bias
@@ -51,7 +55,7 @@ def collapse(layers: Layers) -> tuple[jax.Array, jax.Array]:
 
 
 def apply_top(layers: Layers, smashed: jax.Array) -> jax.Array:
-  """The outputs `[B, O]` of a top model for smashed data `[B, D]`."""
+  """Return the outputs `[B, O]` of a top model for smashed data `[B, D]`."""
   kernel, bias = collapse(layers)
   return smashed @ kernel + bias[None]
 
@@ -62,9 +66,16 @@ def surrogate_grads(
   targets: jax.Array,
   loss_fn: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-  """The gradient of each sample's own loss at the cut, `[B, D]`.
+  """Return the gradient of each sample's own loss at the cut, `[B, D]`.
 
-  `loss_fn` makes losses `[B]` of outputs `[B, O]` and targets `[B, ...]`.
+  Args:
+    layers: layers of the surrogate.
+    smashed: smashed data, `[B, D]`.
+    targets: labels or real targets, `[B, ...]`.
+    loss_fn: function from outputs `[B, O]` and targets to losses `[B]`.
+
+  Returns:
+    The gradients, `[B, D]`.
   """
   kernel, bias = collapse(layers)
   total = lambda outputs: jnp.sum(loss_fn(outputs, targets))
@@ -72,9 +83,14 @@ def surrogate_grads(
 
 
 def mismatch(grads: jax.Array, units: jax.Array) -> jax.Array:
-  """Squared distance of directions `[B]`: `2 - 2 cos` where none is zero.
+  """Return squared distances of directions, `2 - 2 cos` where none is zero.
 
-  `units` `[B, D]` are what was received, of length 1 or 0.
+  Args:
+    grads: gradients of the surrogate, `[B, D]`.
+    units: received gradients, scaled to length 1 or zero, `[B, D]`.
+
+  Returns:
+    Squared distances `[B]`.
   """
   # Unlike `unit_normalize`, finite in its derivatives at zero rows.
   squares = jnp.sum(grads**2, axis=1, keepdims=True)
@@ -83,16 +99,25 @@ def mismatch(grads: jax.Array, units: jax.Array) -> jax.Array:
 
 
 def relative_mismatch(grads: jax.Array, received: jax.Array) -> jax.Array:
-  """Squared distances `[B]` in units of each batch's root mean square norm.
+  """Return squared distances in units of each batch's root mean square norm.
 
-  For labels that are fitted and may be soft: a label half way to the right one
-  has the right direction already, and only lengths within the batch tell.
+  It is for labels that are fitted and may be soft. A label half way to the
+  right one has the right direction already; only its length within the batch
+  tells the two apart.
+
+  Args:
+    grads: gradients of the surrogate, `[B, D]`.
+    received: received gradients, `[B, D]`.
+
+  Returns:
+    Squared distances `[B]`.
   """
   wanted = received / _rms_norm(received)
   return jnp.sum((grads / _rms_norm(grads) - wanted) ** 2, axis=1)
 
 
-def _rms_norm(vectors):
+def _rms_norm(vectors: jax.Array) -> jax.Array:
+  """Return the root mean square of the norms, a scalar above 0."""
   squares = jnp.mean(jnp.sum(vectors**2, axis=1))
   return jnp.sqrt(jnp.maximum(squares, _TINY))
 
@@ -100,10 +125,18 @@ def _rms_norm(vectors):
 def class_mismatch(
   layers: Layers, smashed: jax.Array, units: jax.Array
 ) -> jax.Array:
-  """The mismatch that each class as label would have, `[B, C]`.
+  """Return the `mismatch` that each class would have as label, `[B, C]`.
 
-  Under cross-entropy. Inner products and norms come from products with the
-  kernel, so that no `[B, C, D]` is made.
+  The loss is the cross-entropy. Inner products and norms come from products
+  with the kernel, so that no `[B, C, D]` is made.
+
+  Args:
+    layers: layers of the surrogate, with as many outputs as classes.
+    smashed: smashed data, `[B, D]`.
+    units: received gradients, scaled to length 1 or zero, `[B, D]`.
+
+  Returns:
+    Squared distances `[B, C]`.
   """
   kernel, bias = collapse(layers)
   probabilities = jax.nn.softmax(smashed @ kernel + bias[None])
@@ -119,7 +152,7 @@ def class_mismatch(
 def class_mismatches(
   layers: Layers, smashed: jax.Array, units: jax.Array
 ) -> jax.Array:
-  """`class_mismatch` of many rows, 256 at a time, `[N, C]`."""
+  """Compute `class_mismatch` of many rows, 256 at a time, `[N, C]`."""
   one = lambda row: class_mismatch(layers, row[0][None], row[1][None])[0]
   return jax.lax.map(one, (smashed, units), batch_size=256)
 
@@ -127,100 +160,43 @@ def class_mismatches(
 def standardize(
   smashed: jax.Array, aux_smashed: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Centres smashed data and scales all by one number, in float32.
+  """Centre smashed data and scale all of it by one number, in float32.
 
-  What the top's first layer can undo, and gradients keep their directions.
-  `smashed` `[N, D]` sets centre and scale of both.
+  The first layer of a top model can undo this, and the gradients keep their
+  directions.
+
+  Args:
+    smashed: smashed data that set centre and scale, `[N, D]`.
+    aux_smashed: smashed data of the auxiliary samples, `[A, D]`.
+
+  Returns:
+    Both, shifted and scaled by the same numbers.
   """
   smashed, aux_smashed = (x.astype(jnp.float32) for x in (smashed, aux_smashed))
   centre = jnp.mean(smashed, axis=0)[None]
   centred = smashed - centre
-  largest = jnp.max(jnp.abs(centred))
-  largest = jnp.where(largest > 0, largest, 1)  # Else squares underflow.
+  largest = similarity.largest_entry(centred)  # Else squares underflow.
   scale = jnp.sqrt(jnp.mean((centred / largest) ** 2)) * largest
   scale = jnp.where(scale > 0, scale, 1)
   return centred / scale, (aux_smashed - centre) / scale
 
 
-def fit(
-  key: jax.Array,
-  top: Any,
-  labels: jax.Array,
-  loss_fn: Callable[..., jax.Array],
-  *,
-  num_epochs: int,
-  batch_size: int,
-  learning_rate: float,
-  label_learning_rate: float = 0.0,
-) -> tuple[Any, jax.Array, jax.Array]:
-  """Minimises a loss over a top model and over what each sample has, by Adam.
-
-  A sample's row has an optimizer of its own: it moves only in the one step of
-  an epoch that it is in, however many batches there are. The last batch of an
-  epoch is filled up with samples of the first.
+def best_of_restarts(
+  key: jax.Array, run_fn: Callable[[jax.Array], Any], num_restarts: int
+) -> Any:
+  """Run a fit from several keys, and take the run that ended with least loss.
 
   Args:
-    key: of the shuffles, and of what `loss_fn` draws.
-    top: parameters that all samples share.
-    labels: parameters of each sample, `[N, ...]`; `[N, 0]` for none.
-    loss_fn: `(key, progress, top, labels [B, ...], rows [B])`, the share of
-      epochs done in [0, 1) and what else it needs, to the batch's mean loss.
-    num_epochs: `T`.
-    batch_size: `B`, at most; batches are made even.
-    learning_rate: of `top`.
-    label_learning_rate: of `labels`.
+    key: random key that the keys of the runs are made of.
+    run_fn: function from a key to a tuple whose last item is the mean losses of
+      the epochs, `[T]`.
+    num_restarts: number of runs.
 
   Returns:
-    Both fitted, and the mean loss of each epoch `[T]`.
+    What the best run returned. The truth plays no part in the choice.
   """
-  num = len(labels)
-  num_batches = -(-num // batch_size)
-  even_size = -(-num // num_batches)
-  top_optimizer = optax.adam(learning_rate)
-  label_optimizer = optax.adam(label_learning_rate)
-
-  def step(progress, state, inputs):
-    top, top_state, labels, label_state = state
-    key_step, rows = inputs
-    own, own_state = jax.tree.map(lambda x: x[rows], (labels, label_state))
-    loss, (top_grads, own_grads) = jax.value_and_grad(loss_fn, (2, 3))(
-      key_step, progress, top, own, rows
-    )
-    updates, top_state = top_optimizer.update(top_grads, top_state)
-    top = optax.apply_updates(top, updates)
-    updates, own_state = jax.vmap(label_optimizer.update)(
-      own_grads * even_size, own_state
-    )
-    own = optax.apply_updates(own, updates)
-    labels, label_state = jax.tree.map(
-      lambda x, new: x.at[rows].set(new),
-      (labels, label_state),
-      (own, own_state),
-    )
-    return (top, top_state, labels, label_state), loss
-
-  def epoch(state, inputs):
-    key_epoch, progress = inputs
-    key_order, key_steps = jax.random.split(key_epoch)
-    order = jax.random.permutation(key_order, num)
-    order = jnp.resize(order, (num_batches, even_size))
-    keys = jax.random.split(key_steps, num_batches)
-    one_step = functools.partial(step, progress)
-    state, losses = jax.lax.scan(one_step, state, (keys, order))
-    return state, jnp.mean(losses)
-
-  label_state = jax.vmap(label_optimizer.init)(labels)
-  state = (top, top_optimizer.init(top), labels, label_state)
-  keys = jax.random.split(key, num_epochs)
-  state, losses = jax.lax.scan(
-    epoch, state, (keys, jnp.arange(num_epochs) / num_epochs)
-  )
-  return state[0], state[2], losses
-
-
-def best_run(runs: Any, losses: jax.Array) -> Any:
-  """The run `[R, ...]` that ended with the least loss `[R, T]`; no truth."""
-  best = jnp.argmin(losses[:, -1])
+  runs = jax.vmap(run_fn)(jax.random.split(key, num_restarts))
+  best = jnp.argmin(runs[-1][:, -1])
   return jax.tree.map(lambda x: x[best], runs)
 
 
@@ -233,7 +209,19 @@ def check(
   batch_size: int,
   **aux: jax.Array,
 ) -> None:
-  """Checks what all attacks of this kind take; `aux` is both or none."""
+  """Check the arguments that all attacks of this kind take.
+
+  Args:
+    smashed: smashed data, `[N, D]`.
+    cut_grads: cut gradients received for them, `[N, D]`.
+    hidden_sizes: widths of the linear layers inside the surrogate.
+    num_epochs: number of passes over the record.
+    batch_size: number of samples of a step.
+    **aux: `aux_smashed` and `aux_cut_grads`, `[A, D]`, or neither.
+
+  Raises:
+    ValueError: if a shape, type or number is not as above.
+  """
   _validate.matrices(smashed=smashed, cut_grads=cut_grads, **aux)
   shapes = {'cut_grads': (cut_grads, smashed)}
   if aux:
@@ -251,15 +239,14 @@ def check(
 
 
 def units_of(cut_grads: jax.Array) -> jax.Array:
-  """Received gradients as directions, in float32."""
+  """Scale received gradients to length 1, in float32."""
   return similarity.unit_normalize(cut_grads.astype(jnp.float32))
 
 
 def rescale(
   cut_grads: jax.Array, aux_cut_grads: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Both in float32, divided by their largest entry: squares stay finite."""
+  """Divide both by their largest entry, in float32: squares stay finite."""
   both = [x.astype(jnp.float32) for x in (cut_grads, aux_cut_grads)]
-  largest = jnp.max(jnp.abs(jnp.concatenate(both)))
-  largest = jnp.where(largest > 0, largest, 1)
+  largest = similarity.largest_entry(jnp.concatenate(both))
   return both[0] / largest, both[1] / largest

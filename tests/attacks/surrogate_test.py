@@ -115,62 +115,17 @@ def test_standardize_centres_and_keeps_shape():
   np.testing.assert_array_equal(constant, np.zeros((4, 2)))
 
 
-@pytest.mark.parametrize('num, batch_size', [(1, 5), (8, 4), (7, 3)])
-def test_fit_visits_every_sample_in_every_epoch(num, batch_size):
-  def loss_fn(key, progress, top, labels, rows):
-    del key, rows
-    # Constant gradients: Adam's steps are then exactly the learning rate.
-    return jnp.mean(labels) + top + jax.lax.stop_gradient(progress - top)
+def test_best_of_restarts_ended_lowest():
+  keys = jax.random.split(jax.random.key(0), 3)
+  draws = jax.vmap(jax.random.uniform)(keys)
 
-  num_epochs, num_batches = 4, -(-num // batch_size)
-  top, labels, losses = jax.jit(
-    lambda key: surrogate.fit(
-      key,
-      jnp.zeros(()),
-      jnp.zeros((num, 1)),
-      loss_fn,
-      num_epochs=num_epochs,
-      batch_size=batch_size,
-      learning_rate=0.5,
-      label_learning_rate=0.1,
-    )
-  )(jax.random.key(0))
-  assert float(top) == pytest.approx(-0.5 * num_epochs * num_batches, rel=1e-4)
-  steps = -np.asarray(labels) / 0.1
-  np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
-  assert steps.min() > num_epochs - 0.1  # Batches may be filled up, never cut.
-  size = -(-num // num_batches)
-  assert steps.sum() == pytest.approx(num_epochs * num_batches * size, rel=1e-4)
-  progress = np.arange(num_epochs) / num_epochs
-  assert losses[0] <= progress[0] and losses[-1] <= progress[-1]
+  def run(key):
+    draw = jax.random.uniform(key)
+    return draw, jnp.stack([1 - draw, draw])  # The first loss is no matter.
 
-
-def test_fit_draws_a_new_order_and_new_keys():
-  def loss_fn(key, progress, top, labels, rows):
-    del progress, labels
-    draw = jax.lax.stop_gradient(jax.random.uniform(key) + rows[0])
-    return draw + 0.0 * top
-
-  fit = lambda key: surrogate.fit(
-    key,
-    jnp.zeros(()),
-    jnp.zeros((64, 0)),
-    loss_fn,
-    num_epochs=5,
-    batch_size=64,
-    learning_rate=0.1,
-  )[2]
-  losses = jax.jit(jax.vmap(fit))(jax.random.split(jax.random.key(0), 2))
-  assert len(np.unique(np.asarray(losses) % 1)) == 10
-  assert len(np.unique(np.floor(losses))) > 4
-
-
-def test_best_run_ended_lowest():
-  runs = (jnp.arange(3), jnp.eye(3))
-  losses = jnp.array([[0.0, 3.0], [9.0, 1.0], [0.0, 2.0]])
-  best = surrogate.best_run(runs, losses)
-  assert best[0] == 1
-  np.testing.assert_array_equal(best[1], np.eye(3)[1])
+  best, losses = surrogate.best_of_restarts(jax.random.key(0), run, 3)
+  assert best == draws.min() < draws.max()
+  np.testing.assert_array_equal(losses, jnp.stack([1 - best, best]))
 
 
 def test_bad_arguments_are_named():
