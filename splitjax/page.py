@@ -6,8 +6,8 @@ from splitjax.reports.page import HOW_TO_READ as HOW_TO_READ
 from splitjax.reports.page import Line as Line
 from splitjax.reports.page import Summary as Summary
 from splitjax.reports.page import Sweep as Sweep
-from splitjax.reports.page import percent as percent
 from splitjax.reports.page import pivot as pivot
+from splitjax.reports.page import shown as percent
 from splitjax.reports.page import shown as shown
 from splitjax.reports.page import to_text as to_text
 from splitjax.reports.page import write as write

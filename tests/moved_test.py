@@ -41,17 +41,21 @@ MOVED = {
     'results.store': 'RESULT_FILES Results',
   },
   'page': {
-    'reports.page': (
-      'HOW_TO_READ Line Summary Sweep percent pivot shown to_text write'
-    )
+    'reports.page': ('HOW_TO_READ Line Summary Sweep pivot shown to_text write')
   },
-  'plots': {'reports.plots': 'COLORS intervals leakage sweep'},
+  'plots': {
+    'reports.canvas': 'COLORS',
+    'reports.plots': 'intervals leakage sweep',
+  },
   'regression_metrics': {'metrics.regression': 'measure_targets'},
   'evaluation': {
     'engine.trials': 'AttackFn Predictions predict stack_views',
   },
 }
-RENAMED = {'evaluation': {'Answer': ('attacks', 'AttackResult')}}
+RENAMED = {
+  'evaluation': {'Answer': ('attacks', 'AttackResult')},
+  'page': {'percent': ('reports.page', 'shown')},
+}
 
 
 def _import_old(name: str) -> types.ModuleType:
