@@ -37,3 +37,33 @@ def data_folder():
   if not folder.is_dir():
     pytest.skip(f'no data sets in {folder}; set SPLITJAX_DATA')
   return folder
+
+
+@pytest.fixture(scope='session')
+def run_study():
+  """Runs a study to its end, in a folder or in memory."""
+  from splitjax import results
+  from splitjax.engine.run import measure
+
+  def run_to_end(study, out_dir=None, records_dir=None):
+    found = results.Results(out_dir, {'study': study.name}, study.cells)
+    measure(study, found, records_dir=records_dir)
+    assert found.complete
+    return found
+
+  return run_to_end
+
+
+@pytest.fixture(scope='session')
+def untimed():
+  """All rows of results but what was measured with a clock."""
+  from splitjax import results
+
+  def rows_of(found):
+    return [
+      {**row, 'seconds': None}
+      for row in found.rows()
+      if row['measure'] not in results.TIMES
+    ]
+
+  return rows_of

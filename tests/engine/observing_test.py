@@ -1,0 +1,90 @@
+"""Trainings with records, and the active attacker's part in them."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from splitjax import engine
+from splitjax.engine import facts
+from splitjax.engine import observing
+from splitjax.engine import problems
+from splitjax.engine.progress import SILENT
+from splitjax.engine.study import point_of
+
+HONEST = engine.Config(
+  num_train=200, epochs=1, batch_size=100, num_seeds=1, num_aux_draws=1
+)
+
+
+def _observe(config, **changes):
+  problem = problems.check(config)
+  recipe = dataclasses.replace(observing.recipe_of(problem), **changes)
+  [[observed]] = observing.observe(
+    problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
+  )
+  return problem, observed
+
+
+def _clients(config):
+  """The parts but the last after two steps, and what the model answers."""
+  _, observed = _observe(config, read=frozenset({'client'}))
+  return observed.clients[0], observed.logits['training']
+
+
+def _equal(one, other):
+  pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+  return all(np.array_equal(x, y) for x, y in pairs)
+
+
+@pytest.mark.parametrize(('cuts', 'cheating'), [((3,), 0), ((3, 7), 1)])
+def test_only_the_attackers_part_is_trained_otherwise(cuts, cheating):
+  """In the second step, the first in which a gradient can keep its sign."""
+  honest = dataclasses.replace(HONEST, cuts=cuts)
+  parts, logits = _clients(honest)
+  others, other_logits = _clients(
+    dataclasses.replace(honest, malicious_client=True)
+  )
+  same = [_equal(x, y) for x, y in zip(parts, others, strict=True)]
+  assert same == [index != cheating for index in range(len(cuts))]
+  assert not np.array_equal(logits, other_logits)
+
+
+def test_results_say_that_the_attacker_is_active():
+  config = dataclasses.replace(HONEST, malicious_client=True)
+  problem = problems.check(config)
+  assert problem.setting.model == 'mlp+malicious_client'
+  found = facts.facts_of(problem, [], problem.setting, 'accuracy')
+  assert any(fact.startswith('ACTIVE attacker') for fact in found)
+  honest = problems.check(HONEST)
+  found = facts.facts_of(honest, [], honest.setting, 'accuracy')
+  assert not any('ACTIVE' in fact for fact in found)
+
+
+def test_recipe_keeps_what_attacks_are_granted_and_no_more():
+  recipe = lambda **kwargs: observing.recipe_of(
+    problems.check(engine.Config(**kwargs))
+  )
+  plain = {'cut_grads', 'smashed', 'untrained_smashed'}
+  assert recipe(attacks=('distance',)).read == plain
+  assert recipe(attacks=('exploit',)).read == plain | {'sent'}
+  assert recipe(attacks=('online',)).read == plain | {'online'}
+  tuned = recipe(attacks=('model_completion_tuned',)).read
+  assert tuned == plain | {'client'}
+  smashed = recipe(attacks=('distance',), intermediates=('cut_grads',))
+  assert smashed.read == {'cut_grads'}
+
+
+def test_gradients_answer_the_smashed_data_that_was_sent():
+  """Both in the order of the batches, an example a row."""
+  config = dataclasses.replace(HONEST, attacks=('exploit',), cuts=(9,))
+  problem, observed = _observe(config)
+  (grads,), (sent,) = observed.cut_grads[1], observed.sent[1]
+  np.testing.assert_array_equal(grads.sample_ids, sent.sample_ids)
+  assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
+  # After the last layer with weights what crosses are the logits.
+  probabilities = jax.nn.softmax(sent.vectors)
+  labels = problem.dataset.labels_by_id[sent.sample_ids]
+  expected = (probabilities - np.eye(10)[labels]) / 100
+  np.testing.assert_allclose(grads.vectors, expected, rtol=1e-3, atol=1e-6)
