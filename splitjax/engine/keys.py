@@ -48,10 +48,24 @@ def from_seed(seed: int) -> SeedKeys:
   return SeedKeys(*jax.random.split(of_seed(seed)))
 
 
-def of_training(key: jax.Array, num_seeds: int) -> TrainingKeys:
-  """Return the keys of a training; every point of it sees the same ones."""
+def of_training(
+  key: jax.Array, num_seeds: int, *, real_targets: bool = False
+) -> TrainingKeys:
+  """Return the keys of a training; every point of it sees the same ones.
+
+  Args:
+    key: random key of the training.
+    num_seeds: how many runs each point has, `S`.
+    real_targets: whether the targets are real numbers. Their runs are drawn
+      from the key itself, as when they had an engine of their own, so that the
+      figures of `docs/regression.md` hold.
+
+  Returns:
+    The keys.
+  """
   runs, sketch, halves = jax.random.split(key, 3)
-  return TrainingKeys(jax.random.split(runs, num_seeds), sketch, halves)
+  runs = jax.random.split(key if real_targets else runs, num_seeds)
+  return TrainingKeys(runs, sketch, halves)
 
 
 def of_place(key: jax.Array, phase: str, intermediate: str) -> jax.Array:

@@ -128,7 +128,9 @@ class _Session:
     self._problem, self._recipe = problem, recipe
     self._points, self._progress = points, progress
     dataset, model = problem.dataset, problem.model
-    self._keys = keys.of_training(key, problem.config.num_seeds)
+    self._keys = keys.of_training(
+      key, problem.config.num_seeds, real_targets=dataset.is_real
+    )
     self._inputs = jnp.asarray(dataset.train_inputs)
     self._truth = jnp.asarray(dataset.train_labels)
     mesh = parallel.make_mesh()
