@@ -20,11 +20,8 @@ from splitjax import engine
 from splitjax import options
 from splitjax import parallel
 from splitjax.data import sets
-from splitjax.engine.run import measure
-from splitjax.engine.run import open_results
 from splitjax.engine.study import Study
 from splitjax.errors import ConfigError
-from splitjax.reports import page
 
 OUT_DIR = flags.DEFINE_string(
   'out_dir',
@@ -165,19 +162,18 @@ def execute(study: Study, default: engine.Config) -> None:
   out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(study, default))
   if parallel.is_writer():
     check_writable(out_dir)
-  save_records = SAVE_RECORDS.value
-  results = open_results(
-    study, out_dir, overwrite=OVERWRITE.value, save_records=save_records
-  )
-  if save_records or not results.complete:
-    progress = Progress(study.num_epochs + len(study.cells))
-    with contextlib.closing(progress):
-      records_dir = out_dir / 'records' if save_records else None
-      measure(study, results, progress, records_dir=records_dir)
+  progress = Progress(study.num_epochs + len(study.cells))
+  with contextlib.closing(progress):
+    result = engine.run(
+      study,
+      out_dir=out_dir,
+      overwrite=OVERWRITE.value,
+      save_records=SAVE_RECORDS.value,
+      progress=progress,
+    )
   if parallel.is_writer():
-    result = engine.Result(study, results)
     result.save_report(out_dir)
-    print(page.to_text(result.to_summary()))
+    print(result.summary())
     print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
 
 

@@ -8,7 +8,7 @@ from splitjax.training.protection import Protection as Protection
 from splitjax.training.split import Exchange as Exchange
 from splitjax.training.split import SplitModel as SplitModel
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 __all__ = [
   'Exchange',
   'Protection',

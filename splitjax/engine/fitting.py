@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 import math
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from splitjax.attacks.catalog import Setup
+from splitjax.attacks.choice import Choice
 from splitjax.data.dataset import Dataset
 from splitjax.defenses import parsing
 from splitjax.defenses.defense import Facts
@@ -15,6 +19,9 @@ from splitjax.engine.config import Config
 from splitjax.errors import ConfigError
 from splitjax.errors import check_range
 from splitjax.models import catalog as models
+from splitjax.records.viewing import Extractor
+from splitjax.records.viewing import Own
+from splitjax.records.viewing import View
 from splitjax.training import shapes
 from splitjax.training.protection import Protection
 from splitjax.training.split import SplitModel
@@ -97,3 +104,44 @@ def check_num_aux(
   smallest = int(np.bincount(dataset.train_labels).min())
   what = 'fewer than the training samples of the smallest class'
   check_range(field, num_aux, 1, smallest - 1, what)
+
+
+def check_settings(choice: Choice, setup: Setup) -> None:
+  """Raise `ConfigError` if a kernel refuses the settings of an attack.
+
+  The attack is traced on a view of a few samples; nothing is computed.
+
+  Args:
+    choice: the attack and its settings.
+    setup: what the problem is like.
+  """
+  if not choice.settings:
+    return
+  num_classes = setup.num_classes or _LEAST_REAL_AUX
+  width = num_classes if choice.attack.logits else min(setup.cut_widths)
+  vectors = jax.ShapeDtypeStruct((4 * num_classes, width), jnp.float32)
+  rows = jax.ShapeDtypeStruct((num_classes,), jnp.int32)
+  labels = rows if setup.num_classes else rows.update(dtype=jnp.float32)
+  one = jax.ShapeDtypeStruct((4 * num_classes, 1), jnp.float32)
+  fields: dict[str, Any] = {
+    'features': vectors,
+    'cut_grads': vectors,
+    'sent': vectors,
+    'online': one,
+    'extractor': Extractor({}, vectors, vectors, lambda params, x: x),
+  }
+  own = Own(**{x: fields[x] for x in choice.attack.granted}, aux_rows=rows)
+  view = View(
+    vectors=vectors,
+    aux_vectors=jax.ShapeDtypeStruct((num_classes, width), jnp.float32),
+    aux_labels=labels,
+    sample_ids=jax.ShapeDtypeStruct((4 * num_classes,), jnp.int32),
+    aux_ids=rows,
+    num_classes=setup.num_classes,
+    own=own if choice.attack.granted else None,
+  )
+  try:
+    jax.eval_shape(choice.fn, jax.eval_shape(lambda: jax.random.key(0)), view)
+  except (TypeError, ValueError) as error:
+    expected = f'settings that the kernel takes: {error}'
+    raise ConfigError('attacks', choice.text, expected) from error

@@ -14,6 +14,7 @@ from splitjax.defenses.plan import Spec
 from splitjax.engine.config import Config
 from splitjax.engine.fitting import check_inputs
 from splitjax.engine.fitting import check_num_aux
+from splitjax.engine.fitting import check_settings
 from splitjax.engine.fitting import make_plan
 from splitjax.errors import ConfigError
 from splitjax.errors import check_distinct
@@ -136,16 +137,16 @@ def check(
     num_aux = _REAL_AUX if dataset.is_real else 1
   config = dataclasses.replace(config, num_aux=num_aux, cuts=model.cuts)
   _check_numbers(config, dataset)
-  found, lacking = find_attacks(
-    config.attacks,
-    Setup(
-      num_classes=dataset.num_classes,
-      cut_widths=shapes.cut_widths(model, dataset.train_inputs[:1]),
-      project_to=config.project_to,
-      u_shaped=cuts is None and len(model.cuts) == 2,
-      intermediates=config.intermediates,
-    ),
+  setup = Setup(
+    num_classes=dataset.num_classes,
+    cut_widths=shapes.cut_widths(model, dataset.train_inputs[:1]),
+    project_to=config.project_to,
+    u_shaped=cuts is None and len(model.cuts) == 2,
+    intermediates=config.intermediates,
   )
+  found, lacking = find_attacks(config.attacks, setup)
+  for choice in found:
+    check_settings(choice, setup)
   config = dataclasses.replace(config, attacks=tuple(x.text for x in found))
   plan = make_plan(specs, config, dataset, model, own=own)
   notes = [f'{text}: it does not apply' for text in lacking]

@@ -93,8 +93,13 @@ def open_results(
     The results.
 
   Raises:
-    ConfigError: if the folder holds results of another run.
+    ConfigError: if the folder holds results of another run, or records are
+      asked for of several trainings.
   """
+  runs = [point for training in study.trainings for point in training.points]
+  if save_records and len(runs) > 1:
+    expected = f'no such flag where {len(runs)} trainings differ'
+    raise ConfigError('save_records', True, expected)
   identity: Mapping[str, Any] = {
     'binary': study.name,
     **identity_of(study.config),
