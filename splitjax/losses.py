@@ -1,19 +1,29 @@
-"""What the label party minimises."""
+"""Losses that the label party minimises, one number for each example."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
 
+# (outputs, labels) -> losses [B]
+LossFn = Callable[[jax.Array, jax.Array], jax.Array]
+
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-  """Softmax cross-entropy of each example.
+  """Return the softmax cross-entropy of each example, in nats.
 
   Args:
-    logits: `[B, C]`; computed with in float32.
+    logits: outputs of the top model, `[B, C]`; converted to float32.
     labels: classes `[B]`, or soft labels `[B, C]`.
 
   Returns:
-    Losses `[B]`.
+    Losses `[B]`, in float32.
+
+  Example:
+    >>> logits, labels = jnp.array([[0.0, 0.0], [9.0, -9.0]]), jnp.array([1, 0])
+    >>> print(cross_entropy(logits, labels).round(3))
+    [0.693 0.   ]
   """
   logits = logits.astype(jnp.float32)
   if labels.ndim == logits.ndim:
@@ -22,17 +32,21 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def squared_error(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Squared error of each example, summed over outputs.
+  """Return the squared error of each example, summed over the outputs.
 
   Args:
-    outputs: `[B, O]`; computed with in float32.
-    targets: real numbers `[B]`, where there is one output, or `[B, O]`.
+    outputs: outputs of the top model, `[B, O]`; converted to float32.
+    targets: real targets, `[B]` if there is one output, or `[B, O]`.
 
   Returns:
-    Losses `[B]`.
+    Losses `[B]`, in float32.
 
   Raises:
-    ValueError: at trace time, if the shapes do not fit.
+    ValueError: at trace time, if the shapes do not match.
+
+  Example:
+    >>> squared_error(jnp.array([[1.0], [2.0]]), jnp.array([1.0, 5.0])).tolist()
+    [0.0, 9.0]
   """
   targets = targets if targets.ndim == 2 else targets[:, None]
   if outputs.shape != targets.shape:

@@ -1,8 +1,9 @@
-"""The epsilon of DP-SGD; on the host, not traced.
+"""The epsilon of DP-SGD, computed on the host and not traced.
 
-All are of (epsilon, delta)-differential privacy and Gaussian noise. They differ
-in what is released, how batches are drawn, and which data sets are neighbours;
-each function states that. A number is meaningless without it.
+All functions state (epsilon, delta)-differential privacy of Gaussian noise.
+They differ in what is released, how batches are drawn, and which data sets
+count as neighbours. An epsilon means nothing without these three, so each
+function states them.
 """
 
 from collections.abc import Callable
@@ -17,31 +18,40 @@ _RELATIVE_ERROR = 1e-3
 def epsilon_shuffled(
   *, noise_multiplier: float, num_epochs: int, delta: float
 ) -> float:
-  """Epsilon of `dp_sgd.server_update` with shuffled batches of fixed size.
+  """Return the epsilon of `dp_sgd.server_update` with shuffled batches.
 
-  A sample is in exactly one batch an epoch, so an epoch is one Gaussian
-  mechanism to it, and `T` epochs are one with `1 / sqrt(T)` of the noise: exact
+  Batches have a fixed size, and each epoch uses each sample exactly once. For
+  one sample, an epoch is then one Gaussian mechanism, and `T` epochs are one
+  Gaussian mechanism with `1 / sqrt(T)` of the noise. Its epsilon is exact
   (Balle and Wang, 2018, https://arxiv.org/abs/1805.06530). That an attacker
-  does not know which batch is not counted, since the proofs of such an
-  amplification do not hold for shuffling.
+  does not know which batch a sample was in is not counted, since the proofs of
+  such an amplification do not hold for shuffling.
 
-  Neighbours: one sample's gradient is there, or is zero instead (add or remove,
-  with the other batches unchanged). One sample replaced, or its label, moves
-  the sum by up to twice the clip norm: pass half the noise multiplier.
+  Neighbours: one sample's gradient is present, or is zero instead (add or
+  remove, with the other batches unchanged). If a sample or its label is
+  replaced, the sum moves by up to twice the clip norm: pass half the noise
+  multiplier for that case.
 
-  It covers the label party's weights and nothing else: the cut gradients that
-  it sends are not noised, see `epsilon_message`.
+  The epsilon covers the label party's weights and nothing else. The cut
+  gradients that it sends carry no noise; for those, use `epsilon_message`.
 
   Args:
-    noise_multiplier: as in `dp_sgd.server_update`.
-    num_epochs: how often each sample is used.
-    delta: in `(0, 1)`.
+    noise_multiplier: noise multiplier of `dp_sgd.server_update`, at least 0.
+    num_epochs: how often each sample is used, at least 0.
+    delta: delta of the differential privacy, in `(0, 1)`.
 
   Returns:
     Epsilon; infinite without noise.
 
   Raises:
     ValueError: if an argument is out of range.
+
+  Example:
+    >>> epsilon = epsilon_shuffled(
+    ...   noise_multiplier=4.0, num_epochs=1, delta=1e-5
+    ... )
+    >>> round(epsilon, 2)
+    0.93
   """
   _check(noise_multiplier, delta, num_epochs=num_epochs)
   return _gaussian(noise_multiplier, num_epochs, delta)
@@ -50,28 +60,36 @@ def epsilon_shuffled(
 def epsilon_message(
   *, noise_multiplier: float, num_epochs: int, delta: float
 ) -> float:
-  """Epsilon of a label through `dp_sgd.message`, given the server's weights.
+  """Return the epsilon of a label that `dp_sgd.message` protects.
 
-  Each pass releases a sample's own noised cut gradient, which another label
+  Each epoch releases a sample's own noised cut gradient, which another label
   moves by up to twice the clip norm.
 
-  Neighbours: one sample has another label; inputs are not protected.
+  Neighbours: one sample has another label. Inputs are not protected.
 
-  Not counted: the label also moves the label party's weights, and through them
-  the later messages of all samples, this one's too. For a bound on everything
-  that is sent, protect the update too, and add its epsilon (and delta) for
-  half the noise multiplier, see `epsilon_shuffled`.
+  The label also moves the label party's weights, and through them the later
+  cut gradients of all samples. That is not counted here: the epsilon holds
+  given the weights. For a bound on everything that is sent, also protect the
+  update with `dp_sgd.server_update`, and add its epsilon and delta, computed by
+  `epsilon_shuffled` with half of its noise multiplier.
 
   Args:
-    noise_multiplier: as in `dp_sgd.message`.
-    num_epochs: how often each sample's cut gradient is sent.
-    delta: in `(0, 1)`.
+    noise_multiplier: noise multiplier of `dp_sgd.message`, at least 0.
+    num_epochs: how often each sample's cut gradient is sent, at least 0.
+    delta: delta of the differential privacy, in `(0, 1)`.
 
   Returns:
     Epsilon; infinite without noise.
 
   Raises:
     ValueError: if an argument is out of range.
+
+  Example:
+    >>> epsilon = epsilon_message(
+    ...   noise_multiplier=8.0, num_epochs=1, delta=1e-5
+    ... )
+    >>> round(epsilon, 2)
+    0.93
   """
   _check(noise_multiplier, delta, num_epochs=num_epochs)
   return _gaussian(noise_multiplier / 2, num_epochs, delta)
@@ -80,34 +98,43 @@ def epsilon_message(
 def epsilon_poisson(
   *, noise_multiplier: float, sampling_rate: float, num_steps: int, delta: float
 ) -> float:
-  """Epsilon as customarily reported: as if batches were Poisson samples.
+  """Return the epsilon usually reported, as if batches were Poisson samples.
 
-  For comparison with the literature: each sample would be in each batch with
-  probability `sampling_rate`, independently. Batches here are shuffled, for
-  which this is no upper bound. By composed privacy loss distributions
-  (dp_accounting, rounded upwards by about a thousandth); a bound by Renyi
-  divergences, which is faster but some 10% larger, sets the grid.
+  For comparison with the literature only: it would hold if each sample were in
+  each batch with probability `sampling_rate`, independently. Batches here are
+  shuffled, and for those it is no upper bound.
 
-  Neighbours: add or remove one sample.
+  It is computed by composing privacy loss distributions (dp_accounting), and
+  rounded upwards by about a thousandth. A bound by Renyi divergences, which is
+  faster but some 10% larger, sets the grid of these distributions.
+
+  Neighbours: one sample is added or removed.
 
   Args:
-    noise_multiplier: as in `dp_sgd.server_update`.
-    sampling_rate: batch size over data size, in `(0, 1]`.
-    num_steps: how many batches.
-    delta: in `(0, 1)`.
+    noise_multiplier: noise multiplier of `dp_sgd.server_update`, at least 0.
+    sampling_rate: batch size over number of samples, in `(0, 1]`.
+    num_steps: number of batches, at least 0.
+    delta: delta of the differential privacy, in `(0, 1)`.
 
   Returns:
     Epsilon; infinite without noise.
 
   Raises:
     ValueError: if an argument is out of range.
+
+  Example:
+    >>> epsilon = epsilon_poisson(
+    ...   noise_multiplier=1.0, sampling_rate=0.01, num_steps=100, delta=1e-5
+    ... )
+    >>> round(epsilon, 1)
+    0.7
   """
   _check(noise_multiplier, delta, num_steps=num_steps)
   if not 0 < sampling_rate <= 1:
     raise ValueError(f'sampling_rate must be in (0, 1], got {sampling_rate}.')
   if noise_multiplier == 0 or num_steps == 0:
     return math.inf if num_steps else 0.0
-  import dp_accounting  # A second to import, so not above.
+  import dp_accounting  # Imported here, since that takes a second.
   from dp_accounting import pld
   from dp_accounting import rdp
 
@@ -125,52 +152,76 @@ def epsilon_poisson(
 
 
 def noise_multiplier_for(
-  target_epsilon: float, epsilon_fn: Callable[..., float], **conditions
+  target_epsilon: float,
+  epsilon_fn: Callable[..., float],
+  **conditions: float,
 ) -> float:
-  """The least noise whose epsilon is at most the target, to a thousandth.
-
-  >>> round(noise_multiplier_for(1.0, epsilon_shuffled, num_epochs=1,
-  ...                            delta=1e-5), 2)
-  3.73
+  """Return the least noise multiplier whose epsilon is at most a target.
 
   Args:
-    target_epsilon: positive; infinity needs no noise.
-    epsilon_fn: one of the functions above.
-    **conditions: its other arguments.
+    target_epsilon: largest epsilon allowed, positive; infinity needs no noise.
+    epsilon_fn: one of the `epsilon_` functions of this module.
+    **conditions: the arguments of `epsilon_fn` other than `noise_multiplier`.
 
   Returns:
-    The noise multiplier.
+    The noise multiplier, to a relative error of a thousandth.
 
   Raises:
-    ValueError: if the target is not positive.
+    ValueError: if the target is not positive, or an argument of `epsilon_fn` is
+      out of range.
+
+  Example:
+    >>> noise_multiplier = noise_multiplier_for(
+    ...   1.0, epsilon_shuffled, num_epochs=1, delta=1e-5
+    ... )
+    >>> round(noise_multiplier, 2)
+    3.73
   """
   if not target_epsilon > 0:
     raise ValueError(f'target_epsilon must be positive, got {target_epsilon}.')
   if target_epsilon == math.inf:
     return 0.0
 
-  @functools.cache  # An epsilon may take a second.
-  def excess(log_noise):
+  @functools.cache  # One epsilon may take a second.
+  def excess(log_noise: float) -> float:
     epsilon = epsilon_fn(noise_multiplier=math.exp(log_noise), **conditions)
     return math.log(max(epsilon, 1e-300) / target_epsilon)
 
+  ends = _bracket(excess)
+  if ends is None:
+    return 0.0
+  tolerance = _RELATIVE_ERROR / 4
+  root = optimize.brentq(excess, *ends, xtol=tolerance)
+  return math.exp(root + 2 * tolerance)
+
+
+def _bracket(excess: Callable[[float], float]) -> tuple[float, float] | None:
+  """Find an interval in which a falling function changes its sign.
+
+  Args:
+    excess: falling function of the logarithm of the noise multiplier.
+
+  Returns:
+    The ends of an interval of length 1, or None if the function is negative
+    even for the least noise: where nothing is released, none is needed.
+  """
   low, high = 0.0, 0.0
   while excess(high) > 0:
     low, high = high, high + 1
   while low == high or excess(low) <= 0:
     high, low = low, low - 1
-    if low < -20:  # Without a release there is nothing to hide.
-      return 0.0
-  tolerance = _RELATIVE_ERROR / 4
-  root = optimize.brentq(excess, low, high, xtol=tolerance)
-  return math.exp(root + 2 * tolerance)
+    if low < -20:
+      return None
+  return low, high
 
 
-def _gaussian(noise_multiplier, num_releases, delta):
-  """Epsilon of Gaussian mechanisms of sensitivity 1."""
+def _gaussian(
+  noise_multiplier: float, num_releases: int, delta: float
+) -> float:
+  """Return the epsilon of several Gaussian mechanisms of sensitivity 1."""
   if num_releases == 0:
     return 0.0
-  import dp_accounting  # A second to import, so not above.
+  import dp_accounting  # Imported here, since that takes a second.
 
   return float(
     dp_accounting.get_epsilon_gaussian(
@@ -179,8 +230,8 @@ def _gaussian(noise_multiplier, num_releases, delta):
   )
 
 
-def _check(noise_multiplier, delta, **counts):
-  """Refuses what has no epsilon."""
+def _check(noise_multiplier: float, delta: float, **counts: int) -> None:
+  """Raise ValueError for arguments that are out of range."""
   if not noise_multiplier >= 0:
     raise ValueError(
       f'noise_multiplier must be at least 0, got {noise_multiplier}.'

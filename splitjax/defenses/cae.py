@@ -2,11 +2,11 @@
 
 Zou et al., "Defending batch-level label inference and replacement attacks in
 vertical federated learning" (IEEE Transactions on Big Data, 2022,
-https://arxiv.org/abs/2112.05409). The label party trains its model on the soft
-label `encode` gives for each class, which spreads over other classes, and reads
-the model's answers with `answers`. The code is fixed: it hides which class is
-which, not which samples are of one class. The paper's DCAE is this with cut
-gradients rounded to a grid, so a composition of two defenses.
+https://arxiv.org/abs/2112.05409). The label party trains its model on codes:
+`encode` gives each class a soft label that spreads over other classes. It reads
+the model's outputs with `answers`. The code is fixed, so it hides which class
+is which, but not which samples are of one class. The paper's DCAE is this
+defense composed with cut gradients that are rounded to a grid.
 """
 
 import numbers
@@ -17,19 +17,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
+PyTree = Any
 _DECODING_WEIGHT = 10.0
 
 
 class Params(NamedTuple):
-  """What the label party keeps to itself.
+  """The autoencoder, which the label party keeps to itself.
 
   Attributes:
-    encoder: parameters of the encoder.
-    decoder: parameters of the decoder.
+    encoder: Flax variables of the encoder.
+    decoder: Flax variables of the decoder.
   """
 
-  encoder: Any
-  decoder: Any
+  encoder: PyTree
+  decoder: PyTree
 
 
 def fit(
@@ -41,37 +42,50 @@ def fit(
   learning_rate: jax.typing.ArrayLike = 1e-3,
   num_hidden: int | None = None,
 ) -> Params:
-  r"""Fits the autoencoder to the one-hot labels of all classes.
+  r"""Fit the autoencoder to the one-hot labels of all classes.
 
-  Pure, and one loop: `jax.jit` it, and `jax.vmap` it over keys and weights.
+  A pure function with one loop: `jax.jit` it, and `jax.vmap` it over keys and
+  weights.
 
-  Both halves are perceptrons of one hidden layer of ReLUs. With the code
-  $\tilde y$, the softmax of what the encoder makes of the class $y$, and the
-  decoder's reading of it, $\hat y$, the loss is the mean over classes of
+  Encoder and decoder are perceptrons with one hidden layer of ReLUs. The code
+  $\tilde y$ of a class $y$ is the softmax of the encoder's output, and $\hat y$
+  is what the decoder makes of the code. The loss is the mean over classes of
 
   $$10 \, CE(y, \hat y) - \log(1 - \tilde y_y) - w H(\tilde y).$$
 
-  The paper subtracts $CE(y, \tilde y)$, which has no minimum, where the second
-  term is added: both push the class out of its own code. The authors train on
-  sharpened random soft labels and weight the first term by 10, as here.
+  The paper subtracts $CE(y, \tilde y)$ instead of the second term. That has no
+  minimum; both push the class out of its own code. The authors' program trains
+  on random soft labels that are sharpened, and weights the first term by 10, as
+  here.
 
   Args:
-    key: the random key.
-    num_classes: `C`, at least 2.
-    entropy_weight: `w`, of the entropy of the codes in nats; at 0 only the
-      second term confuses. Codes of high entropy differ little: far above the
-      authors' 0.1 to 2, the decoder may fail to tell them apart.
-    num_steps: of Adam, each on all classes.
-    learning_rate: of Adam.
-    num_hidden: width of the hidden layers, `(6 C + 2)^2` by default as in the
-      paper. That is much for many classes: the authors' code takes
-      `(2 C + 2)^2` for 100.
+    key: random key for the initial parameters.
+    num_classes: number of classes `C`, at least 2.
+    entropy_weight: weight $w$ of the codes' entropy in nats, at least 0. At 0
+      only the second term confuses the classes. Codes of high entropy differ
+      little, so far above the authors' range of 0.1 to 2 the decoder may fail
+      to tell them apart.
+    num_steps: number of Adam steps, each on all classes.
+    learning_rate: learning rate of Adam.
+    num_hidden: width of the hidden layers; `(6 C + 2)^2` by default, as in the
+      paper. For many classes that is wide: for 100 classes the authors' program
+      takes `(2 C + 2)^2`.
 
   Returns:
-    The parameters.
+    The parameters of both halves.
 
   Raises:
-    ValueError: at trace time, if an argument is not as above.
+    ValueError: at trace time, if `num_classes` or `entropy_weight` is out of
+      range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> params = fit(key, num_classes=2, entropy_weight=0.5, num_hidden=32)
+    >>> codes = encode(params, jnp.arange(2), num_classes=2)
+    >>> codes.argmax(axis=1).tolist()
+    [1, 0]
+    >>> answers(jnp.log(codes), params=params).argmax(axis=1).tolist()
+    [0, 1]
   """
   if num_classes < 2:
     raise ValueError(f'num_classes must be at least 2, got {num_classes}.')
@@ -87,7 +101,9 @@ def fit(
   optimizer = optax.adam(learning_rate)
   grad_fn = jax.grad(_loss)
 
-  def step(carry, _):
+  Carry = tuple[Params, optax.OptState]
+
+  def step(carry: Carry, _: None) -> tuple[Carry, None]:
     params, state = carry
     grads = grad_fn(params, one_hot, entropy_weight)
     updates, state = optimizer.update(grads, state)
@@ -99,18 +115,25 @@ def fit(
 
 
 def encode(params: Params, labels: jax.Array, *, num_classes: int) -> jax.Array:
-  """The codes of labels: what to train on instead.
+  """Return the codes of labels, to train on instead of the labels.
 
   Args:
-    params: from `fit`.
-    labels: integers in `[0, C)`, `[B]`.
-    num_classes: `C`.
+    params: parameters from `fit`.
+    labels: classes, integers in `[0, C)`, `[B]`.
+    num_classes: number of classes, `C`.
 
   Returns:
     Soft labels `[B, C]` in float32.
 
   Raises:
     ValueError: at trace time, if the labels are not integers.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> params = fit(key, num_classes=3, entropy_weight=1.0, num_steps=1)
+    >>> codes = encode(params, jnp.array([2, 0]), num_classes=3)
+    >>> codes.shape, bool(jnp.allclose(codes.sum(axis=1), 1))
+    ((2, 3), True)
   """
   if not jnp.issubdtype(labels.dtype, jnp.integer):
     raise ValueError(f'labels must be integers, got {labels.dtype}.')
@@ -119,35 +142,48 @@ def encode(params: Params, labels: jax.Array, *, num_classes: int) -> jax.Array:
 
 
 def answers(logits: jax.Array, *, params: Params) -> jax.Array:
-  """Logits of the true classes, from those of a model trained on codes.
+  """Decode the logits of a model that was trained on codes.
 
   Args:
-    logits: of the model, `[B, C]`.
-    params: from `fit`.
+    logits: logits of the model, `[B, C]`.
+    params: parameters from `fit`.
 
   Returns:
-    Logits `[B, C]`, in the type of `logits`.
+    Logits `[B, C]` of the true classes, in the type of `logits`.
+
+  Example:
+    The model is certain of class 1, whose code is mainly class 0.
+
+    >>> key = jax.random.key(0)
+    >>> params = fit(key, num_classes=2, entropy_weight=0.5, num_hidden=32)
+    >>> answers(jnp.array([[9.0, -9.0]]), params=params).argmax().tolist()
+    1
   """
   codes = jax.nn.softmax(logits.astype(jnp.float32))
   return _apply(params.decoder, codes).astype(logits.dtype)
 
 
-def _perceptron(num_hidden, num_classes):
+def _perceptron(num_hidden: int, num_classes: int) -> nn.Module:
+  """Return a perceptron with one hidden layer."""
   return nn.Sequential([nn.Dense(num_hidden), nn.relu, nn.Dense(num_classes)])
 
 
-def _apply(variables, x):
+def _apply(variables: PyTree, x: jax.Array) -> jax.Array:
+  """Apply the perceptron that has these variables."""
   num_hidden, num_classes = variables['params']['layers_2']['kernel'].shape
   return _perceptron(num_hidden, num_classes).apply(variables, x)
 
 
-def _loss(params, one_hot, entropy_weight):
+def _loss(
+  params: Params, one_hot: jax.Array, entropy_weight: jax.typing.ArrayLike
+) -> jax.Array:
+  """Return the loss that `fit` minimises, a scalar."""
   log_codes = jax.nn.log_softmax(_apply(params.encoder, one_hot))
   codes = jnp.exp(log_codes)
   decoded = _apply(params.decoder, codes)
   decoding = optax.softmax_cross_entropy(decoded, one_hot)
-  # log(1 - p_y) as the logarithm of what the other classes have, which keeps
-  # its digits, and its gradient, where p_y is nearly 1.
+  # log(1 - p_y) is the log of the other classes' sum. Written so, it and its
+  # gradient are precise even where p_y is nearly 1.
   others = jax.nn.logsumexp(log_codes, axis=-1, where=one_hot < 0.5)
   entropy = -jnp.sum(codes * log_codes, axis=-1)
   losses = _DECODING_WEIGHT * decoding - others - entropy_weight * entropy

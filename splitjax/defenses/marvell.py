@@ -1,16 +1,21 @@
 """Marvell: noise on cut gradients that makes the classes hard to tell apart.
 
 Li et al., "Label Leakage and Protection in Two-party Split Learning" (2021,
-https://arxiv.org/abs/2102.08504), for binary labels; `multiclass_noise` is an
-extension of ours. How much noise each class gets is in `marvell_solver`.
+https://arxiv.org/abs/2102.08504), for binary labels. `marvell_solver` computes
+how much noise each class gets. `marvell_multiclass` is our extension to more
+classes. Their functions are also importable from here.
 """
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from splitjax.defenses import marvell_solver
+from splitjax.defenses import class_moments
+from splitjax.defenses.class_moments import ClassMoments
+from splitjax.defenses.class_moments import matmul
+from splitjax.defenses.class_moments import positive
+from splitjax.defenses.marvell_multiclass import (
+  multiclass_noise as multiclass_noise,
+)
 from splitjax.defenses.marvell_solver import MarvellSolution as MarvellSolution
 from splitjax.defenses.marvell_solver import auc_bound as auc_bound
 from splitjax.defenses.marvell_solver import (
@@ -23,26 +28,43 @@ from splitjax.defenses.marvell_solver import (
 
 
 def noise(
-  key: jax.Array, cut_grads: jax.Array, labels: jax.Array, *, power: jax.Array
+  key: jax.Array,
+  cut_grads: jax.Array,
+  labels: jax.Array,
+  *,
+  power: jax.typing.ArrayLike,
 ) -> jax.Array:
-  """Adds the noise of Marvell at a power relative to the gap of the means.
+  """Add Marvell's noise at a power relative to the gap of the class means.
 
   The mean squared norm of the noise is `power` times the squared distance of
-  the class means. Means, variances (the mean squared distance to the class
-  mean, divided by the width) and class frequencies are those of the batch.
+  the class means. Class means, variances and frequencies are those of the
+  batch. A class's variance is the mean squared distance to the class mean,
+  divided by the width of the cut.
 
   Args:
-    key: the random key.
+    key: random key for the noise.
     cut_grads: d(mean loss)/d(smashed), `[B, ...]`.
     labels: classes 0 and 1 `[B]`, or soft labels `[B, 2]`, of which the larger
-      counts.
-    power: s; 0 is off. The paper sweeps 0.1 to 10.
+      part counts.
+    power: power of the noise, at least 0, in units of the squared gap. At 0 the
+      gradients are unchanged. The paper sweeps 0.1 to 10.
 
   Returns:
-    `[B, ...]` in the type of `cut_grads`. A batch of one class has no gap to
-    hide, and one with equal means no gap to measure by: neither gets noise.
+    Cut gradients `[B, ...]`, in the type of `cut_grads`. They are unchanged
+    where the batch holds a single class or the class means are equal, since
+    there is no gap then.
+
+  Example:
+    The squared gap of the means is 4, so the noise has a mean squared norm of
+    about 8.
+
+    >>> labels = jnp.arange(2000) % 2
+    >>> cut_grads = jnp.stack([2.0 * labels, 0.0 * labels], axis=1)
+    >>> noisy = noise(jax.random.key(0), cut_grads, labels, power=2.0)
+    >>> print(f'{jnp.mean(jnp.sum((noisy - cut_grads) ** 2, axis=1)):.0f}')
+    8
   """
-  moments = _moments(cut_grads, labels, num_classes=2)
+  moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
   binary = _binary(moments)
   solution = solve_covariances(**binary, power=power * binary['mean_gap_sq'])
   active = (power > 0) & (binary['mean_gap_sq'] > 0)
@@ -50,26 +72,46 @@ def noise(
 
 
 def dynamic_noise(
-  key: jax.Array, cut_grads: jax.Array, labels: jax.Array, *, error: jax.Array
+  key: jax.Array,
+  cut_grads: jax.Array,
+  labels: jax.Array,
+  *,
+  error: jax.typing.ArrayLike,
 ) -> jax.Array:
-  """Adds the least noise of Marvell that ensures a detection error.
+  """Add the least of Marvell's noise that ensures a detection error.
 
-  The paper's "sumKL threshold": per batch, the smallest power with which
-  `detection_error_bound` is at least `error`, which may be none.
+  This is the paper's "sumKL threshold". For each batch it takes the smallest
+  power with which `detection_error_bound` is at least `error`; that power may
+  be 0.
 
   Args:
-    key: the random key.
-    cut_grads: as in `noise`.
-    labels: likewise.
-    error: of (FPR + FNR) / 2, in [0, 0.5); 0 is off, 0.4999 the most that can
-      be ensured.
+    key: random key for the noise.
+    cut_grads: d(mean loss)/d(smashed), `[B, ...]`.
+    labels: classes 0 and 1 `[B]`, or soft labels `[B, 2]`, of which the larger
+      part counts.
+    error: detection error (FPR + FNR) / 2 to ensure, in `[0, 0.5)`. At 0 the
+      gradients are unchanged; 0.4999 is the most that can be ensured.
 
   Returns:
-    `[B, ...]` in the type of `cut_grads`. A batch of one class gets no noise:
-    there is nothing to detect in it, and no gap to hide. (That it holds one
-    class alone may show; the bound is on telling samples of a batch apart.)
+    Cut gradients `[B, ...]`, in the type of `cut_grads`. They are unchanged
+    where the batch holds a single class, since no two of its samples differ in
+    class. An attacker may then notice that the batch holds one class only; the
+    error ensured is that of telling samples of a batch apart.
+
+  Example:
+    Gradients whose classes do not differ are hidden already.
+
+    >>> labels = jnp.array([0, 0, 1, 1])
+    >>> cut_grads = jnp.array([[0.0], [1.0], [0.0], [1.0]])
+    >>> noisy = dynamic_noise(jax.random.key(0), cut_grads, labels, error=0.4)
+    >>> noisy.tolist() == cut_grads.tolist()
+    True
+    >>> cut_grads = jnp.array([[0.0], [1.0], [5.0], [6.0]])
+    >>> noisy = dynamic_noise(jax.random.key(0), cut_grads, labels, error=0.4)
+    >>> noisy.tolist() == cut_grads.tolist()
+    False
   """
-  moments = _moments(cut_grads, labels, num_classes=2)
+  moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
   binary = _binary(moments)
   power = smallest_power(**binary, max_sum_kl=(2 - 4 * error) ** 2)
   solution = solve_covariances(**binary, power=power)
@@ -78,192 +120,73 @@ def dynamic_noise(
 
 
 def bound(
-  cut_grads: jax.Array, labels: jax.Array, *, power: jax.Array
+  cut_grads: jax.Array, labels: jax.Array, *, power: jax.typing.ArrayLike
 ) -> dict[str, jax.Array]:
-  """What `noise` leaves of the leak in a batch, to report beside measured AUC.
+  """Bound the AUC of attacks on a batch that `noise` defends.
 
-  The bound is exact for normal gradients of the batch's moments, which real
-  gradients only resemble.
+  To be reported beside the measured AUC. The bound holds for normal gradients
+  that have the batch's means and variances; real gradients are only similar.
 
   Args:
-    cut_grads: the undefended ones, as in `noise`.
-    labels: as in `noise`.
-    power: as in `noise`; at 0 the bound is of the undefended gradients.
+    cut_grads: d(mean loss)/d(smashed) before the defense, `[B, ...]`.
+    labels: classes 0 and 1 `[B]`, or soft labels `[B, 2]`, of which the larger
+      part counts.
+    power: power that `noise` is called with, at least 0. At 0 the bound is that
+      of undefended gradients.
 
   Returns:
-    The scalars `sum_kl` and `auc_bound`. For a batch of one class they are 0
-    and 0.5: nothing in it can be told apart, and means over batches stay
-    finite.
+    A dictionary of two scalars: `sum_kl`, the symmetric KL divergence of the
+    two classes, and `auc_bound`, the largest AUC. For a batch of one class they
+    are 0 and 0.5: no two of its samples differ in class, and means over batches
+    stay finite.
+
+  Example:
+    >>> cut_grads = jnp.array([[0.0], [1.0], [2.0]])
+    >>> labels = jnp.array([0, 0, 1])
+    >>> for power in (0.0, 10.0):
+    ...   print(f'{bound(cut_grads, labels, power=power)["auc_bound"]:.2f}')
+    1.00
+    0.65
   """
-  moments = _moments(cut_grads, labels, num_classes=2)
+  moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
   binary = _binary(moments)
   solution = solve_covariances(**binary, power=power * binary['mean_gap_sq'])
-  sum_kl = jnp.where(_has_classes(moments), solution.sum_kl, 0)
+  sum_kl = jnp.where(moments.has_classes, solution.sum_kl, 0)
   return dict(sum_kl=sum_kl, auc_bound=auc_bound(sum_kl))
 
 
-def multiclass_noise(
-  key: jax.Array,
-  cut_grads: jax.Array,
-  labels: jax.Array,
-  *,
-  num_classes: int,
-  power: jax.Array,
-) -> jax.Array:
-  r"""Adds noise in the span of the class means: our extension of Marvell.
-
-  With $S$ the between-class covariance, noise of covariance $N \propto
-  S^{1/2}$, the same for all classes, minimises $tr(N^{-1} S)$ at a given power:
-  the symmetric KL divergence averaged over pairs of samples, once the noise
-  outweighs the variance within classes. First, with half of the power at most,
-  the classes of smaller variances get isotropic noise up to a common level, for
-  a difference in variance leaks as well.
-
-  The mean squared norm of the noise is `power` times the mean squared distance
-  of the class means over pairs of samples of different classes. For two classes
-  this is the scale of `noise`, and if their variances are equal all of it lies
-  along the gap, as there; `noise` alone also weighs the classes' frequencies.
-
-  Args:
-    key: the random key.
-    cut_grads: d(mean loss)/d(smashed), `[B, ...]`.
-    labels: classes `[B]`, or soft labels `[B, C]`, of which the largest counts.
-    num_classes: C.
-    power: s; 0 is off.
-
-  Returns:
-    `[B, ...]` in the type of `cut_grads`; as it was for a batch of one class or
-    with equal means.
-
-  Raises:
-    ValueError: at trace time, if `num_classes` is below 2.
-  """
-  if num_classes < 2:
-    raise ValueError(f'num_classes must be at least 2, got {num_classes}.')
-  moments = _moments(cut_grads, labels, num_classes=num_classes)
-  fracs, dim = moments.fracs, moments.rows.shape[1]
-  center = jnp.sum(fracs[:, None] * moments.means, axis=0)
-  weighted = jnp.sqrt(fracs)[:, None] * (moments.means - center[None])
-  # S = weighted.T @ weighted, so its square root is basis.T * spread @ basis.
-  _, spread, basis = jnp.linalg.svd(weighted, full_matrices=False)
-  # Rounding must not open directions that the means do not span.
-  rounding = jnp.finfo(spread.dtype).eps * max(weighted.shape) * spread[0]
-  spread = jnp.where(spread > rounding, spread, 0)
-  pair_gap_sq = 2 * jnp.sum(spread**2) / _positive(1 - jnp.sum(fracs**2))
-  total = power * pair_gap_sq
-  level_noise = _level(moments, total / (2 * dim))
-  rest = total - dim * jnp.sum(fracs * level_noise)
-  deviations = jnp.sqrt(rest * spread / _positive(jnp.sum(spread)))  # [C]
-
-  key_span, key_level = jax.random.split(key)
-  dtype = moments.rows.dtype
-  in_span = jax.random.normal(key_span, (len(moments.rows), len(spread)), dtype)
-  drawn = _matmul(in_span * deviations[None], basis)
-  level = moments.one_hot @ jnp.sqrt(level_noise)  # [B]
-  normal = jax.random.normal(key_level, moments.rows.shape, dtype)
-  active = (power > 0) & (pair_gap_sq > 0) & _has_classes(moments)
-  return _add(cut_grads, moments, drawn + level[:, None] * normal, active)
-
-
-class _Moments(NamedTuple):
-  """What a batch's flattened gradients say about the classes.
-
-  The gradients are divided by the largest magnitude, so that no square
-  underflows. An absent class has mean and variance 0.
-
-  Attributes:
-    rows: the scaled gradients, `[B, D]`.
-    scale: what they were divided by, a scalar.
-    one_hot: `[B, C]`.
-    fracs: the classes' frequencies, `[C]`.
-    means: `[C, D]`.
-    variances: the mean squared distance to the class mean over D, `[C]`.
-  """
-
-  rows: jax.Array
-  scale: jax.Array
-  one_hot: jax.Array
-  fracs: jax.Array
-  means: jax.Array
-  variances: jax.Array
-
-
-def _moments(cut_grads, labels, num_classes):
-  """The moments of a batch."""
-  if labels.ndim == 2:
-    labels = jnp.argmax(labels, axis=1)
-  dtype = jnp.promote_types(cut_grads.dtype, jnp.float32)
-  rows = cut_grads.astype(dtype).reshape(len(cut_grads), -1)
-  scale = _positive(jnp.max(jnp.abs(rows)))
-  rows = rows / scale
-  one_hot = jax.nn.one_hot(labels, num_classes, dtype=dtype)
-  counts = jnp.sum(one_hot, axis=0)
-  means = _matmul(one_hot.T, rows) / _positive(counts)[:, None]
-  distances = jnp.mean((rows - _matmul(one_hot, means)) ** 2, axis=1)
-  variances = _matmul(one_hot.T, distances) / _positive(counts)
-  return _Moments(rows, scale, one_hot, counts / len(rows), means, variances)
-
-
-def _binary(moments):
-  """The arguments of the solver, but for the power."""
+def _binary(moments: ClassMoments) -> dict[str, jax.Array | int]:
+  """Return the arguments of the solver other than the power."""
   gap = moments.means[1] - moments.means[0]
   return dict(
     neg_var=moments.variances[0],
     pos_var=moments.variances[1],
     dim=moments.rows.shape[1],
     # An absent class has no mean, so a batch of one class has no gap.
-    mean_gap_sq=jnp.where(_has_classes(moments), jnp.sum(gap**2), 0),
+    mean_gap_sq=jnp.where(moments.has_classes, jnp.sum(gap**2), 0),
     pos_frac=moments.fracs[1],
   )
 
 
-def _add_binary(key, cut_grads, moments, solution, active):
-  """Adds noise of the solution's covariances."""
+def _add_binary(
+  key: jax.Array,
+  cut_grads: jax.Array,
+  moments: ClassMoments,
+  solution: MarvellSolution,
+  active: jax.Array,
+) -> jax.Array:
+  """Add noise with the covariances of a solution, where `active` is true."""
   normal = jax.random.normal(key, moments.rows.shape, moments.rows.dtype)
   gap = moments.means[1] - moments.means[0]
   length = jnp.sqrt(jnp.sum(gap**2))
   # Any direction will do where the means are equal.
   any_direction = jnp.zeros_like(gap).at[0].set(1)
-  direction = jnp.where(length > 0, gap / _positive(length), any_direction)
+  direction = jnp.where(length > 0, gap / positive(length), any_direction)
   along = jnp.sqrt(jnp.stack([solution.lam10, solution.lam11]))
   across = jnp.sqrt(jnp.stack([solution.lam20, solution.lam21]))
   along, across = moments.one_hot @ along, moments.one_hot @ across  # [B]
-  lengths = _matmul(normal, direction) * (along - across)
+  lengths = matmul(normal, direction) * (along - across)
   drawn = across[:, None] * normal + lengths[:, None] * direction[None]
-  return _add(cut_grads, moments, drawn, active & _has_classes(moments))
-
-
-def _add(cut_grads, moments, drawn, active):
-  """The gradients plus scaled noise, or untouched if not active."""
-  drawn = (drawn * moments.scale).reshape(cut_grads.shape)
-  # A constant to derivatives: those of the moments need not be finite.
-  noisy = cut_grads.astype(drawn.dtype) + jax.lax.stop_gradient(drawn)
-  return jnp.where(active, noisy.astype(cut_grads.dtype), cut_grads)
-
-
-def _level(moments, budget):
-  """Noise `[C]` that lifts the variances to the level that a budget pays."""
-  present = moments.fracs > 0
-  lift = lambda level: jnp.where(
-    present, jnp.maximum(level - moments.variances, 0), 0
+  return class_moments.add_noise(
+    cut_grads, moments, drawn, active & moments.has_classes
   )
-  highest = jnp.max(moments.variances)
-  affordable = lambda level: jnp.sum(moments.fracs * lift(level)) <= budget
-  lowest = jnp.min(jnp.where(present, moments.variances, highest))
-  below, level = marvell_solver.search(affordable, lowest, highest)
-  return lift(jnp.where(affordable(level), level, below))
-
-
-def _has_classes(moments):
-  """Whether the batch has more than one class."""
-  return jnp.sum(moments.fracs > 0) > 1
-
-
-def _matmul(x, y):
-  """A product that accelerators do not shorten."""
-  return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
-
-
-def _positive(x):
-  """The number, or 1 in place of 0, to divide by."""
-  return jnp.where(x > 0, x, 1)

@@ -7,25 +7,37 @@ import jax.numpy as jnp
 def noise(
   key: jax.Array,
   cut_grads: jax.Array,
-  labels: jax.Array,
+  labels: jax.Array | None,
   *,
-  strength: jax.Array = 1.0,
+  strength: jax.typing.ArrayLike = 1.0,
 ) -> jax.Array:
-  r"""Stretches each gradient at random, so that norms do not tell classes.
+  r"""Stretch each gradient at random, so that norms do not reveal classes.
 
-  Of Li et al. (2021, https://arxiv.org/abs/2102.08504): each $g_j$ becomes $g_j
-  (1 + \sigma_j n)$ with one $n \sim N(0, 1)$ a sample and $\sigma_j^2 = \max_k
-  ||g_k||^2 / ||g_j||^2 - 1$, so that all have the expected squared norm of the
-  largest. Being parallel to the gradient, it does not hide its line.
+  The defense "max_norm" of Li et al. (2021, https://arxiv.org/abs/2102.08504):
+  each $g_j$ becomes $g_j (1 + \sigma_j n)$ with one $n \sim N(0, 1)$ for each
+  sample and $\sigma_j^2 = \max_k ||g_k||^2 / ||g_j||^2 - 1$. All gradients
+  then have the expected squared norm of the largest one. The noise is parallel
+  to the gradient, so it does not hide the gradient's direction up to its sign.
 
   Args:
-    key: the random key.
+    key: random key for the noise.
     cut_grads: d(mean loss)/d(smashed), `[B, ...]`.
-    labels: unused.
-    strength: multiplies sigma; 0 is off, 1 the paper's.
+    labels: not used.
+    strength: factor of $\sigma_j$, at least 0. At 0 the gradients are
+      unchanged; 1 is the paper's defense.
 
   Returns:
-    `[B, ...]` in the type of `cut_grads`; zero rows stay zero.
+    Cut gradients `[B, ...]`, in the type of `cut_grads`. Zero rows stay zero.
+
+  Example:
+    The largest row is kept; the other one is stretched along its direction.
+
+    >>> cut_grads = jnp.array([[0.0, 5.0], [1.0, 0.0]])
+    >>> noisy = noise(jax.random.key(0), cut_grads, None)
+    >>> noisy[0].tolist()
+    [0.0, 5.0]
+    >>> bool(noisy[1, 0] != 1), float(noisy[1, 1])
+    (True, 0.0)
   """
   del labels
   dtype = jnp.promote_types(cut_grads.dtype, jnp.float32)
@@ -43,4 +55,5 @@ def noise(
   normal = jax.random.normal(key, norms.shape, dtype)
   drawn = (strength * deviations * normal)[:, None] * units
   noisy = cut_grads.astype(dtype) + drawn.reshape(cut_grads.shape)
-  return jnp.where(strength > 0, noisy.astype(cut_grads.dtype), cut_grads)
+  is_on = jnp.asarray(strength) > 0
+  return jnp.where(is_on, noisy.astype(cut_grads.dtype), cut_grads)

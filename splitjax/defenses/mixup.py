@@ -1,4 +1,8 @@
-"""Mixup: training on convex combinations of pairs of samples."""
+"""Mixup: training on convex combinations of pairs of samples.
+
+Zhang et al., "mixup: Beyond empirical risk minimization" (2018,
+https://arxiv.org/abs/1710.09412).
+"""
 
 import math
 import numbers
@@ -6,8 +10,8 @@ import numbers
 import jax
 import jax.numpy as jnp
 
-# Below, the logarithms that a Beta variate is drawn with leave float32; it is 0
-# or 1 long before.
+# For a smaller alpha, the logarithms that a Beta variate is drawn with leave
+# float32; the variate is 0 or 1 long before.
 _MIN_ALPHA = 1e-30
 
 
@@ -19,31 +23,45 @@ def mix(
   num_classes: int,
   alpha: jax.typing.ArrayLike,
 ) -> tuple[jax.Array, jax.Array]:
-  """Mixes each sample of a batch with another.
+  """Mix each sample of a batch with another sample of it.
 
-  Zhang et al., "mixup: Beyond empirical risk minimization" (2018,
-  https://arxiv.org/abs/1710.09412): `lam x_i + (1 - lam) x_j`, and the labels
-  likewise, with one `lam ~ Beta(alpha, alpha)` a batch and `j` a permutation of
-  it. Both parties draw the same from a shared seed.
+  Sample `i` becomes `lam x_i + (1 - lam) x_j`, and its label becomes the same
+  mixture of both labels. One `lam ~ Beta(alpha, alpha)` is drawn for the batch,
+  and `j` comes from a random permutation of it. Both parties draw the same
+  numbers from a shared key.
 
-  As a defense, it is scored on the sample's own label. Where `lam < 1/2`, that
-  is in half of the batches, a gradient mainly tells the label of the partner,
-  and an attack that reads it without error names the wrong class. So alpha near
-  0 is not off: then `lam` is 0 or 1, and half of the batches are swapped.
+  As a defense, mixup is scored on the sample's own label. Where `lam < 1/2`,
+  which is half of the batches, a gradient mainly reveals the label of sample
+  `j`, and an attack that reads it without error names the wrong class.
+  Therefore an alpha near 0 still defends: `lam` is then 0 or 1, and half of the
+  batches are swapped.
 
   Args:
-    key: the random key, that of the batch.
-    inputs: `[B, ...]`, of a floating type: token ids cannot be mixed.
+    key: random key of the batch.
+    inputs: inputs `[B, ...]` of a floating type, since token ids cannot be
+      mixed.
     labels: classes `[B]`, or soft labels `[B, C]`.
-    num_classes: `C`.
-    alpha: of the Beta distribution, finite; 0 is off.
+    num_classes: number of classes, `C`.
+    alpha: parameter of the Beta distribution, finite and at least 0. At 0
+      nothing is mixed.
 
   Returns:
-    The inputs, in their type, and soft labels `[B, C]` in float32. Labels
-    become soft even where off, as `alpha` may be traced: then one-hot.
+    Inputs `[B, ...]` in their type, and soft labels `[B, C]` in float32. At an
+    alpha of 0 the labels are one-hot, not classes, since `alpha` may be traced.
 
   Raises:
-    ValueError: at trace time, if an argument is not as above.
+    ValueError: at trace time, if the inputs are not floating, or the shape of
+      `labels` or `alpha` is not as above.
+
+  Example:
+    >>> inputs, labels = jnp.array([[1.0], [2.0]]), jnp.array([0, 1])
+    >>> mixed, soft = mix(
+    ...   jax.random.key(0), inputs, labels, num_classes=2, alpha=1.0
+    ... )
+    >>> bool(jnp.allclose(mixed[:, 0], soft @ inputs[:, 0]))
+    True
+    >>> soft.sum(axis=1).tolist()
+    [1.0, 1.0]
   """
   _check(inputs, labels, num_classes, alpha)
   key_lam, key_order = jax.random.split(key)
@@ -53,7 +71,7 @@ def mix(
   lam = jnp.where(alpha > 0, lam, 1)
   order = jax.random.permutation(key_order, len(inputs))
 
-  def mixed(x):
+  def mixed(x: jax.Array) -> jax.Array:
     wide = x.astype(jnp.float32)
     wide = lam * wide + (1 - lam) * wide[order]
     return jnp.where(alpha > 0, wide.astype(x.dtype), x)
@@ -63,8 +81,13 @@ def mix(
   return mixed(inputs), mixed(labels.astype(jnp.float32))
 
 
-def _check(inputs, labels, num_classes, alpha):
-  """Refuses static arguments that have no meaning."""
+def _check(
+  inputs: jax.Array,
+  labels: jax.Array,
+  num_classes: int,
+  alpha: jax.typing.ArrayLike,
+) -> None:
+  """Raise ValueError for arguments that `mix` cannot use."""
   if not jnp.issubdtype(inputs.dtype, jnp.floating):
     raise ValueError(f'inputs must be of a floating type, got {inputs.dtype}.')
   is_hard = jnp.issubdtype(labels.dtype, jnp.integer)

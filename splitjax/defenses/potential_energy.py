@@ -4,20 +4,21 @@ Zheng et al., "Protecting split learning by potential energy loss" (IJCAI 2024,
 https://arxiv.org/abs/2210.09617).
 """
 
-from collections.abc import Callable
 import numbers
 
 import jax
 import jax.numpy as jnp
 
+from splitjax import losses
 from splitjax.defenses import distance_correlation
 
-# Of the largest entry: its inverse cube is in the range of float32.
+# Smallest distance relative to the largest entry: its inverse cube is in the
+# range of float32.
 _RELATIVE_FLOOR = 1e-12
 
 
 def loss(
-  loss_fn: Callable[[jax.Array, jax.Array], jax.Array],
+  loss_fn: losses.LossFn,
   logits: jax.Array,
   smashed: jax.Array,
   labels: jax.Array,
@@ -25,30 +26,43 @@ def loss(
   weight: jax.typing.ArrayLike,
   min_distance: jax.typing.ArrayLike = 1e-3,
 ) -> jax.Array:
-  """Adds the potential energy of like charges on the samples of each class.
+  """Add the potential energy of the batch to each example's loss.
+
+  Smashed data of one class act like charges that repel each other; the energy
+  is that of `energy`.
 
   Args:
     loss_fn: `(logits, labels) -> losses [B]`.
-    logits: `[B, C]`.
-    smashed: `[B, ...]`.
-    labels: classes `[B]`, or soft labels `[B, C]`, which are read as their
-      likeliest class.
-    weight: of the energy; 0 is off.
-    min_distance: as in `energy`.
+    logits: logits of the label party's model, `[B, C]`.
+    smashed: output of the cut layer, `[B, ...]`.
+    labels: classes `[B]`, or soft labels `[B, C]`, of which the class with the
+      largest part counts.
+    weight: weight of the energy, at least 0. At 0 the losses are unchanged.
+    min_distance: smallest distance of two samples, positive: nearer ones count
+      as this far apart.
 
   Returns:
-    Losses `[B]`; the added term is the same for all.
+    Losses `[B]`; the added term is the same for all examples.
 
   Raises:
     ValueError: at trace time, if `weight` or `min_distance` is out of range.
+
+  Example:
+    Both samples are of class 0, two units apart: their energy is 1/2.
+
+    >>> logits, labels = jnp.zeros((2, 2)), jnp.array([0, 0])
+    >>> smashed = jnp.array([[0.0], [2.0]])
+    >>> zero = lambda logits, labels: jnp.zeros(len(labels))
+    >>> print(loss(zero, logits, smashed, labels, weight=10.0).round(3))
+    [5. 5.]
   """
   if isinstance(weight, numbers.Real) and not weight >= 0:
     raise ValueError(f'weight must be at least 0, got {weight}.')
-  losses = loss_fn(logits, labels)
+  example_losses = loss_fn(logits, labels)
   classes = labels if labels.ndim == 1 else jnp.argmax(labels, axis=-1)
   penalty = weight * energy(smashed, classes, min_distance=min_distance)
-  penalised = (losses + penalty).astype(losses.dtype)
-  return jnp.where(jnp.asarray(weight) <= 0, losses, penalised)
+  penalised = (example_losses + penalty).astype(example_losses.dtype)
+  return jnp.where(jnp.asarray(weight) <= 0, example_losses, penalised)
 
 
 def energy(
@@ -57,23 +71,31 @@ def energy(
   *,
   min_distance: jax.typing.ArrayLike = 1e-3,
 ) -> jax.Array:
-  """The mean of 1 / distance over all pairs of samples of one class.
+  """Return the mean of 1 / distance over all pairs of samples of one class.
 
-  The mean, not the sum, so that a weight means the same for all batch sizes and
-  numbers of classes.
+  It is the mean, not the paper's sum, so that a weight means the same for all
+  batch sizes and numbers of classes.
 
   Args:
-    smashed: `[B, ...]`.
+    smashed: output of the cut layer, `[B, ...]`.
     labels: classes, `[B]`.
-    min_distance: a smaller distance counts as this and has no gradient, so that
-      the energy of equal rows is finite. See also `pairwise_distances` in
-      `distance_correlation` for what has no gradient.
+    min_distance: smallest distance, positive. A smaller distance counts as this
+      one and has no gradient, so that the energy of equal rows is finite. The
+      gradient also leaves out the pairs that
+      `distance_correlation.pairwise_distances` leaves out.
 
   Returns:
-    A float32; 0 if no two samples are of one class.
+    The energy, a float32 scalar; 0 if no two samples are of one class.
 
   Raises:
     ValueError: at trace time, if `min_distance` is not positive.
+
+  Example:
+    The pairs of class 0 and of class 1 are 2 and 4 units apart.
+
+    >>> smashed = jnp.array([[0.0], [2.0], [1.0], [5.0]])
+    >>> print(f'{energy(smashed, jnp.array([0, 0, 1, 1])):.3f}')
+    0.375
   """
   if isinstance(min_distance, numbers.Real) and not min_distance > 0:
     raise ValueError(f'min_distance must be positive, got {min_distance}.')

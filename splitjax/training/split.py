@@ -19,7 +19,7 @@ from splitjax import losses
 from splitjax.models import layering
 from splitjax.training.protection import Protection
 
-LossFn = Callable[[jax.Array, jax.Array], jax.Array]
+LossFn = losses.LossFn
 PyTree = Any
 
 
