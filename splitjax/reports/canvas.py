@@ -41,14 +41,17 @@ def save(figure: 'Figure', path: pathlib.Path) -> None:
     figure: what was drawn.
     path: the PNG file; the other has the suffix `.svg`.
   """
-  # Without the date: the same figure makes the same file.
+  import matplotlib  # Slow to import, and needed to draw alone.
+
+  # Without date and random ids: the same figure makes the same file.
   metadata: dict[str, dict[str, Any]] = {
     '.png': {'Software': None},
     '.svg': {'Date': None, 'Creator': None},
   }
-  for suffix, about in metadata.items():
-    with files.replacing(path.with_suffix(suffix)) as scratch:
-      figure.savefig(scratch, format=suffix[1:], metadata=about)
+  with matplotlib.rc_context({'svg.hashsalt': 'splitjax'}):
+    for suffix, about in metadata.items():
+      with files.replacing(path.with_suffix(suffix)) as scratch:
+        figure.savefig(scratch, format=suffix[1:], metadata=about)
 
 
 def strip(axes: 'Axes') -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from flax import linen as nn
 import jax
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from splitjax.engine import observing
 from splitjax.engine import problems
 from splitjax.engine.progress import SILENT
 from splitjax.engine.study import point_of
+from splitjax.models import layers
 
 HONEST = engine.Config(
   num_train=200, epochs=1, batch_size=100, num_seeds=1, num_aux_draws=1
@@ -78,12 +80,16 @@ def test_recipe_keeps_what_attacks_are_granted_and_no_more():
 
 def test_gradients_answer_the_smashed_data_that_was_sent():
   """Both in the order of the batches, an example a row."""
-  config = dataclasses.replace(HONEST, attacks=('exploit',), cuts=(9,))
+  config = dataclasses.replace(
+    HONEST,
+    attacks=('exploit',),
+    model=[layers.flatten, nn.Dense(10), jax.nn.log_softmax],
+  )
   problem, observed = _observe(config)
   (grads,), (sent,) = observed.cut_grads[1], observed.sent[1]
   np.testing.assert_array_equal(grads.sample_ids, sent.sample_ids)
   assert sorted(grads.sample_ids) == list(problem.dataset.train_ids)
-  # After the last layer with weights what crosses are the logits.
+  assert grads.metadata['cut'] == 2  # What crosses are the logits.
   probabilities = jax.nn.softmax(sent.vectors)
   labels = problem.dataset.labels_by_id[sent.sample_ids]
   expected = (probabilities - np.eye(10)[labels]) / 100

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitjax import attacks
+from splitjax.attacks.result import AttackResult
 from splitjax.engine import trials
 from splitjax.records import recording
 from splitjax.records import viewing
@@ -31,7 +32,7 @@ def _attack(key, view):
     view.vectors, view.aux_vectors, view.aux_labels
   )
   labels = (labels + guess) % view.num_classes
-  return trials.Answer(labels, view.vectors[:, 0] + labels)
+  return AttackResult(labels, scores=view.vectors[:, 0] + labels)
 
 
 def test_all_trials_equal_a_loop():
@@ -82,6 +83,6 @@ def test_an_attack_is_traced_once_for_views_of_one_shape():
 
 
 def test_scores_may_be_missing():
-  without = lambda key, view: trials.Answer(_attack(key, view).labels)
+  without = lambda key, view: AttackResult(_attack(key, view).labels)
   view = trials.stack_views([_view(0)])
   assert trials.predict(without, jax.random.key(0), view).scores is None
