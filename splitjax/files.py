@@ -10,7 +10,7 @@ import tempfile
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Yields a temporary file that takes the name `path` if all goes well.
+  """Yield a temporary file that takes the name `path` if all goes well.
 
   Args:
     path: the file to create or replace; its folder must exist.
@@ -26,7 +26,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def creating_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Yields a temporary folder that takes the name `path` if all goes well.
+  """Yield a temporary folder that takes the name `path` if all goes well.
 
   Args:
     path: the folder to create; it may exist only if it is empty.
@@ -49,7 +49,7 @@ def creating_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def _scratch(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A temporary folder beside `path`, so that a rename does not copy."""
+  """Yield a temporary folder beside `path`, so that a rename does not copy."""
   scratch = tempfile.mkdtemp(prefix=f'.{path.name}.', dir=path.parent)
   try:
     yield pathlib.Path(scratch)

@@ -71,7 +71,7 @@ def map_runs(
   at_once: int | None = None,
   mesh: jax.sharding.Mesh | None = None,
 ) -> PyTree:
-  """Applies a function to every run, to be called under `jax.jit`.
+  """Apply a function to every run, to be called under `jax.jit`.
 
   Equal to `jax.vmap(fn)(runs)`.
 
@@ -94,7 +94,7 @@ def map_runs(
       'them.'
     )
 
-  def local_fn(runs):
+  def local_fn(runs: PyTree) -> PyTree:
     size = len(jax.tree.leaves(runs)[0])
     if at_once is None or at_once >= size:
       return jax.vmap(fn)(runs)
@@ -181,7 +181,8 @@ def start(
     names = ', '.join(f'--{name}' for name in by_hand)
     expected = f'all of {names}, without --distributed'
     raise ConfigError(given, by_hand[given], expected)
-  if by_hand['process_id'] >= by_hand['num_processes']:
+  assert process_id is not None and num_processes is not None
+  if process_id >= num_processes:
     expected = f'less than --num_processes={num_processes}'
     raise ConfigError('process_id', process_id, expected)
   jax.distributed.initialize(**by_hand)

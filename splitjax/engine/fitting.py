@@ -119,23 +119,23 @@ def check_settings(choice: Choice, setup: Setup) -> None:
     return
   num_classes = setup.num_classes or _LEAST_REAL_AUX
   width = num_classes if choice.attack.logits else min(setup.cut_widths)
-  vectors = jax.ShapeDtypeStruct((4 * num_classes, width), jnp.float32)
-  rows = jax.ShapeDtypeStruct((num_classes,), jnp.int32)
-  labels = rows if setup.num_classes else rows.update(dtype=jnp.float32)
-  one = jax.ShapeDtypeStruct((4 * num_classes, 1), jnp.float32)
+  struct: Any = jax.ShapeDtypeStruct  # Stands for arrays.
+  vectors = struct((4 * num_classes, width), jnp.float32)
+  rows = struct((num_classes,), jnp.int32)
+  label_type = jnp.int32 if setup.num_classes else jnp.float32
   fields: dict[str, Any] = {
     'features': vectors,
     'cut_grads': vectors,
     'sent': vectors,
-    'online': one,
+    'online': struct((4 * num_classes, 1), jnp.float32),
     'extractor': Extractor({}, vectors, vectors, lambda params, x: x),
   }
   own = Own(**{x: fields[x] for x in choice.attack.granted}, aux_rows=rows)
   view = View(
     vectors=vectors,
-    aux_vectors=jax.ShapeDtypeStruct((num_classes, width), jnp.float32),
-    aux_labels=labels,
-    sample_ids=jax.ShapeDtypeStruct((4 * num_classes,), jnp.int32),
+    aux_vectors=struct((num_classes, width), jnp.float32),
+    aux_labels=struct((num_classes,), label_type),
+    sample_ids=struct((4 * num_classes,), jnp.int32),
     aux_ids=rows,
     num_classes=setup.num_classes,
     own=own if choice.attack.granted else None,

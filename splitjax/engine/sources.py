@@ -113,7 +113,7 @@ class Source(NamedTuple):
     )
 
 
-def _inputs_by_id(dataset: Dataset, ids: np.ndarray) -> np.ndarray:
+def _inputs_by_id(dataset: Dataset, ids: np.ndarray) -> Any:
   """Return the inputs of samples that are all of one part."""
   rows, found = viewing.rows_of(ids, dataset.train_ids)
   if found.all():

@@ -171,10 +171,8 @@ def _own(
     ),
   }
   fields: dict[str, Any] = {one.value: received[one]() for one in granted}
-  return viewing.Own(
-    **fields,
-    aux_rows=viewing.rows_of(view.aux_ids, ids)[0],
-  )
+  fields['aux_rows'] = viewing.rows_of(view.aux_ids, ids)[0]
+  return viewing.Own(**fields)
 
 
 def _per_sample(record: Record) -> Record:

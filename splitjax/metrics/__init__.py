@@ -7,9 +7,6 @@ from splitjax.metrics.classification import (
   balanced_accuracy as balanced_accuracy,
 )
 from splitjax.metrics.classification import (
-  bootstrap_interval as bootstrap_interval,
-)
-from splitjax.metrics.classification import (
   confusion_matrices as confusion_matrices,
 )
 from splitjax.metrics.classification import f1 as f1
@@ -20,6 +17,7 @@ from splitjax.metrics.classification import (
 from splitjax.metrics.classification import measure_all as measure_all
 from splitjax.metrics.classification import measure_chance as measure_chance
 from splitjax.metrics.classification import oracle_accuracy as oracle_accuracy
+from splitjax.metrics.intervals import bootstrap_interval as bootstrap_interval
 from splitjax.metrics.regression import measure_targets as measure_targets
 
 __all__ = [

@@ -1,13 +1,17 @@
 """Predictions and truth to numbers, with chance levels and intervals.
 
-The only place that sees both. Runs once, on the host, in NumPy and float64.
+The only room that sees both. Runs once, on the host, in NumPy and float64.
 All figures but the AUC are read off confusion matrices `[..., C, C]` (rows:
 truth, columns: prediction), whose leading axes are trials.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import optimize
 from scipy import stats
+
+MeasureFn = Callable[[np.ndarray], np.ndarray]
 
 
 def confusion_matrices(
@@ -17,12 +21,13 @@ def confusion_matrices(
   *,
   num_classes: int,
 ) -> np.ndarray:
-  """Counts how often each class is taken for each.
+  """Count how often each class is taken for each.
 
   Args:
     predictions: classes, `[..., N]`.
     truth: classes, of a shape that broadcasts with `predictions`.
-    scored: which rows count, likewise; all by default.
+    scored: which rows count, of a shape that broadcasts in the same way; all by
+      default.
     num_classes: `C`.
 
   Returns:
@@ -54,12 +59,12 @@ def confusion_matrices(
 
 
 def accuracy(confusion: np.ndarray) -> np.ndarray:
-  """The share of samples that are taken for what they are, `[...]`."""
+  """Return the share of samples that are taken for what they are, `[...]`."""
   return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
 
 
 def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-  """The mean recall of the classes that occur in the truth, `[...]`."""
+  """Return the mean recall of the classes that occur in the truth, `[...]`."""
   sizes = confusion.sum(-1)
   hits = np.diagonal(confusion, axis1=-2, axis2=-1)
   recalls = hits / np.maximum(sizes, 1)
@@ -67,7 +72,7 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
-  """The mean F1 of the classes that occur in truth or prediction, `[...]`."""
+  """Return the mean F1 of classes in truth or prediction, `[...]`."""
   hits = np.diagonal(confusion, axis1=-2, axis2=-1)
   sizes = confusion.sum(-1) + confusion.sum(-2)
   scores = 2 * hits / np.where(sizes > 0, sizes, 1)
@@ -75,7 +80,7 @@ def macro_f1(confusion: np.ndarray) -> np.ndarray:
 
 
 def ari(confusion: np.ndarray) -> np.ndarray:
-  """The adjusted Rand index: how well the groups agree, whatever their names.
+  """Return the adjusted Rand index: how well groups agree by any name.
 
   1 for equal partitions, 0 in expectation for unrelated ones (Hubert and
   Arabie, 1985).
@@ -101,7 +106,7 @@ def ari(confusion: np.ndarray) -> np.ndarray:
 
 
 def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
-  """Accuracy if the groups were named with all true labels: a bound.
+  """Return the accuracy if all true labels named the groups: a bound.
 
   No attack reaches it: what lies between it and the accuracy was lost in
   deciding which group is which class, not in grouping.
@@ -121,7 +126,7 @@ def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-  """F1 of class 1 against class 0, 0 if class 1 is never right, `[...]`."""
+  """Return F1 of class 1, `[...]`; 0 if class 1 is never right."""
   hits = confusion[..., 1, 1]
   sizes = confusion[..., 1, :].sum(-1) + confusion[..., :, 1].sum(-1)
   return 2 * hits / np.where(sizes > 0, sizes, 1)
@@ -130,12 +135,13 @@ def f1(confusion: np.ndarray) -> np.ndarray:
 def auc(
   scores: np.ndarray, truth: np.ndarray, scored: np.ndarray | None = None
 ) -> np.ndarray:
-  """How often a sample of class 1 scores above one of class 0, ties half.
+  """Return how often class 1 scores above class 0, ties counting half.
 
   Args:
     scores: finite; the larger, the more likely class 1, `[..., N]`.
     truth: classes 0 and 1, of a shape that broadcasts with `scores`.
-    scored: which rows count, likewise; all by default.
+    scored: which rows count, of a shape that broadcasts in the same way; all by
+      default.
 
   Returns:
     `[...]`; NaN for a trial in which a class does not occur.
@@ -153,18 +159,24 @@ def auc(
 
 
 def measure_all(confusion: np.ndarray) -> dict[str, np.ndarray]:
-  """Every measure by its name, each `[...]`; F1 of two classes only."""
-  fns = [accuracy, balanced_accuracy, macro_f1, ari, oracle_accuracy]
+  """Return every measure by its name, each `[...]`; F1 of two classes only."""
+  fns: list[MeasureFn] = [
+    accuracy,
+    balanced_accuracy,
+    macro_f1,
+    ari,
+    oracle_accuracy,
+  ]
   return {fn.__name__: fn(confusion) for fn in fns + _of_two(confusion)}
 
 
-def _of_two(confusion):
-  """The measures that two classes have and more have not."""
+def _of_two(confusion: np.ndarray) -> list[MeasureFn]:
+  """Return the measures that two classes have and more have not."""
   return [f1] if confusion.shape[-1] == 2 else []
 
 
 def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
-  """What guessing each class equally often gives, each `[...]`.
+  """Return what guessing each class equally often gives, each `[...]`.
 
   Args:
     confusion: of any answers on the same samples, `[..., C, C]`.
@@ -175,12 +187,12 @@ def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
   """
   sizes = confusion.sum(-1, keepdims=True)
   expected = np.broadcast_to(sizes / confusion.shape[-1], confusion.shape)
-  fns = [accuracy, balanced_accuracy, macro_f1]
+  fns: list[MeasureFn] = [accuracy, balanced_accuracy, macro_f1]
   return {fn.__name__: fn(expected) for fn in fns + _of_two(confusion)}
 
 
 def majority_confusion(confusion: np.ndarray) -> np.ndarray:
-  """What guessing the largest class always gives.
+  """Return what guessing the largest class always gives.
 
   Args:
     confusion: of an attack on the same samples, `[..., C, C]`.
@@ -191,38 +203,3 @@ def majority_confusion(confusion: np.ndarray) -> np.ndarray:
   sizes = confusion.sum(-1)
   largest = np.eye(confusion.shape[-1])[sizes.argmax(-1)]  # [..., C]
   return sizes[..., :, None] * largest[..., None, :]
-
-
-def bootstrap_interval(
-  values: np.ndarray,
-  *,
-  level: float = 0.95,
-  num_resamples: int = 2000,
-  seed: int = 0,
-) -> tuple[float, float]:
-  """A percentile bootstrap interval of the mean over trials.
-
-  Trials of one seed share a trained model, so seeds are resampled first and
-  then the draws within each: the interval covers both sources of chance.
-
-  Args:
-    values: one figure a trial, `[S, R]`: seeds, auxiliary draws.
-    level: of the interval.
-    num_resamples: bootstrap resamples.
-    seed: of the resampling.
-
-  Returns:
-    The lower and the upper end; NaN where a single trial says nothing.
-  """
-  values = np.asarray(values, dtype=np.float64)
-  if values.ndim != 2 or not values.size:
-    raise ValueError(f'values must have shape [S, R], got {values.shape}.')
-  if values.size == 1:
-    return float('nan'), float('nan')
-  num_seeds, num_draws = values.shape
-  rng = np.random.default_rng(seed)
-  seeds = rng.integers(num_seeds, size=(num_resamples, num_seeds, 1))
-  draws = rng.integers(num_draws, size=(num_resamples, num_seeds, num_draws))
-  means = values[seeds, draws].mean((1, 2))
-  low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-  return float(low), float(high)

@@ -50,7 +50,7 @@ def measure_targets(
   }
 
 
-def _centre(values, scored):
-  """Deviations from the mean of what is scored, 0 elsewhere."""
+def _centre(values: np.ndarray, scored: np.ndarray) -> np.ndarray:
+  """Return deviations from the mean of what is scored, 0 elsewhere."""
   total = np.where(scored, values, 0.0).sum(-1, keepdims=True)
   return np.where(scored, values - total / scored.sum(-1, keepdims=True), 0.0)

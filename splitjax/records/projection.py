@@ -32,7 +32,7 @@ def draw(key: jax.Array, *, num_features: int, width: int) -> Projection:
   """Draws a projection; keep it, to use the same in every pass.
 
   Args:
-    key: of the draws.
+    key: random key for signs and coordinates.
     num_features: `D`, the flattened width of what is projected.
     width: `W`, the width of the result.
 
@@ -55,7 +55,7 @@ def draw(key: jax.Array, *, num_features: int, width: int) -> Projection:
 
 
 def project(projection: Projection, vectors: jax.Array) -> jax.Array:
-  """Projects vectors, in float32.
+  """Project vectors, in float32.
 
   Args:
     projection: from `draw`.
@@ -71,8 +71,8 @@ def project(projection: Projection, vectors: jax.Array) -> jax.Array:
   return x[:, projection.chosen] / jnp.sqrt(width)
 
 
-def _hadamard(x):
-  """The transform whose entries are -1 and 1, as one product a factor."""
+def _hadamard(x: jax.Array) -> jax.Array:
+  """Apply the transform whose entries are -1 and 1, as one product a factor."""
   size = x.shape[1]
   factors = []
   while size > 1:

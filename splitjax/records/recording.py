@@ -39,7 +39,7 @@ class Record:
   steps: np.ndarray
   metadata: Mapping[str, Any]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.intermediate not in INTERMEDIATES:
       raise ValueError(
         f'intermediate must be one of {INTERMEDIATES}, got '
@@ -61,7 +61,7 @@ class Record:
 
 
 def save_record(path: str | os.PathLike, record: Record) -> None:
-  """Writes a record as a folder of `.npy` files and `metadata.json`.
+  """Write a record as a folder of `.npy` files and `metadata.json`.
 
   The folder appears complete or not at all.
 
@@ -91,7 +91,7 @@ def save_record(path: str | os.PathLike, record: Record) -> None:
 
 
 def load_record(path: str | os.PathLike) -> Record:
-  """Reads a record; the vectors are memory-mapped, read-only.
+  """Read a record; its vectors are memory-mapped, read-only.
 
   Args:
     path: a folder that `save_record` wrote.

@@ -15,6 +15,8 @@ import numpy as np
 from splitjax import checks
 from splitjax.records import recording
 
+Array = jax.Array | np.ndarray
+
 
 class Auxiliary(struct.PyTreeNode):
   """The labelled samples that the threat model grants.
@@ -159,7 +161,7 @@ def make_view(
   aux_record: recording.Record | None = None,
   center: bool = False,
 ) -> View:
-  """Shows an attacker a record and the labels of its auxiliary samples.
+  """Show an attacker a record and the labels of its auxiliary samples.
 
   Args:
     record: what the attacker is to label.
@@ -199,14 +201,14 @@ def make_view(
   if center:
     mean = aux_source.mean(axis=0, dtype=np.float32).astype(vectors.dtype)
     vectors, aux_vectors = vectors - mean, aux_vectors - mean
-  return View(
-    vectors=vectors,
-    aux_vectors=aux_vectors,
-    aux_labels=auxiliary.labels,
-    sample_ids=record.sample_ids,
-    aux_ids=auxiliary.ids,
-    num_classes=num_classes,
-  )
+  arrays: dict[str, Any] = {  # NumPy's, until an attack takes them.
+    'vectors': vectors,
+    'aux_vectors': aux_vectors,
+    'aux_labels': auxiliary.labels,
+    'sample_ids': record.sample_ids,
+    'aux_ids': auxiliary.ids,
+  }
+  return View(**arrays, num_classes=num_classes)
 
 
 def _check_every_class(labels: np.ndarray, num_classes: int) -> None:
@@ -229,9 +231,7 @@ def scored_mask(view: View) -> np.ndarray:
   return scored
 
 
-def rows_of(
-  ids: np.ndarray, sample_ids: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(ids: Array, sample_ids: Array) -> tuple[np.ndarray, np.ndarray]:
   """Where each id stands in `sample_ids`, and whether it stands there.
 
   Args:
@@ -241,6 +241,7 @@ def rows_of(
   Returns:
     Rows and whether they are right, both of the shape of `ids`.
   """
+  ids, sample_ids = np.asarray(ids), np.asarray(sample_ids)
   order = np.argsort(sample_ids)
   rows = np.searchsorted(sample_ids, ids, sorter=order)
   rows = order[np.minimum(rows, len(order) - 1)]

@@ -31,6 +31,14 @@ class Panel(NamedTuple):
   intermediate: str
   averaged: bool
 
+  @property
+  def title(self) -> str:
+    """What is read, in words."""
+    name = self.intermediate.replace('cut_grads', 'cut gradients')
+    if name == 'smashed':
+      return f'smashed data, {self.phase}'
+    return f'{name}, ' + ('passes averaged' if self.averaged else 'one pass')
+
 
 class Curve(NamedTuple):
   """A defense at all its strengths, on one data set.
@@ -135,6 +143,7 @@ def _draw_panel(
     for attack in style.markers:
       _draw_curve(axes, cells, bounds, curve, panel, attack, style)
   _draw_levels(axes, cells, base, panel)
+  axes.set_title(panel.title, fontsize=10)
   axes.set_xlabel('model, test accuracy, %')
   axes.set_ylim(0, 105)
   canvas.strip(axes)

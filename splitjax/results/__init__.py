@@ -3,10 +3,10 @@
 from splitjax.results.environment import environment as environment
 from splitjax.results.environment import identity_of as identity_of
 from splitjax.results.rows import COLUMNS as COLUMNS
+from splitjax.results.rows import TIMES as TIMES
 from splitjax.results.rows import Cell as Cell
 from splitjax.results.rows import Row as Row
 from splitjax.results.rows import Setting as Setting
-from splitjax.results.rows import TIMES as TIMES
 from splitjax.results.rows import by_cell as by_cell
 from splitjax.results.rows import cell_of as cell_of
 from splitjax.results.rows import cell_rows as cell_rows

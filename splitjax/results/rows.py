@@ -1,6 +1,6 @@
 """Results in long form: a row for each figure of each attack."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 import csv
 import io
 import math
@@ -89,7 +89,7 @@ def cell_rows(
   num_scored: int,
   seconds: float | None,
 ) -> list[Row]:
-  """One row for each measure of a cell.
+  """Make one row for each measure of a cell.
 
   Args:
     cell: what was attacked, and how.
@@ -124,18 +124,18 @@ def cell_rows(
 
 
 def cell_of(row: Row) -> Cell:
-  """The cell that a row belongs to."""
+  """Return the cell that a row belongs to."""
   setting = Setting(*(row[name] for name in Setting._fields))
   return Cell(setting, row['phase'], row['intermediate'], row['attack'])
 
 
 def by_cell(rows: Iterable[Row], measure: str) -> dict[Cell, Row]:
-  """The rows of one measure, by what was attacked."""
+  """Return the rows of one measure, by what was attacked."""
   return {cell_of(row): row for row in rows if row['measure'] == measure}
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-  """Rows as CSV with the columns of `COLUMNS`; an unknown number is empty.
+  """Write rows as CSV; a number that is not known is empty.
 
   Args:
     rows: from `cell_rows`.
@@ -151,5 +151,6 @@ def to_csv(rows: Iterable[Row]) -> str:
   return text.getvalue()
 
 
-def _csv_value(value):
+def _csv_value(value: Any) -> Any:
+  """Shorten a number for a file that people read."""
   return f'{value:.6g}' if isinstance(value, float) else value

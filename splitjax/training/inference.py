@@ -38,7 +38,7 @@ def evaluate(
   protection: Protection = Protection(),  # noqa: B008 (immutable)
   key: jax.Array | None = None,
 ) -> Pass:
-  """Sends inputs through a model without training it.
+  """Send inputs through a model without training it.
 
   Args:
     train_state: the model's parameters and state.
@@ -54,7 +54,7 @@ def evaluate(
     What was kept, and the logits as the label party reads them.
   """
 
-  def one_batch(index_and_batch):
+  def one_batch(index_and_batch: tuple[jax.Array | int, jax.Array]) -> Pass:
     index, x = index_and_batch
     smashed = []
     for part in range(len(model.bounds)):

@@ -4,8 +4,11 @@ import math
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from splitjax.training import split
+
+Array = jax.Array | np.ndarray
 
 # What the activations of the runs that train side by side may take, in bytes.
 _MEMORY = 2 << 30
@@ -14,9 +17,9 @@ _EXAMPLE_MEMORY = 256 << 20
 
 
 def layer_shapes(
-  model: split.SplitModel, example: jax.Array
+  model: split.SplitModel, example: Array
 ) -> list[tuple[int, ...]]:
-  """The shape of every layer's output, found without computing it.
+  """Return the shape of every layer's output, found without computing it.
 
   Args:
     model: the model.
@@ -25,9 +28,9 @@ def layer_shapes(
   Returns:
     Shapes `[B, ...]`.
   """
-  every = split.SplitModel(model.layers, range(1, len(model.layers)))
+  every = split.SplitModel(model.layers, tuple(range(1, len(model.layers))))
 
-  def outputs(key, x):
+  def outputs(key: jax.Array, x: jax.Array) -> list[jax.Array]:
     params, state = every.init(key, x)
     shapes = []
     for part in range(len(every.bounds)):
@@ -38,8 +41,8 @@ def layer_shapes(
   return [x.shape for x in jax.eval_shape(outputs, jax.random.key(0), example)]
 
 
-def cut_widths(model: split.SplitModel, example: jax.Array) -> list[int]:
-  """How many numbers of a sample cross each cut.
+def cut_widths(model: split.SplitModel, example: Array) -> list[int]:
+  """Return how many numbers of a sample cross each cut.
 
   Args:
     model: the model.
@@ -52,8 +55,8 @@ def cut_widths(model: split.SplitModel, example: jax.Array) -> list[int]:
   return [math.prod(shapes[cut - 1][1:]) for cut in model.cuts]
 
 
-def runs_at_once(model: split.SplitModel, batch: jax.Array) -> int:
-  """How many runs may train side by side.
+def runs_at_once(model: split.SplitModel, batch: Array) -> int:
+  """Return how many runs may train side by side.
 
   Args:
     model: the model.
@@ -79,8 +82,8 @@ class ServerPart(NamedTuple):
   examples_at_once: int | None
 
 
-def server_part(model: split.SplitModel, example: jax.Array) -> ServerPart:
-  """Looks at the last part of a model without drawing it.
+def server_part(model: split.SplitModel, example: Array) -> ServerPart:
+  """Look at the last part of a model without drawing it.
 
   Args:
     model: the model.
