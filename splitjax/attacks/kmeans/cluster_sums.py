@@ -1,6 +1,6 @@
-"""Sums of each cluster's points, in two ways for two kinds of device; means.
+"""The sum of each cluster's points, in one way for a CPU and one for a GPU.
 
-In shape descriptions `N` is the number of points, `D` their width, `K` the
+In shape descriptions `N` is the number of points, `D` their width and `K` the
 number of clusters.
 """
 
@@ -15,14 +15,15 @@ BLOCK = 4096
 def sums_of_clusters(
   points: jax.Array, assignments: jax.Array, start: jax.Array
 ) -> jax.Array:
-  """The sum of each cluster's points, added to earlier sums.
+  """Add each cluster's points to the sums of earlier points.
 
   Args:
-    points: `[N, D]`.
-    assignments: the cluster of each, `[N]`.
-    start: the sums of earlier points, or zeros, `[K, D]`, float32 or wider. On
-      a CPU, after a multiple of `BLOCK` points and with no more clusters than
-      that, the result is that of adding up all at once, to the last bit.
+    points: points, `[N, D]`.
+    assignments: cluster of each point, `[N]`.
+    start: sums of earlier points, or zeros, `[K, D]`, float32 or wider. On a
+      CPU the result is that of adding up all points at once, to the last bit,
+      if there were a multiple of `BLOCK` earlier points and there are at most
+      `BLOCK` clusters.
 
   Returns:
     The sums, `[K, D]` in the type of `start`.
@@ -32,8 +33,19 @@ def sums_of_clusters(
   )
 
 
-def by_segment(points, assignments, start):
-  """Adds each point to its cluster's sum: the least work."""
+def by_segment(
+  points: jax.Array, assignments: jax.Array, start: jax.Array
+) -> jax.Array:
+  """Add each point to the sum of its cluster, which is the least work.
+
+  Args:
+    points: points, `[N, D]`.
+    assignments: cluster of each point, `[N]`.
+    start: sums to add to, `[K, D]`.
+
+  Returns:
+    The sums, `[K, D]` in the type of `start`.
+  """
   num_clusters, width = start.shape
   block = max(BLOCK, num_clusters)  # No more sums than there are points.
   num_blocks = -(-len(points) // block)
@@ -46,8 +58,19 @@ def by_segment(points, assignments, start):
   return jax.lax.scan(lambda sums, one: (sums + one, None), start, blocks)[0]
 
 
-def by_product(points, assignments, start):
-  """The same as one matrix product, for devices where adding by index waits."""
+def by_product(
+  points: jax.Array, assignments: jax.Array, start: jax.Array
+) -> jax.Array:
+  """Add up clusters as one matrix product, where adding by index is slow.
+
+  Args:
+    points: points, `[N, D]`.
+    assignments: cluster of each point, `[N]`.
+    start: sums to add to, `[K, D]`.
+
+  Returns:
+    The sums, `[K, D]` in the type of `start`.
+  """
   clusters = jnp.arange(len(start))[:, None]
   members = (assignments[None] == clusters).astype(points.dtype)  # [K, N]
   return start + jnp.dot(
@@ -62,7 +85,16 @@ def by_product(points, assignments, start):
 def means_of_clusters(
   sums: jax.Array, sizes: jax.Array, centroids: jax.Array
 ) -> jax.Array:
-  """The mean of each cluster `[K, D]`, its centroid where it has no point."""
+  """Return the mean of each cluster, or its centroid if it has no point.
+
+  Args:
+    sums: sum of each cluster's points, `[K, D]`.
+    sizes: number of points of each cluster, `[K]`.
+    centroids: centroids of clusters without points, `[K, D]`.
+
+  Returns:
+    The means, `[K, D]`.
+  """
   sizes = sizes[:, None]
   means = sums / jnp.maximum(sizes, 1).astype(sums.dtype)
   return jnp.where(sizes > 0, means, centroids)

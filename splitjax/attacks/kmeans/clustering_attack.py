@@ -4,9 +4,9 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from splitjax.attacks import _validate
+from splitjax.attacks import grouping
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import lloyd
 from splitjax.attacks.kmeans import plus_plus
@@ -46,7 +46,7 @@ def cluster_labels(
   precision: str = 'highest',
   kernel: str = 'xla',
 ) -> AttackResult:
-  """Clusters vectors into as many clusters as classes, and names the clusters.
+  """Cluster vectors into as many clusters as classes, and name the clusters.
 
   The clustering attack of Liu et al. (https://arxiv.org/abs/2203.05222). The
   attacker knows the number of classes and the labels of a few auxiliary
@@ -62,47 +62,52 @@ def cluster_labels(
   clusters, which do not depend on them, are found once.
 
   Args:
-    key: for the k-means++ draws; unused with `init='aux'`.
+    key: random key for k-means++; unused with `init='aux'`.
     vectors: cut gradients or smashed data to label, `[N, D]`, `N >= K`.
-    aux_vectors: the same of the auxiliary samples, `[A, D]`.
-    aux_labels: their labels in `[0, K)`, `[A]`; any other label is ignored.
-    num_classes: `K`.
-    metric: 'cosine' (vectors are scaled to length 1) or 'euclidean'.
-    init: 'aux' or 'kmeans++'.
-    matching: 'seed' (the class that a cluster started from; needs
-      `init='aux'`) or 'hungarian' (the assignment of classes to clusters that
-      most auxiliary vectors agree with; clusters without one get the classes
-      left over, deterministically).
-    num_restarts: k-means++ runs, of which the best inertia counts.
-    max_iters: most Lloyd iterations of a run.
-    tol: see `kmeans`.
-    precision: see `kmeans`.
-    kernel: see `kmeans`.
+    aux_vectors: cut gradients or smashed data of the auxiliary samples,
+      `[A, D]`.
+    aux_labels: labels of the auxiliary samples in `[0, K)`, `[A]`; samples with
+      any other label are ignored.
+    num_classes: number of classes and of clusters `K`.
+    metric: 'cosine', which scales vectors to length 1, or 'euclidean'.
+    init: where the clusters start, 'aux' (the mean auxiliary vectors) or
+      'kmeans++'.
+    matching: which class a cluster gets, 'seed' (the class that it started
+      from; needs `init='aux'`) or 'hungarian' (the assignment of classes to
+      clusters that most auxiliary vectors agree with; clusters without an
+      auxiliary vector get the classes left over, always in the same way).
+    num_restarts: number of runs from k-means++, of which the best inertia
+      counts.
+    max_iters: largest number of Lloyd iterations of a run.
+    tol: relative tolerance, as in `kmeans`.
+    precision: precision of the factors of products, as in `kmeans`.
+    kernel: 'xla' or 'pallas', as in `kmeans`.
 
   Returns:
     An `AttackResult` with labels and groups, which are the clusters.
 
   Raises:
     ValueError: at trace time, if a shape, type, name or number is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[5.0, 1.0], [1.0, 9.0], [3.0, 0.0], [0.0, 2.0]])
+    >>> found = cluster_labels(
+    ...   jax.random.key(0),
+    ...   vectors,
+    ...   vectors[:2],
+    ...   jnp.array([1, 0]),
+    ...   num_classes=2,
+    ... )
+    >>> found.labels.tolist()
+    [1, 0, 1, 0]
   """
-  _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
-  _validate.automatic(vectors=vectors)
-  _validate.labels_of('aux_labels', aux_labels, aux_vectors)
+  _validate.known_samples(vectors, aux_vectors, aux_labels)
   _validate.choice('metric', metric, similarity.METRICS)
-  _validate.choice('init', init, INITS)
-  _validate.choice('matching', matching, MATCHINGS)
   _validate.count('num_classes', num_classes, at_most=len(vectors))
-  _validate.count('num_restarts', num_restarts)
   _validate.count('max_iters', max_iters)
   _validate.choice('precision', precision, similarity.PRECISIONS)
   _validate.choice('kernel', kernel, lloyd.KERNELS)
-  if init == 'aux' and num_restarts > 1:
-    raise ValueError(
-      f"num_restarts must be 1 with init='aux', {num_restarts=}."
-    )
-  if init != 'aux' and matching == 'seed':
-    raise ValueError(f"matching='seed' needs init='aux', got {init=}.")
-
+  _check_start(init, matching, num_restarts)
   if metric == 'cosine':
     vectors = similarity.unit_normalize(vectors)
     aux_vectors = similarity.unit_normalize(aux_vectors)
@@ -122,35 +127,59 @@ def cluster_labels(
     runs = jax.vmap(run)(spread)
     best = jnp.argmin(runs.inertia)
     clusters = jax.tree.map(lambda x: x[best], runs)
-
   names = jnp.arange(num_classes, dtype=aux_labels.dtype)
   if matching == 'hungarian':
-    votes = _votes(clusters.centroids, aux_vectors, aux_labels, num_classes)
-    rows, columns = optax.assignment.hungarian_algorithm(-votes)
-    names = names.at[rows].set(columns.astype(names.dtype))
+    nearest = _nearest_centroids(aux_vectors, clusters.centroids)
+    names = grouping.name_groups(nearest, aux_labels, num_classes)
+    names = names.astype(aux_labels.dtype)
   groups = Groups(
     clusters.assignments, names, clusters.centroids, clusters.inertia
   )
   return AttackResult(names[clusters.assignments], groups=groups)
 
 
+def _check_start(init: str, matching: str, num_restarts: int) -> None:
+  """Check how clusters start, and whether that allows the matching."""
+  _validate.choice('init', init, INITS)
+  _validate.choice('matching', matching, MATCHINGS)
+  _validate.count('num_restarts', num_restarts)
+  if init == 'aux' and num_restarts > 1:
+    raise ValueError(
+      f"num_restarts must be 1 with init='aux', {num_restarts=}."
+    )
+  if init != 'aux' and matching == 'seed':
+    raise ValueError(f"matching='seed' needs init='aux', got {init=}.")
+
+
 @functools.partial(jax.jit, static_argnames='metric')
 def cluster_scores(
   vectors: jax.Array, clusters: AttackResult, *, metric: str = 'cosine'
 ) -> jax.Array:
-  """Scores each class by how near its centroid is.
+  """Score each class by how near its centroid is.
 
   Args:
-    vectors: what was clustered, `[N, D]`.
-    clusters: from `cluster_labels`.
-    metric: the same as there.
+    vectors: the vectors that were clustered, `[N, D]`.
+    clusters: the result of `cluster_labels`.
+    metric: the metric that `cluster_labels` used.
 
   Returns:
-    Half of what the squared distance to a fixed point exceeds that to the
-    class's centroid, `[N, K]`: the larger, the nearer.
+    Scores `[N, K]`: half of the squared distance to the mean of the centroids,
+    less half of that to the centroid of the class; the larger, the nearer.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
+
+  Example:
+    >>> vectors = jnp.array([[5.0, 1.0], [1.0, 9.0], [3.0, 0.0], [0.0, 2.0]])
+    >>> clusters = cluster_labels(
+    ...   jax.random.key(0),
+    ...   vectors,
+    ...   vectors[:2],
+    ...   jnp.array([1, 0]),
+    ...   num_classes=2,
+    ... )
+    >>> cluster_scores(vectors, clusters).argmax(axis=1).tolist()
+    [1, 0, 1, 0]
   """
   groups = clusters.groups
   _validate.matrices(vectors=vectors, centroids=groups.centroids)
@@ -161,8 +190,13 @@ def cluster_scores(
   return similarity.closeness(vectors, centroids, jnp.mean(centroids, axis=0))
 
 
-def _class_means(aux_vectors, aux_labels, num_classes, vectors):
-  """Mean auxiliary vector of each class, `[K, D]`."""
+def _class_means(
+  aux_vectors: jax.Array,
+  aux_labels: jax.Array,
+  num_classes: int,
+  vectors: jax.Array,
+) -> jax.Array:
+  """Return the mean auxiliary vector of each class, `[K, D]`."""
   aux_vectors = similarity.to_accumulator(aux_vectors)
   members = jax.nn.one_hot(aux_labels, num_classes, dtype=aux_vectors.dtype)
   sums = jnp.dot(members.T, aux_vectors, precision=jax.lax.Precision.HIGHEST)
@@ -171,12 +205,11 @@ def _class_means(aux_vectors, aux_labels, num_classes, vectors):
   return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centre[None])
 
 
-def _votes(centroids, aux_vectors, aux_labels, num_classes):
-  """How many auxiliary vectors of each class are nearest to each centroid."""
+def _nearest_centroids(
+  aux_vectors: jax.Array, centroids: jax.Array
+) -> jax.Array:
+  """Return the cluster that each auxiliary vector is nearest to, `[A]`."""
   close = similarity.closeness(
     aux_vectors, centroids, jnp.mean(centroids, axis=0)
   )
-  nearest = jnp.argmax(close, axis=1)  # [A]
-  clusters = jax.nn.one_hot(nearest, num_classes)
-  classes = jax.nn.one_hot(aux_labels, num_classes)
-  return clusters.T @ classes  # [K, C]
+  return jnp.argmax(close, axis=1)

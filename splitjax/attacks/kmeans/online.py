@@ -1,9 +1,9 @@
 """Clustering while the gradients arrive, one batch after another.
 
 The clustering attack of Liu et al. (https://arxiv.org/abs/2203.05222) without a
-record: nothing of a batch is kept but the cluster of each sample. Passive, and
-as blind as the attack on the record: it needs the number of classes, and to
-name the clusters in the end the labels of a few samples.
+record: nothing of a batch is kept but the cluster of each sample. It is passive
+and needs what the attack on the record needs: the number of classes, and the
+labels of a few samples to name the clusters in the end.
 """
 
 from typing import NamedTuple
@@ -24,11 +24,11 @@ class OnlineClusters(NamedTuple):
   """What is carried from batch to batch.
 
   Attributes:
-    key: of the first batch's draws.
-    centroids: `[K, D]`, float32.
-    sizes: samples that each stands for, those of earlier batches counting less
-      and less, `[K]`, float32.
-    num_batches: how many batches were seen, a scalar.
+    key: random key for the starts of k-means++ on the first batch.
+    centroids: centroids of the clusters, `[K, D]`, float32.
+    sizes: weight of each centroid: how many samples it is the mean of, those of
+      earlier batches counting less and less, `[K]`, float32.
+    num_batches: number of batches seen, a scalar.
   """
 
   key: jax.Array
@@ -40,18 +40,23 @@ class OnlineClusters(NamedTuple):
 def start_online(
   key: jax.Array, *, num_clusters: int, width: int
 ) -> OnlineClusters:
-  """The state before the first batch.
+  """Return the clusters before the first batch.
 
   Args:
-    key: of the draws.
-    num_clusters: `K`.
-    width: `D`.
+    key: random key for the starts of k-means++ on the first batch.
+    num_clusters: number of clusters `K`.
+    width: width of the vectors `D`.
 
   Returns:
-    The state.
+    The clusters, to pass to `cluster_batch`.
 
   Raises:
     ValueError: at trace time, if a number is not positive.
+
+  Example:
+    >>> clusters = start_online(jax.random.key(0), num_clusters=3, width=2)
+    >>> clusters.centroids.shape
+    (3, 2)
   """
   _validate.count('num_clusters', num_clusters)
   _validate.count('width', width)
@@ -70,50 +75,86 @@ def cluster_batch(
   max_iters: int = 10,
   memory: jax.typing.ArrayLike = 0.9,
 ) -> tuple[OnlineClusters, jax.Array]:
-  """Clusters a batch from where the batches before left the centroids.
+  """Cluster a batch from where the batches before left the centroids.
 
-  On unit vectors. The first batch is clustered from the best of ten k-means++
-  starts, so that it should hold several samples of each class. A class that a
-  later batch lacks keeps its centroid.
+  Vectors are scaled to length 1. The first batch is clustered from the best of
+  ten k-means++ starts, so it should hold several samples of each class. A class
+  that a later batch lacks keeps its centroid.
 
   Args:
-    clusters: what is carried.
-    vectors: of a batch, `[B, D]`, in the first batch `B >= K`.
-    max_iters: most Lloyd iterations on a batch.
-    memory: weight of the batches before when the centroids are updated; 1 is
-      the mean over all so far, 0 the last batch that had the class alone.
+    clusters: what the batch before returned, or `start_online`.
+    vectors: vectors of the batch, `[B, D]`; in the first batch `B >= K`.
+    max_iters: largest number of Lloyd iterations on a batch.
+    memory: weight of the batches before when the centroids are updated. With 1
+      a centroid is the mean of all batches so far, with 0 that of the last
+      batch that had members of the cluster.
 
   Returns:
-    What to carry on, and the cluster of each sample, `[B]`.
+    The clusters to pass on, and the cluster of each sample, `[B]`.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> clusters = start_online(jax.random.key(0), num_clusters=2, width=2)
+    >>> batch = jnp.array([[3.0, 0.0], [0.0, 1.0], [2.0, 0.1], [0.1, 4.0]])
+    >>> clusters, found = cluster_batch(clusters, batch)
+    >>> (found == found[0]).tolist()
+    [True, False, True, False]
   """
   _validate.matrices(vectors=vectors, centroids=clusters.centroids)
   _validate.count('max_iters', max_iters)
-  num_clusters = len(clusters.centroids)
   units = similarity.unit_normalize(vectors.astype(jnp.float32))
-
-  def first_centroids():
-    def start(key):
-      init = plus_plus.kmeans_plus_plus(key, units, num_clusters=num_clusters)
-      found = lloyd.kmeans(units, init, max_iters=max_iters)
-      return found.centroids, found.inertia
-
-    keys = jax.random.split(clusters.key, _NUM_STARTS)
-    centroids, inertias = jax.lax.map(start, keys)
-    return centroids[jnp.argmin(inertias)]
-
   init = clusters.centroids
-  if len(units) >= num_clusters:  # The last batch may be smaller.
+  if len(units) >= len(init):  # The last batch may be smaller.
     init = jax.lax.cond(
-      clusters.num_batches == 0, first_centroids, lambda: clusters.centroids
+      clusters.num_batches == 0,
+      lambda: _first_centroids(clusters, units, max_iters),
+      lambda: clusters.centroids,
     )
   result = lloyd.lloyd(
     units, init, max_iters=max_iters, tol=0.0, precision='highest'
   )
   found = result.assignments
-  members = jax.nn.one_hot(found, num_clusters, dtype=jnp.float32)
+  return _update(clusters, init, units, found, memory), found
+
+
+def _first_centroids(
+  clusters: OnlineClusters, units: jax.Array, max_iters: int
+) -> jax.Array:
+  """Return the centroids of the best of several k-means++ starts, `[K, D]`."""
+
+  def start(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    num_clusters = len(clusters.centroids)
+    init = plus_plus.kmeans_plus_plus(key, units, num_clusters=num_clusters)
+    found = lloyd.kmeans(units, init, max_iters=max_iters)
+    return found.centroids, found.inertia
+
+  keys = jax.random.split(clusters.key, _NUM_STARTS)
+  centroids, inertias = jax.lax.map(start, keys)
+  return centroids[jnp.argmin(inertias)]
+
+
+def _update(
+  clusters: OnlineClusters,
+  init: jax.Array,
+  units: jax.Array,
+  found: jax.Array,
+  memory: jax.typing.ArrayLike,
+) -> OnlineClusters:
+  """Return the clusters with a batch counted in.
+
+  Args:
+    clusters: clusters before the batch.
+    init: centroids that the batch was clustered from, `[K, D]`.
+    units: vectors of the batch, of length 1, `[B, D]`.
+    found: cluster of each sample of the batch, `[B]`.
+    memory: weight of the batches before.
+
+  Returns:
+    The clusters after the batch.
+  """
+  members = jax.nn.one_hot(found, len(init), dtype=jnp.float32)
   sums = jnp.dot(members.T, units, precision=jax.lax.Precision.HIGHEST)
   sizes = jnp.sum(members, axis=0)
   before = memory * clusters.sizes * (clusters.num_batches > 0)
@@ -126,7 +167,7 @@ def cluster_batch(
     centroids=jnp.where(sizes[:, None] > 0, means, init),
     sizes=jnp.where(sizes > 0, before + sizes, clusters.sizes),
     num_batches=clusters.num_batches + 1,
-  ), found
+  )
 
 
 def online_labels(
@@ -136,18 +177,25 @@ def online_labels(
   *,
   num_classes: int,
 ) -> jax.Array:
-  """The class of each sample, once the clusters have names.
+  """Name the clusters, and label each sample as its cluster.
 
-  One to one, so that most auxiliary samples are right.
+  Each cluster gets another class, so that most auxiliary samples are right.
 
   Args:
-    assignments: clusters from `cluster_batch`, of all samples, `[N]`.
-    aux_rows: which of them are the auxiliary samples, `[A]`.
-    aux_labels: their labels, `[A]`.
-    num_classes: as many as clusters.
+    assignments: clusters of all samples, from `cluster_batch`, `[N]`.
+    aux_rows: row numbers of the auxiliary samples in `assignments`, `[A]`.
+    aux_labels: labels of the auxiliary samples, `[A]`.
+    num_classes: number of classes and of clusters.
 
   Returns:
-    Labels `[N]`.
+    Labels `[N]`, in the type of `aux_labels`.
+
+  Example:
+    >>> assignments = jnp.array([1, 0, 0, 1, 0])
+    >>> online_labels(
+    ...   assignments, jnp.array([0, 1]), jnp.array([0, 1]), num_classes=2
+    ... ).tolist()
+    [0, 1, 1, 0, 1]
   """
   names = grouping.name_groups(assignments[aux_rows], aux_labels, num_classes)
   return names[assignments].astype(aux_labels.dtype)

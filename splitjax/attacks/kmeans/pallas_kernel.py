@@ -6,14 +6,15 @@ through memory, and once to add up the clusters. Here a program of the grid
 takes a block of points that stays in cache, finds their nearest centroids and
 adds them up there.
 
-Written in Pallas for its Triton compiler; on a CPU it is interpreted, which is
-slow and only good to test it. Elsewhere (a TPU), and for many clusters, XLA's
-own way is taken. JAX 0.11 calls that compiler deprecated: nothing but
-`kernel='pallas'` imports this module.
+It is written in Pallas for its Triton compiler. On a CPU it is interpreted,
+which is slow and only good to test it. Elsewhere (a TPU), and for many
+clusters, XLA's own way is taken. JAX 0.11 calls that compiler deprecated:
+nothing but `kernel='pallas'` imports this module.
 """
 
+from collections.abc import Callable
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import pallas as pl
@@ -39,9 +40,9 @@ class Clusters(NamedTuple):
 
   Attributes:
     indices: the nearest target, the first of equally near ones, `[N]`, int32.
-    closeness: of that target, see `similarity.closeness`, `[N]`.
-    sums: of each target's points, `[K, D]`.
-    sizes: how many points each target has, `[K]`.
+    closeness: the `similarity.closeness` of that target, `[N]`.
+    sums: the sum of each target's points, `[K, D]`.
+    sizes: the number of each target's points, `[K]`.
   """
 
   indices: jax.Array
@@ -58,13 +59,13 @@ def nearest_and_sums(
   *,
   interpret: bool = False,
 ) -> Clusters:
-  """Finds the largest inner product less its offset, and adds the points up.
+  """Find the largest inner product less its offset, and add the points up.
 
   Args:
-    points: `[N, D]`, float32 or narrower.
-    targets: `[K, D]`, float32, `K <= MOST_TARGETS`.
-    offsets: `[K]`, float32.
-    precision: see `similarity.inner_products`.
+    points: points, `[N, D]`, float32 or narrower.
+    targets: targets, `[K, D]`, float32, `K <= MOST_TARGETS`.
+    offsets: what is taken off the products with each target, `[K]`, float32.
+    precision: precision of the factors, see `similarity.inner_products`.
     interpret: whether to run it without compiling it, on any device.
 
   Returns:
@@ -74,15 +75,12 @@ def nearest_and_sums(
   num_points, width = points.shape
   num_targets = len(targets)
   padded = pl.next_power_of_2(max(num_targets, _LEAST_TARGETS))
-  fits = _BLOCK_BYTES // (width * points.dtype.itemsize)
-  rows = max(_BLOCK_ROWS[0], min(_BLOCK_ROWS[1], pl.next_power_of_2(fits)))
+  rows = _rows_of_block(width * points.dtype.itemsize)
   num_blocks = pl.cdiv(num_points, rows)
   # Rows that pad are never the nearest, since their offset is infinite.
   pad = ((0, padded - num_targets), (0, 0))
-  parts = [
-    jnp.pad(part, pad).T
-    for part in similarity.narrow(targets, points.dtype, precision)
-  ]
+  narrow = similarity.narrow(targets, points.dtype, precision)
+  parts = [jnp.pad(part, pad).T for part in narrow]
   offsets = jnp.pad(offsets, pad[0], constant_values=jnp.inf)
   kernel = functools.partial(
     _kernel,
@@ -113,57 +111,94 @@ def nearest_and_sums(
   )
 
 
+def _rows_of_block(row_bytes: int) -> int:
+  """Return how many points a block has, a power of 2."""
+  fits = _BLOCK_BYTES // row_bytes
+  least, most = _BLOCK_ROWS
+  return max(least, min(most, pl.next_power_of_2(fits)))
+
+
 def _kernel(
-  points_ref, offsets_ref, *refs, num_parts, rows, columns, precision
-):
-  """One block of `rows` points, `columns` of their numbers at a time."""
+  points_ref: Any,
+  offsets_ref: Any,
+  *refs: Any,
+  num_parts: int,
+  rows: int,
+  columns: int,
+  precision: str,
+) -> None:
+  """Find the nearest targets of a block of points, and add the points up.
+
+  Args:
+    points_ref: all points, `[N, D]`.
+    offsets_ref: offsets of the padded targets, `[padded]`.
+    *refs: the parts of the targets, `[D, padded]` each, followed by the four
+      outputs.
+    num_parts: number of parts of the targets.
+    rows: number of points of a block.
+    columns: number of features that are read at a time.
+    precision: precision of the products.
+  """
   part_refs = refs[:num_parts]
   indices_ref, closeness_ref, sums_ref, sizes_ref = refs[num_parts:]
   num_points, width = points_ref.shape
   padded = len(offsets_ref)
   block = pl.program_id(0)
-  row_ids = block * rows + jnp.arange(rows)
-  is_point = row_ids < num_points
-  num_steps = pl.cdiv(width, columns)
-  dot = functools.partial(jnp.dot, preferred_element_type=jnp.float32)
+  is_point = block * rows + jnp.arange(rows) < num_points
+  is_column = lambda step: step * columns + jnp.arange(columns) < width
 
-  def load(step):  # [rows, columns], zero outside.
+  def load(step: jax.Array) -> jax.Array:  # [rows, columns], zero outside.
     inside = is_point[:, None] & is_column(step)[None]
     index = pl.ds(block * rows, rows), pl.ds(step * columns, columns)
     return plgpu.load(points_ref.at[index], mask=inside, other=0)
 
-  def is_column(step):
-    return step * columns + jnp.arange(columns) < width
-
-  def add_products(step, total):
-    points = load(step)
+  def load_part(step: jax.Array, ref: Any) -> jax.Array:  # [columns, padded].
     mask = jnp.broadcast_to(is_column(step)[:, None], (columns, padded))
-    for ref in part_refs:
-      index = pl.ds(step * columns, columns), slice(None)
-      part = plgpu.load(ref.at[index], mask=mask, other=0)
-      total += dot(points, part, precision=precision)
-    return total
+    index = pl.ds(step * columns, columns), slice(None)
+    return plgpu.load(ref.at[index], mask=mask, other=0)
 
-  products = jax.lax.fori_loop(
-    0, num_steps, add_products, jnp.zeros((rows, padded), jnp.float32)
+  num_steps = pl.cdiv(width, columns)
+  products = _sum_products(
+    num_steps, (rows, padded), load, load_part, part_refs, precision
   )
   values = products - offsets_ref[...][None]
   nearest = jnp.argmax(values, axis=1).astype(jnp.int32)
   block_rows = pl.ds(block * rows, rows)
   indices_ref[block_rows] = nearest
   closeness_ref[block_rows] = jnp.max(values, axis=1)
-
   targets = jnp.arange(padded)[:, None]
   members = (nearest[None] == targets) & is_point[None]  # [padded, rows]
   sizes_ref[block, :] = jnp.sum(members.astype(jnp.float32), axis=1)
 
-  def add_points(step, carry):
+  def add_points(step: jax.Array, carry: int) -> int:
     points = load(step)
     # In full, whatever `precision`: sums stay float32.
-    sums = dot(members.astype(points.dtype), points, precision='highest')
+    sums = _dot(members.astype(points.dtype), points, precision='highest')
     mask = jnp.broadcast_to(is_column(step)[None], sums.shape)
     index = block, slice(None), pl.ds(step * columns, columns)
     plgpu.store(sums_ref.at[index], sums, mask=mask)
     return carry
 
   jax.lax.fori_loop(0, num_steps, add_points, 0)
+
+
+_dot = functools.partial(jnp.dot, preferred_element_type=jnp.float32)
+
+
+def _sum_products(
+  num_steps: int,
+  shape: tuple[int, int],
+  load_points: Callable[[jax.Array], jax.Array],
+  load_part: Callable[[jax.Array, Any], jax.Array],
+  part_refs: tuple[Any, ...],
+  precision: str,
+) -> jax.Array:
+  """Return the inner products of a block's points with all targets."""
+
+  def add(step: jax.Array, total: jax.Array) -> jax.Array:
+    points = load_points(step)
+    for ref in part_refs:
+      total += _dot(points, load_part(step, ref), precision=precision)
+    return total
+
+  return jax.lax.fori_loop(0, num_steps, add, jnp.zeros(shape, jnp.float32))

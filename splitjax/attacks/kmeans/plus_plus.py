@@ -1,7 +1,7 @@
 """Where K-means starts: k-means++.
 
 In shape descriptions `N` is the number of points, `D` their width, `K` the
-number of clusters.
+number of clusters and `L` that of candidates for a centroid.
 """
 
 import functools
@@ -18,7 +18,7 @@ from splitjax.attacks import similarity
 def kmeans_plus_plus(
   key: jax.Array, points: jax.Array, *, num_clusters: int
 ) -> jax.Array:
-  """Draws starting centroids that are spread over the points.
+  """Draw starting centroids that are spread over the points.
 
   The greedy k-means++ that scikit-learn uses: each next centroid is the best
   of `2 + log(K)` points drawn with probability proportional to the squared
@@ -26,15 +26,21 @@ def kmeans_plus_plus(
   Where all points coincide with a centroid, the draw is uniform.
 
   Args:
-    key: the random key.
-    points: `[N, D]`.
-    num_clusters: `K`, between 1 and `N`.
+    key: random key for the draws.
+    points: points, `[N, D]`.
+    num_clusters: number of clusters `K`, between 1 and `N`.
 
   Returns:
     Centroids `[K, D]`, rows of `points`, float32 or wider.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
+
+  Example:
+    >>> points = jnp.array([[0.0], [0.1], [9.0], [9.1]])
+    >>> found = kmeans_plus_plus(jax.random.key(0), points, num_clusters=2)
+    >>> sorted(found.round().ravel().tolist())
+    [0.0, 9.0]
   """
   _validate.matrices(points=points)
   _validate.automatic(points=points)
@@ -45,30 +51,35 @@ def kmeans_plus_plus(
 def start_draws(
   key: jax.Array, num_clusters: int, num_starts: tuple[int, ...] = ()
 ) -> jax.Array:
-  """The uniform draws of k-means++, `[*num_starts, K, 2 + log(K)]`."""
+  """Draw the uniform numbers of k-means++, `[*num_starts, K, 2 + log(K)]`."""
   num_candidates = 2 + int(math.log(num_clusters))
   return jax.random.uniform(key, (*num_starts, num_clusters, num_candidates))
 
 
 def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
-  """`kmeans_plus_plus` from its `start_draws`, under a jit of the caller's."""
+  """Compute `kmeans_plus_plus` from draws, inside of a jitted function.
+
+  Args:
+    draws: uniform numbers of `start_draws`, `[K, L]`.
+    points: points, `[N, D]`.
+
+  Returns:
+    Centroids `[K, D]`, rows of `points`, float32 or wider.
+  """
   num_points = len(points)
   dtype = jnp.promote_types(points.dtype, jnp.float32)
   origin = jnp.mean(points, axis=0, dtype=dtype)
   halves = jnp.sum((points.astype(dtype) - origin[None]) ** 2, axis=1) / 2
 
-  def sq_distances(rows):  # [L] -> [N, L]
+  def sq_distances(rows: jax.Array) -> jax.Array:  # [L] -> [N, L]
     close = similarity.closeness(points, points[rows].astype(dtype), origin)
     far = 2 * jnp.maximum(halves[:, None] - close, 0)
     return jnp.where(jnp.arange(num_points)[:, None] == rows[None], 0, far)
 
-  def next_fn(nearest, draws):  # Squared distances so far [N], uniforms [L].
-    cumulated = jnp.cumsum(nearest)
-    thresholds = draws * cumulated[-1]
-    by_distance = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
-    uniform = (draws * num_points).astype(by_distance.dtype)
-    candidates = jnp.where(cumulated[-1] > 0, by_distance, uniform)
-    candidates = jnp.minimum(candidates, num_points - 1)
+  def next_fn(
+    nearest: jax.Array, draws: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:  # Squared distances so far [N], draws [L].
+    candidates = _draw_rows(nearest, draws)
     reached = jnp.minimum(nearest[:, None], sq_distances(candidates))
     best = jnp.argmin(jnp.sum(reached, axis=0))
     return reached[:, best], candidates[best]
@@ -77,3 +88,13 @@ def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
   _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
   rows = jnp.concatenate([first, others.astype(first.dtype)])
   return points[rows].astype(dtype)
+
+
+def _draw_rows(weights: jax.Array, draws: jax.Array) -> jax.Array:
+  """Draw row numbers `[L]` by weights `[N]`, uniformly if all are 0."""
+  cumulated = jnp.cumsum(weights)
+  thresholds = draws * cumulated[-1]
+  by_weight = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
+  uniform = (draws * len(weights)).astype(by_weight.dtype)
+  rows = jnp.where(cumulated[-1] > 0, by_weight, uniform)
+  return jnp.minimum(rows, len(weights) - 1)

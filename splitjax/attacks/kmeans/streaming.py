@@ -1,15 +1,16 @@
 """K-means and nearest labels of vectors on disk, more than memory holds.
 
 The vectors are read in chunks, the next one while the last is computed with, as
-often as Lloyd has iterations. What a memory map has read would stay in memory,
-so that files are read past it. In shape descriptions `N` is the number of
-vectors, `D` their width, `K` the number of clusters.
+often as Lloyd has iterations. What is read through a memory map would stay in
+memory, so files are read past the map. In shape descriptions `N` is the number
+of vectors, `D` their width and `K` the number of clusters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 import functools
 import mmap
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,8 @@ from splitjax.attacks.kmeans import lloyd
 
 _CHUNK_BYTES = 64 << 20
 
+ChunksFn = Callable[[], Iterator[tuple[int, np.ndarray]]]
+
 
 def stream_kmeans(
   points: np.ndarray,
@@ -33,25 +36,32 @@ def stream_kmeans(
   metric: str = 'euclidean',
   chunk_size: int | None = None,
 ) -> lloyd.KMeansResult:
-  """`kmeans` of points that need not fit in memory.
+  """Cluster points that need not fit in memory, as `kmeans` does.
 
-  The same clusters, up to rounding. On a CPU sums are the same to the last bit
-  if chunks are whole blocks of `cluster_sums.BLOCK` points, as they are by
-  default up to 16 KiB a point. Not to be traced.
+  The clusters are the same up to rounding. On a CPU sums are the same to the
+  last bit if chunks are whole blocks of `cluster_sums.BLOCK` points, as they
+  are by default up to 16 KiB a point. This function cannot be traced by JAX.
 
   Args:
-    points: in general a memory map, `[N, D]`, `N >= K`.
-    init_centroids: `[K, D]`.
-    max_iters: most iterations to run, each one read of the points.
-    tol: as in `kmeans`.
-    metric: 'cosine' clusters the points scaled to length 1.
-    chunk_size: points read at a time; by default as many as take 64 MiB.
+    points: points, in general a memory map, `[N, D]`, `N >= K`.
+    init_centroids: centroids to start from, `[K, D]`.
+    max_iters: largest number of iterations, each of which reads all points.
+    tol: relative tolerance, as in `kmeans`.
+    metric: 'euclidean', or 'cosine' to scale the points to length 1.
+    chunk_size: number of points read at a time; by default as many as take
+      64 MiB.
 
   Returns:
     A `KMeansResult` of NumPy arrays; the inertia is in float64.
 
   Raises:
     ValueError: if a shape, type or number is not as above.
+
+  Example:
+    >>> points = np.array([[0.0], [1.0], [8.0], [9.0]], np.float32)
+    >>> found = stream_kmeans(points, points[:2], chunk_size=3)
+    >>> found.centroids.tolist(), found.assignments.tolist()
+    ([[0.5], [8.5]], [0, 0, 1, 1])
   """
   init_centroids = np.asarray(init_centroids)
   _validate.matrices(points=points, init_centroids=init_centroids)
@@ -67,20 +77,23 @@ def stream_kmeans(
   origin = similarity.coarse_origin(
     (total / len(points)).astype(dtype), variance
   )
+  assign = lambda centroids: _assign(chunks, centroids, origin, metric)
   centroids = init_centroids.astype(dtype)
   assignments = np.full(len(points), -1, np.int32)
   num_iters, settled, converged = 0, False, False
   while num_iters < max_iters and not converged:
-    found, sums, sizes, inertia = _assign(chunks, centroids, origin, metric)
-    means = np.asarray(cluster_sums.means_of_clusters(sums, sizes, centroids))
-    settled = np.array_equal(found, assignments)
+    found = assign(centroids)
+    means = np.asarray(
+      cluster_sums.means_of_clusters(found.sums, found.sizes, centroids)
+    )
+    settled = np.array_equal(found.assignments, assignments)
     converged = settled or np.sum((means - centroids) ** 2) <= tol * variance
-    centroids, assignments = means, found
+    centroids, assignments = means, found.assignments
     num_iters += 1
   if not settled:  # The centroids moved after the last look at the points.
-    assignments, _, _, inertia = _assign(chunks, centroids, origin, metric)
+    found = assign(centroids)
   return lloyd.KMeansResult(
-    centroids, assignments, inertia, num_iters, converged
+    centroids, found.assignments, found.inertia, num_iters, converged
   )
 
 
@@ -92,20 +105,27 @@ def stream_nearest_labels(
   metric: str = 'cosine',
   chunk_size: int | None = None,
 ) -> np.ndarray:
-  """`nearest_labels` of vectors that need not fit in memory.
+  """Label vectors that need not fit in memory, as `nearest_labels` does.
 
   Args:
-    vectors: in general a memory map, `[N, D]`.
-    aux_vectors: `[A, D]`.
-    aux_labels: `[A]`.
-    metric: see `nearest_labels`.
-    chunk_size: vectors read at a time; by default as many as take 64 MiB.
+    vectors: vectors to label, in general a memory map, `[N, D]`.
+    aux_vectors: vectors of the auxiliary samples, `[A, D]`.
+    aux_labels: labels of the auxiliary samples, integers, `[A]`.
+    metric: how near vectors are, by 'cosine' or 'euclidean' distance.
+    chunk_size: number of vectors read at a time; by default as many as take
+      64 MiB.
 
   Returns:
     Labels `[N]`.
 
   Raises:
     ValueError: if a shape, type or name is not as above.
+
+  Example:
+    >>> vectors = np.array([[2.0, 0.1], [-0.1, 5.0]], np.float32)
+    >>> labels = jnp.array([7, 3])
+    >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
+    [7, 3]
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   labels = [
@@ -118,7 +138,7 @@ def stream_nearest_labels(
 def _chunks(
   vectors: np.ndarray, chunk_size: int | None
 ) -> Iterator[tuple[int, np.ndarray]]:
-  """Chunks and where they start; the next is read while one is worked on."""
+  """Yield chunks and where they start, reading ahead by one chunk."""
   row_bytes = max(vectors.itemsize * vectors.shape[1], 1)
   if chunk_size is None:
     chunk_size = max(_CHUNK_BYTES // row_bytes, 1)
@@ -136,8 +156,8 @@ def _chunks(
       yield start, chunk
 
 
-def _read(vectors, chunk_size, start):
-  """A copy of some rows; of a mapped file, without mapping them."""
+def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:
+  """Return a copy of some rows; those of a mapped file are not mapped."""
   some = vectors[start : start + chunk_size]
   root = vectors
   while isinstance(root.base, np.ndarray):
@@ -152,13 +172,13 @@ def _read(vectors, chunk_size, start):
   return read.view(some.dtype).reshape(some.shape)
 
 
-def _ready(points, metric):
-  """A chunk as it is clustered."""
+def _ready(points: jax.Array, metric: str) -> jax.Array:
+  """Return the points of a chunk as they are clustered."""
   return similarity.unit_normalize(points) if metric == 'cosine' else points
 
 
-def _moments(chunks, metric):
-  """The sum, and that of squares around the mean, of each feature, float64."""
+def _moments(chunks: ChunksFn, metric: str) -> tuple[np.ndarray, np.ndarray]:
+  """Return the sum of each feature and its squares around the mean, float64."""
   count, total, squares = 0, 0.0, 0.0
   for _, chunk in chunks():
     mean, spread = (np.asarray(x, np.float64) for x in _spread(chunk, metric))
@@ -172,28 +192,53 @@ def _moments(chunks, metric):
 
 
 @functools.partial(jax.jit, static_argnames='metric')
-def _spread(points, metric):
+def _spread(points: jax.Array, metric: str) -> tuple[jax.Array, jax.Array]:
+  """Return the mean of each feature of a chunk, and its squares around it."""
   wide = similarity.to_accumulator(_ready(points, metric))
   mean = jnp.mean(wide, axis=0)
   return mean, jnp.sum((wide - mean[None]) ** 2, axis=0)
 
 
-def _assign(chunks, centroids, origin, metric):
-  """One read of the points: assignments, sums and sizes, inertia."""
+class _Assigned(NamedTuple):
+  """What a read of points finds for some centroids.
+
+  Attributes:
+    assignments: the nearest centroid of each point.
+    sums: the sum of each cluster's points, `[K, D]`.
+    sizes: the number of each cluster's points, `[K]`.
+    inertia: the sum of squared distances to the nearest centroid.
+  """
+
+  assignments: np.ndarray
+  sums: np.ndarray
+  sizes: np.ndarray
+  inertia: float
+
+
+def _assign(
+  chunks: ChunksFn, centroids: np.ndarray, origin: jax.Array, metric: str
+) -> _Assigned:
+  """Read all points once, assign them and add them up."""
   kept, sizes, inertia = [], 0, 0.0
   sums = np.zeros_like(centroids)
   for _, chunk in chunks():
-    assignments, sums, chunk_sizes, chunk_inertia = _assign_chunk(
-      chunk, centroids, origin, sums, metric
-    )
-    kept.append(np.asarray(assignments))
-    sizes = sizes + np.asarray(chunk_sizes)
-    inertia += float(chunk_inertia)
-  return np.concatenate(kept), np.asarray(sums), sizes, inertia
+    found = _assign_chunk(chunk, centroids, origin, sums, metric)
+    kept.append(np.asarray(found.assignments))
+    sums = found.sums
+    sizes = sizes + np.asarray(found.sizes)
+    inertia += float(found.inertia)
+  return _Assigned(np.concatenate(kept), np.asarray(sums), sizes, inertia)
 
 
 @functools.partial(jax.jit, static_argnames='metric')
-def _assign_chunk(points, centroids, origin, sums, metric):
+def _assign_chunk(
+  points: jax.Array,
+  centroids: jax.Array,
+  origin: jax.Array,
+  sums: jax.Array,
+  metric: str,
+) -> _Assigned:
+  """Assign the points of a chunk, and add them to earlier sums."""
   points = _ready(points, metric)
   assignments, _ = similarity.nearest(points, centroids, origin)
   sums = cluster_sums.sums_of_clusters(points, assignments, sums)
@@ -201,4 +246,5 @@ def _assign_chunk(points, centroids, origin, sums, metric):
   gaps = points.astype(centroids.dtype) - centroids[assignments]
   # A sum a feature first: one sum over all numbers in turn rounds too much.
   inertia = jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0))
-  return assignments.astype(jnp.int32), sums, sizes, jnp.sum(inertia)
+  inertia = jnp.sum(inertia)
+  return _Assigned(assignments.astype(jnp.int32), sums, sizes, inertia)

@@ -13,7 +13,7 @@ from sklearn import exceptions
 
 from splitjax import attacks
 from splitjax.attacks.kmeans import cluster_sums
-from splitjax.attacks.kmeans import lloyd
+from splitjax.attacks.kmeans import iterations
 
 
 def _blobs(num_points=300, width=5, num_clusters=4, seed=0, spread=2.0):
@@ -108,12 +108,11 @@ class KMeansTest(parameterized.TestCase):
   def test_all_devices_iterate_alike(self):
     points = jnp.asarray(_blobs())
     starts = jnp.stack([points[:4], points[4:8]])
+    scale = iterations.Scale(points.mean(0), points.var(0).sum(), 0.0)
     iterate = functools.partial(
-      lloyd._iterate,
+      iterations.iterate,
       points,
-      origin=points.mean(0),
-      spread=points.var(0).sum(),
-      least_move=0.0,
+      scale=scale,
       max_iters=100,
       precision='highest',
     )

@@ -47,7 +47,7 @@ class LanesTest(parameterized.TestCase):
   @parameterized.parameters(2, 5, 70)
   def test_runs_are_those_of_single_calls(self, num_runs):
     points, starts = _problem(num_runs)
-    assert multi_start.number(64, 3, 150, 4) == 32
+    assert multi_start.choose_num_lanes(64, 3, 150, 4) == 32
     with mock.patch.object(
       multi_start, 'iterate', wraps=multi_start.iterate
     ) as iterate:
@@ -69,7 +69,7 @@ class LanesTest(parameterized.TestCase):
   @hypothesis.given(st.integers(0, 1000))
   def test_no_run_is_lost_or_moved(self, seed):
     points, starts = _problem(20, 10, 60, 2, seed)
-    assert multi_start.number(20, 10, 60, 2) == 9
+    assert multi_start.choose_num_lanes(20, 10, 60, 2) == 9
     actual = jax.vmap(attacks.kmeans, (None, 0))(points, starts)
     _assert_equal_to_single_runs(actual, points, starts)
 
@@ -106,7 +106,9 @@ class LanesTest(parameterized.TestCase):
   )
   def test_number(self, num_runs, num_clusters, num_points, width, expected):
     with mock.patch.object(multi_start, '_LEAST_WORK', 2**25):
-      found = multi_start.number(num_runs, num_clusters, num_points, width)
+      found = multi_start.choose_num_lanes(
+        num_runs, num_clusters, num_points, width
+      )
     assert found == expected
 
   @parameterized.parameters('float32', 'float64')
