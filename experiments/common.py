@@ -227,7 +227,9 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
     default: the configuration that no flags mean.
   """
   define_flags(default)
-  flags.adopt_module_key_flags(sys.modules[__name__])
+  # Flags of this module are the binary's own: --help lists them.
+  for flag in flags.FLAGS.get_key_flags_for_module(sys.modules[__name__]):
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
   def parse(argv: list[str]) -> list[str]:
     with _one_line_errors():

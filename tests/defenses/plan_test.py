@@ -1,134 +1,69 @@
-"""What `--defense` can say."""
+"""Defenses that act together, in a problem."""
 
 from unittest import mock
 
-from absl.testing import parameterized
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import common
 from splitjax import defenses
-from splitjax.defenses import catalog as defense_catalog
-from splitjax.defenses import defense as defending
-from splitjax.defenses import plan as defense_plan
-from splitjax.engine import problems
+from splitjax import losses
+from splitjax.defenses import catalog
+from splitjax.defenses import parsing
+from splitjax.defenses.defense import Facts
+from splitjax.defenses.plan import Plan
+from splitjax.training.protection import Protection
 
-FACTS = defending.Facts(
-  prior=(0.5, 0.5), num_samples=100, batch_size=10, epochs=3
-)
-
-
-def _plan(text, facts=FACTS):
-  return defense_plan.Plan(defense_plan.parse('defense', text), facts)
+FACTS = Facts(prior=(0.5, 0.5), num_samples=100, batch_size=10, epochs=3)
+REAL = FACTS._replace(prior=())
 
 
-class ParseTest(parameterized.TestCase):
-  def test_numbers_not_named_have_their_defaults(self):
-    (one,) = defense_plan.parse('defense', 'dp_sgd:clip_norm=2')
-    assert one.numbers == {
-      'epsilon': 30.0,
-      'clip_norm': 2.0,
-      'poisson': 0.0,
-      'passes': 0.0,
-    }
+def _plan(text, facts=FACTS, **kwargs):
+  return Plan(parsing.parse('defense', text), facts, **kwargs)
 
-  def test_none_is_none(self):
-    assert defense_plan.parse('defense', 'none') == ()
-    plan = _plan('none')
-    assert (plan.name, plan.strength, plan.off) == ('none', 0.0, True)
 
-  def test_strength_of_the_first_is_apart_from_the_name(self):
-    plan = _plan('label_dp:epsilon=1:per_use=1+compression:ratio=0.5')
-    assert plan.name == 'label_dp:per_use=1+compression:ratio=0.5'
-    assert plan.strength == 1
-    assert plan.at(7.0).strength == 7
-    assert plan.at(7.0).name == plan.name
+def test_no_defense_is_none():
+  plan = _plan('none')
+  assert (plan.name, plan.text, plan.strength) == ('none', 'none', 0.0)
+  assert plan.off and not plan.defended
 
-  def test_sweep_takes_the_papers_strengths_or_those_named(self):
-    sweep = lambda text: [
-      specs[0].strength for specs in defense_plan.parse_sweep('x', text)
-    ]
-    assert sweep('compression') == [0.1, 0.3, 0.5, 0.7, 0.9]
-    assert sweep('marvell') == [0.1, 0.5, 1, 5, 10]
-    assert sweep('label_dp') == [0.1, 0.5, 1, 5, 10]
-    assert sweep('dp_sgd') == [0.1, 10, 30, 50, 100]
-    assert sweep('compression:ratio=0.2') == [0.2]
-    specs = defense_plan.parse_sweep(
-      'x', 'dp_sgd:epsilon=1|2:clip_norm=3+kdk:k=2'
-    )
-    assert [one[0].strength for one in specs] == [1, 2]
-    assert all(one[0].numbers['clip_norm'] == 3 for one in specs)
-    assert all(one[1].numbers['k'] == 2 for one in specs)
 
-  @parameterized.parameters(
-    ('dpsgd', '--defense=dpsgd: expected one of dp_sgd, '),
-    (
-      'compression:power=1',
-      '--defense=compression:power=1: expected compression with any of ratio,',
-    ),
-    ('compression:ratio', 'expected compression with any of ratio, as compre'),
-    ('compression:ratio=x', 'compression:ratio=x: expected a number for ratio'),
-    ('compression:ratio=1', 'expected ratio between 0 and 0.999999'),
-    ('compression:ratio=nan', 'expected ratio between 0 and'),
-    ('label_dp:epsilon=0', 'expected epsilon between 0.001 and inf'),
-    ('marvell_dynamic:error=0.5', 'expected error between 0 and 0.499'),
-    ('max_norm+', '--defense=: expected one of dp_sgd'),
+def test_strength_of_the_first_is_apart_from_the_name():
+  plan = _plan('label_dp:epsilon=1:per_use=1+compression:ratio=0.5')
+  assert plan.name == 'label_dp:per_use=1+compression:ratio=0.5'
+  assert plan.text == 'label_dp:epsilon=1:per_use=1+compression:ratio=0.5'
+  assert plan.strength == 1
+  other = _plan('label_dp:epsilon=7:per_use=1+compression:ratio=0.5')
+  assert (other.name, other.strength) == (plan.name, 7)
+
+
+def test_defense_of_ones_own_is_composed_with_the_others():
+  own = Protection(cut_grads=lambda key, grads, labels: 2 * grads)
+  plan = _plan('none', own=own)
+  assert (plan.name, plan.text, plan.strength) == ('own', 'own', 0.0)
+  assert plan.defended and not plan.off and not plan.has_guarantee
+  assert plan.averaged == 'pass'
+  place = plan.protect(plan.strengths)
+  grads = jnp.ones((2, 3))
+  np.testing.assert_array_equal(
+    place.cut_grads(jax.random.key(0), grads, jnp.array([0, 1])), 2 * grads
   )
-  def test_bad_text_is_named_with_what_was_expected(self, text, message):
-    with self.assertRaisesRegex(common.FlagError, message) as caught:
-      defense_plan.parse('defense', text)
-    assert '\n' not in str(caught.exception)
-
-  def test_strength_twice_is_refused(self):
-    with self.assertRaisesRegex(common.FlagError, 'expected each strength onc'):
-      defense_plan.parse_sweep('defenses', 'compression:ratio=0.5|0.50')
 
 
-class CheckTest(parameterized.TestCase):
-  @parameterized.parameters(
-    (dict(defense='marvell'), 'marvell:power=1: expected data of two classes'),
-    (
-      dict(
-        defense='dp_sgd', model='simple_net', image_size=32, cuts=(46,)
-      ),
-      'expected a server that does not mix examples .* --norm=group',
-    ),
-    (
-      dict(defense='dp_sgd+distance_correlation'),
-      'expected no loss across examples beside differential',
-    ),
-    (dict(defense='max_norm+max_norm'), 'expected each defense once'),
-    (
-      dict(defense='label_dp+alibi'),
-      'expected one defense at most that replaces the labels',
-    ),
-  )  # fmt: skip
-  def test_defenses_that_do_not_fit_are_refused(self, change, message):
-    with self.assertRaisesRegex(common.FlagError, message):
-      problems.check(problems.Config(**change))
+def test_extended_labels_add_outputs():
+  assert _plan('rle_like:num_extra=2', REAL).extra_outputs == 2
+  assert _plan('mle_like', REAL).extra_outputs == 4
+  assert _plan('max_norm').extra_outputs == 0
 
-  @parameterized.parameters(
-    (dict(norm='group', cuts=(46,)),), (dict(cuts=(50,)),)
-  )
-  def test_dp_sgd_takes_a_server_without_batch_statistics(self, change):
-    problem = problems.check(
-      problems.Config(
-        defense='dp_sgd', model='simple_net', image_size=32, **change
-      )
-    )
-    assert problem.plan.specs[0].name == 'dp_sgd'
 
-  def test_mixup_needs_inputs_that_can_be_mixed(self):
-    with self.assertRaisesRegex(common.FlagError, 'inputs that can be mixed'):
-      defense_plan.check(
-        'defense',
-        defense_plan.parse('defense', 'mixup'),
-        num_classes=2,
-        server_has_state=False,
-        floating_inputs=False,
-      )
+def _squared_or_cross_entropy(outputs, labels):
+  """The loss of each example, of classes, soft labels or real targets."""
+  if labels.ndim == 2 and outputs.shape[1] == 2:
+    return -jnp.sum(labels * jax.nn.log_softmax(outputs), axis=-1)
+  if labels.dtype == jnp.float32:
+    return losses.squared_error(outputs, labels)
+  return losses.cross_entropy(outputs, labels)
 
 
 def _protected(plan, key=0):
@@ -136,13 +71,11 @@ def _protected(plan, key=0):
   rng = np.random.default_rng(0)
   smashed = jnp.asarray(rng.normal(size=(8, 3)), jnp.float32)
   labels = jnp.asarray([0, 1] * 4)
-  params = {'w': jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)}
-  plain_loss = lambda logits, y: (
-    -jnp.sum(
-      (y if y.ndim == 2 else jax.nn.one_hot(y, 2)) * jax.nn.log_softmax(logits),
-      axis=-1,
-    )
-  )
+  if not plan.facts.num_classes:
+    labels = jnp.linspace(-1.0, 1.0, 8)
+  width = (plan.facts.num_classes or 1) + plan.extra_outputs
+  params = {'w': jnp.asarray(rng.normal(size=(3, width)), jnp.float32)}
+  plain_loss = _squared_or_cross_entropy
 
   @jax.jit
   def run(strengths, key):
@@ -169,39 +102,59 @@ def _protected(plan, key=0):
     logits = x @ params['w']
     return cut_grads, grads, place.answers(logits) if place.answers else logits
 
-  return run(plan.strengths(), jax.random.key(key))
+  return run(plan.strengths, jax.random.key(key))
 
 
 @pytest.fixture(scope='module')
 def plain():
-  """What no defense makes of them."""
-  return _protected(_plan('none'))
+  """What no defense makes of them, by kind of target."""
+  return {
+    'class': _protected(_plan('none')),
+    'real': _protected(_plan('none', REAL)),
+  }
 
 
-@pytest.mark.parametrize('name', defense_catalog.DEFENSES)
-def test_every_defense_does_something_finite_with_its_defaults(plain, name):
-  actual = _protected(_plan(name))
+# Every defense with every kind of target that it is defined for.
+CASES = [
+  (name, target)
+  for name, defense in catalog.DEFENSES.items()
+  for target in defense.targets
+]
+# Extended labels have no strength at which they are off.
+WITH_OFF = [
+  (name, target)
+  for name, target in CASES
+  if catalog.DEFENSES[name].within[0]
+  <= catalog.DEFENSES[name].off
+  <= catalog.DEFENSES[name].within[1]
+]
+
+
+@pytest.mark.parametrize(('name', 'target'), CASES)
+def test_every_defense_does_something_finite_with_its_defaults(
+  plain, name, target
+):
+  actual = _protected(_plan(name, FACTS if target == 'class' else REAL))
   for leaf in jax.tree.leaves(actual):
     assert np.isfinite(leaf).all()
-  same = jax.tree.map(np.array_equal, plain, actual)
+  same = jax.tree.map(np.array_equal, plain[target], actual)
   assert not all(jax.tree.leaves(same))
 
 
-@pytest.mark.parametrize('name', defense_catalog.DEFENSES)
-def test_off_is_undefended_bit_for_bit(plain, name):
-  plan = _plan(name).at(defense_catalog.DEFENSES[name].off)
+@pytest.mark.parametrize(('name', 'target'), WITH_OFF)
+def test_off_is_undefended_bit_for_bit(plain, name, target):
+  defense = catalog.DEFENSES[name]
+  facts = FACTS if target == 'class' else REAL
+  plan = _plan(f'{name}:{defense.strength}={defense.off}', facts)
   assert plan.off
   actual = _protected(plan)
-  for one, other in zip(*map(jax.tree.leaves, (plain, actual)), strict=True):
+  pairs = map(jax.tree.leaves, (plain[target], actual))
+  for one, other in zip(*pairs, strict=True):
     assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
-def test_off_is_warned_of(capsys):
-  problem = problems.check(problems.Config(defense='compression:ratio=0'))
-  assert problem.plan.off
-  assert 'warning: --defense=compression:ratio=0 defends nothing' in (
-    capsys.readouterr().err
-  )
+def test_all_but_extended_labels_can_be_off():
+  assert len(CASES) - len(WITH_OFF) == 2
 
 
 class TestGuarantees:
@@ -234,7 +187,7 @@ class TestGuarantees:
     with mock.patch.object(
       defenses.accounting, 'noise_multiplier_for', side_effect=[1.5]
     ):
-      (traced,), found = plan.strengths(), plan.guarantees(None)
+      (traced,), found = plan.strengths, plan.guarantees(None)
     assert traced['noise_multiplier'] == found['noise_multiplier'] == 1.5
 
   def test_noise_may_be_for_more_passes_than_are_made(self):

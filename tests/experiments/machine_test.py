@@ -7,63 +7,11 @@ import socket
 import subprocess
 import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import pytest
 
-from experiments import common
-from experiments import machine
-from splitjax.results import report
+from splitjax.results import TIMES
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize(
-  ('given', 'message'),
-  [
-    ({'process_id': 0}, 'expected all of --coordinator_address'),
-    (
-      dict(
-        coordinator_address='a:1',
-        num_processes=2,
-        process_id=0,
-        distributed=True,
-      ),
-      'without --distributed',
-    ),
-    (
-      dict(coordinator_address='a:1', num_processes=2, process_id=2),
-      '--process_id=2: expected less than --num_processes=2',
-    ),
-  ],
-)
-def test_flags_of_processes_go_together(given, message):
-  with flagsaver.flagsaver():
-    flags.FLAGS.mark_as_parsed()
-    for name, value in given.items():
-      setattr(flags.FLAGS, name, value)
-    with pytest.raises(flags.Error, match=message):
-      machine.start()
-
-
-def test_one_process_writes_and_agrees_with_itself():
-  assert machine.writes()
-  assert machine.agree([True, False]) == [True, False]
-
-
-def test_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
-  setting = report.Setting('digits', 'mlp', '7')
-  cells = [
-    report.Cell(setting, 'training', 'smashed', name) for name in ('a', 'b')
-  ]
-  path = tmp_path / 'out'
-  results = report.Results(path, {}, cells, overwrite=True, writes=False)
-  results.skip(cells[:1])
-  assert cells[0] in results and cells[1] not in results
-  results.begin()
-  results.add(cells[1], [])
-  assert results.complete
-  assert not path.exists()
 
 
 def _start(*args):
@@ -91,7 +39,7 @@ def _figures(folder):
     return [
       {**row, 'seconds': ''}
       for row in csv.DictReader(file)
-      if row['measure'] not in report.TIMES
+      if row['measure'] not in TIMES
     ]
 
 
@@ -133,6 +81,23 @@ def test_devices_and_processes_give_the_results_of_one(tmp_path):
   assert not (tmp_path / 'pair' / '1').exists()
 
 
-def test_command_line_names_the_flags_of_the_machine():
-  names = {x.name for x in flags.FLAGS.get_key_flags_for_module(common)}
-  assert {'coordinator_address', 'compilation_cache', 'distributed'} <= names
+@pytest.mark.parametrize(
+  ('args', 'message'),
+  [
+    (['--process_id=0'], '--process_id=0: expected '),
+    pytest.param(
+      [
+        '--coordinator_address=a:1',
+        '--num_processes=2',
+        '--process_id=2',
+      ],
+      '--process_id=2: expected less than',
+      marks=pytest.mark.slow,
+    ),
+  ],
+)
+def test_arguments_that_do_not_go_together_are_one_line(args, message):
+  process = _start(*args)
+  out, error = process.communicate()
+  assert process.returncode == 2 and out == ''
+  assert message in error and error.count('\n') == 1

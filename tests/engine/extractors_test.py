@@ -1,0 +1,109 @@
+"""Networks that an attacker owns, on disk and at work."""
+
+import dataclasses
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from splitjax import data
+from splitjax import models
+from splitjax.engine import extractors
+from splitjax.errors import ConfigError
+from splitjax.training import split
+
+
+def _plan(**changes):
+  plan = extractors.ExtractorPlan('conv_net', {'num_classes': 3}, 8, (8, 8, 1))
+  return dataclasses.replace(plan, **changes)
+
+
+def _draw(plan, seed=0):
+  model = plan.split_model()
+  params, state = model.init(
+    jax.random.key(seed), jnp.zeros((1, *plan.input_shape))
+  )
+  return params[0], state[0]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """An extractor on disk that was drawn, not trained."""
+  path = tmp_path_factory.mktemp('extractor') / 'drawn'
+  extractors.save(path, _plan(), _draw(_plan()))
+  return path
+
+
+def test_extractor_is_read_as_it_was_written(folder):
+  dataset = data.load_digits(seed=0)
+  plan = _plan()
+  found = extractors.load(folder, dataset).extract(dataset)
+  params, state = _draw(plan)
+  for phase, inputs in (
+    ('training', dataset.train_inputs),
+    ('inference', dataset.test_inputs),
+  ):
+    expected, _ = plan.split_model().apply_part(0, params, state, inputs)
+    np.testing.assert_allclose(
+      found[phase], np.asarray(expected).reshape(len(inputs), -1), atol=1e-5
+    )
+
+
+def test_other_colours_and_sizes_are_taken():
+  """What is made of images is averaged over positions, grey is repeated."""
+  plan = _plan(
+    num_layers=2,
+    input_shape=(8, 8, 3),
+    mean=(0.5, 0.4, 0.3),
+    deviation=(0.2, 0.3, 0.4),
+  )
+  variables = _draw(plan)
+  grey = np.random.default_rng(0).uniform(size=(2, 10, 12, 1))
+  grey = grey.astype(np.float32)
+  found = extractors.pretrained(plan, variables).apply_fn(variables, grey)
+  colour = (np.repeat(grey, 3, axis=3) - plan.mean) / plan.deviation
+  images, _ = plan.split_model().apply_part(
+    0, *variables, colour.astype(np.float32)
+  )
+  np.testing.assert_allclose(found, np.mean(images, axis=(1, 2)), atol=1e-5)
+
+
+def test_clients_variables_give_smashed_data_and_gradients_of_params_alone():
+  model = split.SplitModel(
+    models.simple_net(3)[:3] + models.mlp(3, hidden_sizes=(4,)), (2, 4)
+  )
+  inputs = jnp.ones((2, 8, 8, 1))
+  params, state = model.init(jax.random.key(0), inputs)
+  variables = tuple(
+    tuple(x for part in one[:2] for x in part) for one in (params, state)
+  )
+  apply_fn = extractors.client_fn(model, 1)
+  smashed, _ = model.apply_part(0, params[0], state[0], inputs)
+  smashed, _ = model.apply_part(1, params[1], state[1], smashed)
+  np.testing.assert_allclose(apply_fn(variables, inputs), smashed)
+  total = lambda variables: jnp.sum(apply_fn(variables, inputs) ** 2)
+  grads, state_grads = jax.grad(total)(variables)
+  assert any(np.any(x) for x in jax.tree.leaves(grads))
+  assert jax.tree.leaves(state_grads)
+  assert not any(np.any(x) for x in jax.tree.leaves(state_grads))
+
+
+def test_missing_extractor_is_named():
+  dataset = data.load_digits(seed=0)
+  with pytest.raises(ConfigError, match='^extractor=nowhere: expected client'):
+    extractors.load(pathlib.Path('nowhere'), dataset)
+
+
+def test_extractor_of_other_inputs_is_refused(folder):
+  dataset = data.load_breast_cancer(seed=0)
+  with pytest.raises(ConfigError, match='expected one for inputs of shape'):
+    extractors.load(folder, dataset)
+
+
+def test_folder_is_written_whole_or_not_at_all(tmp_path):
+  path = tmp_path / 'new'
+  with pytest.raises(TypeError, match='not JSON serializable'):
+    extractors.save(path, _plan(options={'dtype': object()}), _draw(_plan()))
+  assert list(tmp_path.iterdir()) == []
