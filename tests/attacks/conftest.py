@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from scipy import special
 
+# Before pytest imports a module of splitjax/attacks/kmeans/ for its doctest: it
+# would put the folder in the place of the function `attacks.kmeans`.
+from splitjax import attacks as attacks
+
 FORMS = ('noise', 'blobs', 'deep', 'tiny', 'unrelated')
 
 
