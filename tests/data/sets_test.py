@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from experiments import common
-from experiments import label_inference
+from splitjax import engine
 from splitjax.data import sets
 from splitjax.engine import problems
+from splitjax.engine.studies import label_inference
+from splitjax.errors import ConfigError
+from splitjax.records import recording
 
 SMALL = dict(
   epochs=2, num_seeds=2, num_aux_draws=2, batch_size=20, attacks=('distance',)
@@ -43,10 +45,24 @@ def texts(tmp_path):
 
 
 @pytest.fixture
-def run(run_job):
-  def run_config(config, out_dir):
-    problem = problems.check(config)
-    return problem, run_job(label_inference.job_of(problem), out_dir)
+def real_table(tmp_path):
+  """A table whose last column is a number that the others tell."""
+  rng = np.random.default_rng(0)
+  inputs = rng.normal(size=(150, 3))
+  prices = 100 + 20 * inputs @ np.array([1.0, -2.0, 0.5])
+  lines = ['a,b,c,price']
+  for row, price in zip(inputs, prices, strict=True):
+    lines.append(','.join(f'{x:.4f}' for x in (*row, price)))
+  path = tmp_path / 'prices.csv'
+  path.write_text('\n'.join(lines) + '\n')
+  return path
+
+
+@pytest.fixture
+def run(run_study):
+  def run_config(config, out_dir, **kwargs):
+    study = label_inference.study(config)
+    return study.problem, run_study(study, out_dir, **kwargs)
 
   return run_config
 
@@ -55,7 +71,7 @@ def run(run_job):
   'model', ['wide_deep', pytest.param('dlrm', marks=pytest.mark.slow)]
 )
 def test_labels_of_a_table_are_read(run, table, tmp_path, model):
-  config = problems.Config(
+  config = engine.Config(
     dataset=f'csv:{table}',
     label_column='bought',
     drop_columns=('id',),
@@ -81,7 +97,7 @@ def test_labels_of_a_table_are_read(run, table, tmp_path, model):
 
 @pytest.mark.slow
 def test_labels_of_texts_are_read(run, texts, tmp_path):
-  config = problems.Config(
+  config = engine.Config(
     dataset=f'csv:{texts}',
     label_column='-1',
     text_column='0',
@@ -115,7 +131,7 @@ def test_embedded_images_are_resized_and_drawn():
     (dict(dataset='csv:{table}', label_column='bougth'), 'bought'),
     (dict(dataset='csv:{table}', label_column='id'), 'label_column'),
     (dict(dataset='tfds:mnist', data_dir='{folder}'), 'download_and_prepare'),
-    (dict(dataset='tfds:mnist', delimiter=';'), '--delimiter=;: expected no'),
+    (dict(dataset='tfds:mnist', delimiter=';'), 'delimiter=;: expected no'),
   ],
 )
 def test_mistake_is_one_line_that_helps(table, tmp_path, change, message):
@@ -123,7 +139,7 @@ def test_mistake_is_one_line_that_helps(table, tmp_path, change, message):
     name: value.format(table=table, folder=tmp_path)
     for name, value in change.items()
   }
-  with pytest.raises(common.FlagError, match=message) as caught:
+  with pytest.raises(ConfigError, match=message) as caught:
     sets.load(sets.DataConfig(**values), seed=0)
   assert '\n' not in str(caught.value)
 
@@ -131,10 +147,110 @@ def test_mistake_is_one_line_that_helps(table, tmp_path, change, message):
 @pytest.mark.parametrize('flag', ['dataset', 'test_path'])
 def test_missing_file_is_named_with_its_flag(table, tmp_path, flag):
   there, missing = str(table), str(tmp_path / 'missing.csv')
-  config = problems.Config(
+  config = engine.Config(
     dataset=f'csv:{missing if flag == "dataset" else there}',
     test_path=missing if flag == 'test_path' else None,
     label_column='bought',
   )
-  with pytest.raises(common.FlagError, match=f'--{flag}=.*missing.csv: expec'):
+  with pytest.raises(ConfigError, match=f'{flag}=.*missing.csv: expec'):
     problems.check(config)
+
+
+@pytest.mark.parametrize(
+  'change', [dict(cuts=(3,)), dict(defense='compression:ratio=0.5')]
+)
+def test_real_targets_of_a_table_are_read(run, real_table, tmp_path, change):
+  config = engine.Config(
+    dataset=f'csv:{real_table}',
+    label_column='price',
+    target='real',
+    hidden_sizes=(8,),
+    learning_rate=0.01,
+    **{**SMALL, 'attacks': ('nearest', 'ridge')},
+    **change,
+  )
+  problem, results = run(
+    config, tmp_path / 'out', records_dir=tmp_path / 'records'
+  )
+  assert problem.dataset.is_real and problem.config.num_aux == 10
+  figures = {
+    (row['phase'], row['intermediate'], row['attack']): row['mean']
+    for row in results.rows()
+    if row['measure'] == 'r2'
+  }
+  places = {
+    ('training', 'cut_grads'),
+    ('training', 'smashed'),
+    ('inference', 'smashed'),
+  }
+  assert {(*place, name) for place in places for name in config.attacks} < (
+    set(figures)
+  )
+  # The truth is linear in the inputs, and ten samples tell three numbers.
+  assert figures['inference', 'raw_inputs', 'ridge'] > 0.9
+  errors = {
+    row['attack']: row['mean']
+    for row in results.rows()
+    if row['measure'] == 'mean_absolute_error'
+  }
+  assert errors['mean'] > 10  # In units of the file.
+  (cut,) = problem.config.cuts
+  names = {path.name for path in (tmp_path / 'records').iterdir()}
+  assert names == {
+    f'{kind}-cut{cut}-seed{seed}'
+    for kind in ('training-cut_grads-epoch1', 'training-smashed')
+    for seed in range(2)
+  } | {f'inference-smashed-cut{cut}-seed{seed}' for seed in range(2)}
+  record = recording.load_record(
+    tmp_path / 'records' / f'training-cut_grads-epoch1-cut{cut}-seed0'
+  )
+  zeros = np.mean(record.vectors == 0)
+  assert zeros > 0.45 if 'defense' in change else zeros < 0.45
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (dict(attacks=('clustering',)), 'attacks=clustering: expected classes'),
+    (dict(defense='label_dp'), 'expected a defense that is defined for real'),
+    (dict(classes=('1', '2')), 'classes'),
+    (dict(label_column='b', target='class'), 'dataset=csv:.*expected'),
+  ],
+)
+def test_what_is_not_for_real_targets_is_one_line(real_table, change, message):
+  config = engine.Config(
+    **{
+      'dataset': f'csv:{real_table}',
+      'label_column': 'price',
+      'target': 'real',
+      **change,
+    }
+  )
+  with pytest.raises(ConfigError, match=message) as caught:
+    problems.check(config)
+  assert '\n' not in str(caught.value)
+
+
+def test_embedded_sets_have_targets_of_one_kind():
+  real = sets.load(sets.DataConfig(dataset='diabetes'), seed=0)
+  assert real.is_real
+  named = sets.DataConfig(dataset='diabetes', target='real')
+  assert sets.load(named, seed=0).is_real
+  with pytest.raises(ConfigError, match='^target=real: .* digits are classes'):
+    sets.load(sets.DataConfig(target='real'), seed=0)
+
+
+def test_real_targets_are_drawn_in_the_size_asked_for():
+  config = sets.DataConfig(dataset='diabetes', num_train=50, num_test=20)
+  dataset = sets.load(config, seed=0)
+  assert len(dataset.train_labels) == 50
+  assert len(dataset.test_labels) == 20
+
+
+def test_data_of_your_own_are_taken_as_they_are():
+  dataset = sets.load(sets.DataConfig(num_train=100), seed=0)
+  assert sets.load(sets.DataConfig(dataset=dataset), seed=1) is dataset
+  with pytest.raises(ConfigError, match='^num_train=10: expected no such flag'):
+    sets.load(sets.DataConfig(dataset=dataset, num_train=10), seed=0)
+  with pytest.raises(ConfigError, match='^target=real: expected none or other'):
+    sets.load(sets.DataConfig(dataset=dataset, target='real'), seed=0)
