@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from splitjax.training import split
+from splitjax.training.keys import epoch_key as epoch_key
+from splitjax.training.keys import init_key as init_key
 from splitjax.training.protection import Protection
 from splitjax.training.protection import draw_stored_labels
 
@@ -59,7 +61,7 @@ def init(
   model: split.SplitModel,
   optimizers: Sequence[optax.GradientTransformation],
 ) -> TrainState:
-  """Draws a model and starts one optimizer for each part.
+  """Draw a model and start one optimizer for each part.
 
   Args:
     key: the random key.
@@ -85,9 +87,9 @@ def train_step(
   labels: jax.Array,
   *,
   optimizers: Sequence[optax.GradientTransformation],
-  **split_kwargs,
+  **split_kwargs: Any,
 ) -> tuple[TrainState, split.SplitGrads]:
-  """One step of the protocol, after which every part updates itself.
+  """Take one step of the protocol, after which every part updates itself.
 
   Args:
     key: the step's key.
@@ -136,9 +138,9 @@ def train_epoch(
   observe_fn: ObserveFn | None = None,
   seen: PyTree = None,
   augment_fn: AugmentFn | None = None,
-  **step_kwargs,
+  **step_kwargs: Any,
 ) -> tuple[TrainState, EpochLog]:
-  """One pass over the data in a random order.
+  """Train for one pass over the data in a random order.
 
   A last batch that is not full is one more, smaller step: no sample is lost
   and none is padded, so that batch statistics are exact.
@@ -175,7 +177,7 @@ def train_epoch(
     record_fn = record_fn or (lambda exchanges: None)
     observe_fn = lambda seen, exchanges: (seen, record_fn(exchanges))
 
-  def step(carry, step_input):
+  def step(carry: PyTree, step_input: PyTree) -> tuple[PyTree, PyTree]:
     train_state, seen = carry
     index, batch = step_input
     key_step, batch_inputs = jax.random.fold_in(key_steps, index), inputs[batch]
@@ -213,16 +215,6 @@ def train_epoch(
   return train_state, log
 
 
-def init_key(key: jax.Array) -> jax.Array:
-  """The key from which the run that `key` started draws its model."""
-  return jax.random.split(key)[0]
-
-
-def epoch_key(key: jax.Array, epoch: jax.Array | int) -> jax.Array:
-  """The key of an epoch of the run that `key` started."""
-  return jax.random.fold_in(jax.random.split(key)[1], epoch)
-
-
 def train(
   key: jax.Array,
   inputs: jax.Array,
@@ -234,9 +226,9 @@ def train(
   optimizers: Sequence[optax.GradientTransformation],
   model: split.SplitModel,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
-  **step_kwargs,
+  **step_kwargs: Any,
 ) -> tuple[TrainState, EpochLog, jax.Array]:
-  """A whole run, from initialisation; `jax.vmap` it over keys.
+  """Train from initialisation; `jax.vmap` it over keys.
 
   Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)`, on the
   labels of `draw_stored_labels`.
@@ -262,7 +254,7 @@ def train(
   """
   if num_epochs < 1:
     raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
-  kwargs = dict(
+  kwargs: dict[str, Any] = dict(
     step_kwargs,
     batch_size=batch_size,
     optimizers=optimizers,
@@ -280,7 +272,9 @@ def train(
     **kwargs,
   )
 
-  def epoch_fn(train_state, epoch):
+  def epoch_fn(
+    train_state: TrainState, epoch: jax.Array
+  ) -> tuple[TrainState, jax.Array]:
     train_state, epoch_log = train_epoch(
       epoch_key(key, epoch), train_state, inputs, labels, **kwargs
     )

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from splitjax.training.keys import labels_key
+
 PyTree = Any
 Place = Callable[..., Any] | None
 
@@ -58,7 +60,7 @@ class Protection(NamedTuple):
 def draw_stored_labels(
   key: jax.Array, labels: jax.Array, protection: Protection
 ) -> jax.Array:
-  """The labels that the run that `key` started trains on.
+  """Draw the labels that the run that `key` started trains on.
 
   Args:
     key: the run's key.
@@ -70,11 +72,11 @@ def draw_stored_labels(
   """
   if protection.stored_labels is None:
     return labels
-  return protection.stored_labels(jax.random.split(key, 3)[2], labels)
+  return protection.stored_labels(labels_key(key), labels)
 
 
 def compose(protections: Sequence[Protection]) -> Protection:
-  """Several defenses at once, each acting on what the one before it made.
+  """Compose several defenses, each acting on what the one before it made.
 
   Args:
     protections: in the order in which they act within a place; draws of each
@@ -104,8 +106,13 @@ def compose(protections: Sequence[Protection]) -> Protection:
   return Protection(**places)
 
 
-def _chain(fns):
-  def chained(key, x, *args):
+Fns = Sequence[Callable[..., Any]]
+
+
+def _chain(fns: Fns) -> Callable[..., Any]:
+  """Apply functions of a key and a value one after the other."""
+
+  def chained(key: jax.Array, x: PyTree, *args: Any) -> PyTree:
     for fn, fn_key in zip(fns, jax.random.split(key, len(fns)), strict=True):
       x = fn(fn_key, x, *args)
     return x
@@ -113,8 +120,12 @@ def _chain(fns):
   return chained
 
 
-def _chain_batches(fns):
-  def chained(key, inputs, labels):
+def _chain_batches(fns: Fns) -> Callable[..., Any]:
+  """Apply functions of a key and a batch one after the other."""
+
+  def chained(
+    key: jax.Array, inputs: jax.Array, labels: jax.Array
+  ) -> tuple[jax.Array, jax.Array]:
     for fn, fn_key in zip(fns, jax.random.split(key, len(fns)), strict=True):
       inputs, labels = fn(fn_key, inputs, labels)
     return inputs, labels
@@ -122,10 +133,15 @@ def _chain_batches(fns):
   return chained
 
 
-def _chain_losses(fns):
-  """The first is innermost: the next wraps what it made of the loss."""
+def _chain_losses(fns: Fns) -> Callable[..., Any]:
+  """Let the first wrap the loss, and the next what the first made of it."""
 
-  def chained(loss_fn, logits, smashed, labels):
+  def chained(
+    loss_fn: Callable[..., Any],
+    logits: jax.Array,
+    smashed: jax.Array,
+    labels: jax.Array,
+  ) -> jax.Array:
     for fn in fns[:-1]:
       loss_fn = functools.partial(_on_smashed, fn, loss_fn, smashed)
     return fns[-1](loss_fn, logits, smashed, labels)
@@ -133,15 +149,24 @@ def _chain_losses(fns):
   return chained
 
 
-def _on_smashed(fn, loss_fn, smashed, logits, labels):
+def _on_smashed(
+  fn: Callable[..., Any],
+  loss_fn: Callable[..., Any],
+  smashed: jax.Array,
+  logits: jax.Array,
+  labels: jax.Array,
+) -> jax.Array:
+  """Call a wrapped loss with the smashed data that it was bound to."""
   return fn(loss_fn, logits, smashed, labels)
 
 
-def _chain_answers(fns):
+def _chain_answers(fns: Fns) -> Callable[[jax.Array], jax.Array]:
+  """Read the logits by one function after the other."""
   return lambda logits: functools.reduce(lambda x, fn: fn(x), fns, logits)
 
 
-def _only(name, fns):
+def _only(name: str, fns: Fns) -> Callable[..., Any]:
+  """Refuse several functions at a place that takes one."""
   raise ValueError(
     f'protections must have one {name} at most, got {len(fns)} of them.'
   )

@@ -74,7 +74,7 @@ class SplitModel:
   layers: tuple[layering.Layer, ...]
   cuts: tuple[int, ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     object.__setattr__(self, 'layers', tuple(self.layers))
     object.__setattr__(self, 'cuts', tuple(self.cuts))
     inside = all(0 < cut < len(self.layers) for cut in self.cuts)
@@ -92,12 +92,12 @@ class SplitModel:
     return tuple(itertools.pairwise(edges))
 
   def describe(self) -> str:
-    """The layers in words, with the cuts marked by bars."""
+    """Return the layers in words, with the cuts marked by bars."""
     names = [layering.name(layer) for layer in self.layers]
     return ' | '.join(', '.join(names[a:b]) for a, b in self.bounds)
 
   def init(self, key: jax.Array, inputs: jax.Array) -> tuple[PyTree, PyTree]:
-    """Draws the parameters and state of every part.
+    """Draw the parameters and state of every part.
 
     Args:
       key: the random key.
@@ -113,10 +113,11 @@ class SplitModel:
       layer_key = jax.random.fold_in(key, index)
       x, params, state = layering.init(layer, layer_key, x)
       variables.append((params, state))
-    return tuple(
+    params, state = (
       tuple(tuple(v[which] for v in variables[a:b]) for a, b in self.bounds)
       for which in (0, 1)
     )
+    return params, state
 
   def apply_part(
     self,
@@ -128,7 +129,7 @@ class SplitModel:
     train: bool = False,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, PyTree]:
-    """Runs one part, as the party that holds it does.
+    """Run one part, as the party that holds it does.
 
     Args:
       part: which part.
@@ -166,7 +167,7 @@ class SplitModel:
     train: bool = False,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, PyTree]:
-    """Runs the joined model; see `apply_part`."""
+    """Run the joined model; the arguments are those of `apply_part`."""
     x, new_state = inputs, []
     for part in range(len(self.bounds)):
       x, part_state = self.apply_part(
@@ -187,7 +188,7 @@ def split_grads(
   loss_fn: LossFn = losses.cross_entropy,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
 ) -> SplitGrads:
-  """One step of the protocol: forward through the cuts, and back.
+  """Take one step of the protocol: forward through the cuts, and back.
 
   Undefended, the gradients are those of the joined model.
 
@@ -218,7 +219,9 @@ def split_grads(
   )
 
   # The label party: loss, its own gradients, and what it sends back.
-  def server_loss(server_params, smashed, labels):
+  def server_loss(
+    server_params: PyTree, smashed: jax.Array, labels: jax.Array
+  ) -> tuple[jax.Array, PyTree]:
     logits, server_state = forward(-1, server_params, state[-1], smashed)
     if protection.loss is None:
       example_losses = loss_fn(logits, labels)
@@ -245,7 +248,8 @@ def split_grads(
     exchanges.append(Exchange(output, cut_grads))
     part_grads, *to_previous = vjp_fn(cut_grads)
     grads.append(part_grads)
-    cut_grads = to_previous[0] if to_previous else None
+    if to_previous:
+      (cut_grads,) = to_previous
   return SplitGrads(
     loss=loss,
     grads=tuple(reversed(grads)),
@@ -255,8 +259,15 @@ def split_grads(
   )
 
 
-def _run_to_last_cut(forward, params, state, inputs, protect_fn, key):
-  """What each part but the last sends on, how to go back, and its state."""
+def _run_to_last_cut(
+  forward: Callable[..., tuple[jax.Array, PyTree]],
+  params: PyTree,
+  state: PyTree,
+  inputs: jax.Array,
+  protect_fn: Callable[..., jax.Array] | None,
+  key: jax.Array,
+) -> tuple[list[jax.Array], list[Callable[..., Any]], list[PyTree]]:
+  """Return what each part but the last sends, how to go back, and its state."""
   run = lambda p, x, part: forward(part, p, state[part], x)
   # The inputs may be integers, and need no gradient.
   output, vjp_fn, part_state = jax.vjp(
