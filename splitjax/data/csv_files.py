@@ -14,7 +14,7 @@ import itertools
 import lzma
 import os
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import warnings
 import zipfile
 import zlib
@@ -141,7 +141,7 @@ def read_columns(
   """
   import pandas as pd  # Slow to import, and needed here alone.
 
-  options = {
+  options: dict[str, Any] = {
     'sep': csv_format.delimiter,
     'quotechar': csv_format.quote or '"',
     'quoting': csv.QUOTE_MINIMAL if csv_format.quote else csv.QUOTE_NONE,

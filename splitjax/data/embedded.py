@@ -1,5 +1,7 @@
 """Real data sets that come with scikit-learn: nothing to download."""
 
+from typing import Any
+
 from splitjax.data import dataset
 from splitjax.data import standardizing
 
@@ -18,7 +20,7 @@ def load_digits(*, seed: int) -> dataset.Dataset:
   """
   from sklearn import datasets  # Seconds to import, so not above.
 
-  bunch = datasets.load_digits()
+  bunch: Any = datasets.load_digits()
   return standardizing.split_and_standardize(
     'digits',
     bunch.images[..., None],
@@ -42,7 +44,7 @@ def load_breast_cancer(*, seed: int) -> dataset.Dataset:
   """
   from sklearn import datasets  # Seconds to import, so not above.
 
-  bunch = datasets.load_breast_cancer()
+  bunch: Any = datasets.load_breast_cancer()
   return standardizing.split_and_standardize(
     'breast_cancer',
     bunch.data,
@@ -67,7 +69,7 @@ def load_diabetes(*, seed: int) -> dataset.Dataset:
   """
   from sklearn import datasets  # Seconds to import, so not above.
 
-  bunch = datasets.load_diabetes(scaled=False)
+  bunch: Any = datasets.load_diabetes(scaled=False)
   return standardizing.split_and_standardize_targets(
     'diabetes', bunch.data, bunch.target, seed=seed
   )

@@ -62,7 +62,7 @@ def divide_classes(
   if len(labels) == 1:
     rows = splitting.stratified_split(labels[0], seed=draw.seed)
   else:
-    rows = tuple(np.arange(len(part)) for part in labels)
+    rows = np.arange(len(labels[0])), np.arange(len(labels[1]))
   chosen = splitting.find_classes(class_names, draw.classes)
   (train, train_labels), (test, test_labels) = (
     splitting.draw_subset(
@@ -100,7 +100,7 @@ def divide_targets(
   if len(targets) == 1:
     rows = splitting.random_split(len(targets[0]), seed=draw.seed)
   else:
-    rows = tuple(np.arange(len(part)) for part in targets)
+    rows = np.arange(len(targets[0])), np.arange(len(targets[1]))
   train, test = (
     part_rows[
       splitting.random_subset(

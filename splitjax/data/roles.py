@@ -85,7 +85,7 @@ def list_names(names: Sequence[str], most: int = 20) -> str:
 
 def _find(argument: str, wanted: Column, names: Sequence[str]) -> str:
   """Return the name of a column that is given by its name or position."""
-  if wanted in names:
+  if isinstance(wanted, str) and wanted in names:
     return wanted
   try:
     return names[int(wanted)]

@@ -117,7 +117,7 @@ def load_csv(
   if roles.text is None:
     inputs = _encode_columns(parts, roles, num_buckets)
   else:
-    texts = [part[roles.text] for part in parts]
+    texts = [part[roles.text].tolist() for part in parts]
     inputs = _hash_texts(texts, vocabulary_size, max_tokens)
   read_notes = tuple(note for file in files for note in file.notes)
   notes = read_notes + inputs.pop('notes')
@@ -192,7 +192,7 @@ def _check_sizes(
     raise ValueError(
       f'label_column {label!r} has too few rows for a test part of a fifth: '
       f'{len(labels)} rows, {len(sizes)} classes, {sizes.min()} of '
-      f'{class_names[sizes.argmin()]!r}; give test_path or merge classes.'
+      f'{class_names[int(sizes.argmin())]!r}; give test_path or merge classes.'
     )
 
 
@@ -226,7 +226,7 @@ def _encode_columns(
 
 
 def _hash_texts(
-  texts: list[np.ndarray], vocabulary_size: int, max_tokens: int
+  texts: list[list[str]], vocabulary_size: int, max_tokens: int
 ) -> dict[str, Any]:
   """Return the fields of a `Dataset` that texts need."""
   train, test, notes = text_lib.hash_parts(

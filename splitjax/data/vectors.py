@@ -31,9 +31,13 @@ def raw_vectors(
   if dataset.category_sizes:
     num_numeric = train.shape[1] - len(dataset.category_sizes)
     values = [np.unique(column) for column in train[:, num_numeric:].T]
-    return tuple(_one_hot(x, num_numeric, values) for x in (train, test))
-  return tuple(
-    np.asarray(x, np.float32).reshape(len(x), -1) for x in (train, test)
+    return (
+      _one_hot(train, num_numeric, values),
+      _one_hot(test, num_numeric, values),
+    )
+  return (
+    np.asarray(train, np.float32).reshape(len(train), -1),
+    np.asarray(test, np.float32).reshape(len(test), -1),
   )
 
 

@@ -78,7 +78,7 @@ def name(layer: Layer) -> str:
   return getattr(layer, '__name__', type(layer).__name__)
 
 
-def _mode(layer: nn.Module, train: bool) -> dict[str, bool]:
+def _mode(layer: nn.Module, train: bool) -> dict[str, Any]:
   """Return the keyword by which a module is told whether it trains."""
   modes = {
     'train': train,

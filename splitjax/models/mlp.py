@@ -33,5 +33,6 @@ def mlp(
   """
   dense = lambda size: nn.Dense(size, dtype=dtype)
   hidden = [x for size in hidden_sizes for x in (dense(size), nn.relu)]
-  head = [dense(size) for size in (*hidden_sizes[-1:] * 2, num_classes)]
+  last = tuple(hidden_sizes[-1:])
+  head = [dense(size) for size in (*last, *last, num_classes)]
   return (layers.flatten, *hidden, *head)

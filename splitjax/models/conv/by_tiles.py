@@ -80,7 +80,8 @@ def outputs(
   geometry: Geometry, inputs: jax.Array, kernel: jax.Array
 ) -> jax.Array:
   """Convolve `[B, H, W, C]` with `[3, 3, C, F]`, to `[B, H', W', F]`."""
-  first = tuple(low for low, _ in geometry.padding)
+  (top, _), (left, _) = geometry.padding
+  first = top, left
   return _correlate(inputs, kernel, first, geometry.output_size)
 
 
@@ -89,7 +90,8 @@ def input_grads(
 ) -> jax.Array:
   """Return the gradient of the inputs, `[B, H, W, C]`."""
   kernel = jnp.flip(kernel, axis=(0, 1)).swapaxes(2, 3)
-  first = tuple(2 - low for low, _ in geometry.padding)
+  (top, _), (left, _) = geometry.padding
+  first = 2 - top, 2 - left
   return _correlate(grads, kernel, first, geometry.size)
 
 
@@ -97,7 +99,8 @@ def kernel_grads(
   geometry: Geometry, inputs: jax.Array, grads: jax.Array
 ) -> jax.Array:
   """Return the gradient of the kernel, `[3, 3, C, F]`."""
-  first = tuple(low for low, _ in geometry.padding)
+  (top, _), (left, _) = geometry.padding
+  first = top, left
   seen = _transform(_OF_INPUTS, _cover(inputs, first, geometry.output_size, 2))
   due = _transform(
     _OF_PRODUCTS.T, _cover(grads, (0, 0), geometry.output_size, 0)

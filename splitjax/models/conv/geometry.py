@@ -29,12 +29,13 @@ class Geometry(NamedTuple):
   @property
   def output_size(self) -> tuple[int, int]:
     """Height and width of the outputs."""
-    return tuple(
-      (low + size + high - length) // stride + 1
-      for (low, high), size, length, stride in zip(
-        self.padding, self.size, self.window, self.strides, strict=True
-      )
-    )
+    return self._length(0), self._length(1)
+
+  def _length(self, axis: int) -> int:
+    """Return how many outputs there are along an axis."""
+    low, high = self.padding[axis]
+    reach = low + self.size[axis] + high - self.window[axis]
+    return reach // self.strides[axis] + 1
 
   @property
   def has_few_outputs(self) -> bool:

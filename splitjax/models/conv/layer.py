@@ -65,11 +65,12 @@ def conv(
     padding = jax.lax.padtype_to_pads(
       inputs.shape[1:3], kernel.shape[:2], strides, padding
     )
+  (top, bottom), (left, right) = padding
   geometry = Geometry(
-    size=inputs.shape[1:3],
-    window=kernel.shape[:2],
-    strides=tuple(strides),
-    padding=tuple(tuple(pair) for pair in padding),
+    size=(inputs.shape[1], inputs.shape[2]),
+    window=(kernel.shape[0], kernel.shape[1]),
+    strides=(strides[0], strides[1]),
+    padding=((top, bottom), (left, right)),
     precision=kwargs.get('precision'),
   )
   method = by_library
