@@ -2,8 +2,9 @@
 
 Li et al., "Label Leakage and Protection in Two-party Split Learning" (2021,
 https://arxiv.org/abs/2102.08504), for binary labels. `marvell_solver` computes
-how much noise each class gets. `marvell_multiclass` is our extension to more
-classes. Their functions are also importable from here.
+how much noise each class gets, `marvell_bounds` what attacks can still read,
+and `marvell_multiclass` is our extension to more classes. Their functions are
+also importable from here.
 """
 
 import jax
@@ -13,14 +14,14 @@ from splitjax.defenses import class_moments
 from splitjax.defenses.class_moments import ClassMoments
 from splitjax.defenses.class_moments import matmul
 from splitjax.defenses.class_moments import positive
+from splitjax.defenses.marvell_bounds import auc_bound as auc_bound
+from splitjax.defenses.marvell_bounds import (
+  detection_error_bound as detection_error_bound,
+)
 from splitjax.defenses.marvell_multiclass import (
   multiclass_noise as multiclass_noise,
 )
 from splitjax.defenses.marvell_solver import MarvellSolution as MarvellSolution
-from splitjax.defenses.marvell_solver import auc_bound as auc_bound
-from splitjax.defenses.marvell_solver import (
-  detection_error_bound as detection_error_bound,
-)
 from splitjax.defenses.marvell_solver import smallest_power as smallest_power
 from splitjax.defenses.marvell_solver import (
   solve_covariances as solve_covariances,

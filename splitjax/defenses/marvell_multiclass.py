@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from splitjax.defenses import class_moments
-from splitjax.defenses import marvell_solver
 from splitjax.defenses.class_moments import ClassMoments
 from splitjax.defenses.class_moments import matmul
 from splitjax.defenses.class_moments import positive
+from splitjax.defenses.section_search import search
 
 
 def multiclass_noise(
@@ -126,5 +126,5 @@ def _level(moments: ClassMoments, budget: jax.Array) -> jax.Array:
   highest = jnp.max(moments.variances)
   affordable = lambda level: jnp.sum(moments.fracs * lift(level)) <= budget
   lowest = jnp.min(jnp.where(present, moments.variances, highest))
-  below, level = marvell_solver.search(affordable, lowest, highest)
+  below, level = search(affordable, lowest, highest)
   return lift(jnp.where(affordable(level), level, below))

@@ -1,34 +1,33 @@
-r"""The noise covariances of Marvell, and what attacks they leave possible.
+r"""The noise covariances of Marvell.
 
 Li et al., "Label Leakage and Protection in Two-party Split Learning" (2021,
-https://arxiv.org/abs/2102.08504). The cut gradients of the negatives and of the
-positives are modelled as spherical normals of width d, with variances u and v a
-coordinate and with means at a squared distance G. Noise of variance lam1 along
-the gap of the means and lam2 in each other direction, another pair for each
-class, is chosen to make the two classes hard to tell apart. All arguments of
-this module are scalars, traced or not: `jax.vmap` them.
+https://arxiv.org/abs/2102.08504). The cut gradients of each class are modelled
+as a spherical normal distribution of width $d$. The negatives have variance $u$
+in each coordinate, the positives $v$, and the squared distance of the two means
+is $G$. Each class gets noise of variance $\lambda_1$ along the gap of the means
+and $\lambda_2$ in each other direction (across the gap), chosen so that the two
+classes are hard to tell apart. All arguments in this module are scalars, traced
+or not: `jax.vmap` its functions.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-# Each round of a search divides its interval by this; 12 rounds give 60 bits.
-_NUM_SECTIONS = 32
-_NUM_ROUNDS = 12
+from splitjax.defenses.section_search import search as search
 
 
 class MarvellSolution(NamedTuple):
-  """Noise variances, and how far apart the noisy classes are; all scalars.
+  """Noise variances, and the divergence that they leave; all are scalars.
 
   Attributes:
-    lam10: of the negatives, along the gap of the means.
-    lam20: of the negatives, in each direction across the gap.
-    lam11: of the positives, along the gap.
-    lam21: of the positives, across the gap.
-    sum_kl: KL(positives || negatives) + KL(negatives || positives).
+    lam10: noise variance of the negatives along the gap of the means.
+    lam20: noise variance of the negatives in each direction across the gap.
+    lam11: noise variance of the positives along the gap.
+    lam21: noise variance of the positives in each direction across the gap.
+    sum_kl: symmetric KL divergence of the noisy classes in nats,
+      KL(positives || negatives) + KL(negatives || positives).
   """
 
   lam10: jax.Array
@@ -39,46 +38,54 @@ class MarvellSolution(NamedTuple):
 
 
 def solve_covariances(
-  neg_var: jax.Array,
-  pos_var: jax.Array,
-  dim: jax.Array,
-  mean_gap_sq: jax.Array,
-  pos_frac: jax.Array,
-  power: jax.Array,
+  neg_var: jax.typing.ArrayLike,
+  pos_var: jax.typing.ArrayLike,
+  dim: jax.typing.ArrayLike,
+  mean_gap_sq: jax.typing.ArrayLike,
+  pos_frac: jax.typing.ArrayLike,
+  power: jax.typing.ArrayLike,
 ) -> MarvellSolution:
-  r"""Spends a power of noise so that the symmetric KL divergence is smallest.
+  r"""Find the noise of a given power that leaves the least divergence.
 
   Minimises, over $\lambda_1 \ge \lambda_2 \ge 0$ of each class,
 
-  $$(d-1) (a/b + b/a) + (A+G)/B + (B+G)/A$$
+  $$(d-1) (a/b + b/a) + (A+G)/B + (B+G)/A,$$
 
-  where $a, A$ are u plus the noise of the negatives across and along the gap,
-  $b, B$ are v plus that of the positives, and the mean noise is the power,
-  $(1-p) (\lambda_{10} + (d-1) \lambda_{20}) + p (\lambda_{11} + (d-1)
-  \lambda_{21}) = P$.
+  where $a$ and $A$ are $u$ plus the noise variance of the negatives across and
+  along the gap, and $b$ and $B$ are $v$ plus that of the positives. The mean
+  squared norm of the noise is the power, $(1-p) (\lambda_{10} + (d-1)
+  \lambda_{20}) + p (\lambda_{11} + (d-1) \lambda_{21}) = P$.
 
-  As the paper shows, only the class of the smaller variance needs noise across
-  the gap. Given its amount, the best split of the rest along the gap has a
-  closed form, and what remains is convex in that amount: a fixed number of
-  rounds of a search on the sign of the derivative finds it. All is divided by
-  the largest of u, v, G and P first, so the answer does not depend on their
-  scale, even where the gap is zero.
+  The paper shows that only the class of smaller variance needs noise across the
+  gap. Once the amount of that noise is fixed, the best split of the remaining
+  power has a closed form, and the objective is convex in that amount. A search
+  of a fixed number of rounds finds where its derivative changes sign. All
+  variances are first divided by the largest of $u$, $v$, $G$ and $P$, so the
+  precision does not depend on their scale.
 
-  Every finite input has an answer. No power is no noise. A zero gap with power
-  makes the variances equal as far as it can. One class (p of 0 or 1) is the
-  limit, in which noise on the absent class is free. Without noise and with a
-  zero variance, `sum_kl` is the infinity that it should be.
+  There is a solution for every finite input. Without power there is no noise.
+  If the gap is 0, the noise makes the variances as equal as its power allows.
+  If there is only one class ($p$ is 0 or 1), the solution is the limit, in
+  which noise on the other class costs nothing. Without noise and with a zero
+  variance, `sum_kl` is infinite.
 
   Args:
-    neg_var: u, at least 0.
-    pos_var: v, at least 0.
-    dim: d, at least 1; may be traced.
-    mean_gap_sq: G, at least 0.
-    pos_frac: p, the fraction of positives, in [0, 1].
-    power: P, at least 0.
+    neg_var: variance $u$ of the negatives in each coordinate, at least 0.
+    pos_var: variance $v$ of the positives in each coordinate, at least 0.
+    dim: width $d$ of the cut, at least 1; may be traced.
+    mean_gap_sq: squared distance $G$ of the class means, at least 0.
+    pos_frac: fraction $p$ of positives, in `[0, 1]`.
+    power: mean squared norm $P$ of the noise, at least 0.
 
   Returns:
     The solution, in float32 or wider.
+
+  Example:
+    Equal variances need noise along the gap only.
+
+    >>> solution = solve_covariances(1.0, 1.0, 10, 4.0, 0.5, 3.0)
+    >>> print(', '.join(f'{x:.2f}' for x in solution))
+    3.00, 0.00, 3.00, 0.00, 1.00
   """
   args = (neg_var, pos_var, dim, mean_gap_sq, pos_frac, power)
   dtype = jnp.promote_types(jnp.result_type(*args), jnp.float32)
@@ -92,10 +99,7 @@ def solve_covariances(
   low, high = swap(v, u)
   low_frac, high_frac = swap(p, 1 - p)
   problem = _Problem(low, high, d, gap_sq, low_frac, high_frac, power)
-  across = _best_across(problem)
-  low_along, high_along = _split_along(problem, across)
-  noises = jnp.stack([across + low_along, across, high_along, 0 * across])
-  low1, low2, high1, high2 = jnp.where(power > 0, noises, 0)
+  low1, low2, high1, high2 = _best_noise(problem)
 
   lam11, lam10 = swap(low1, high1)
   lam21, lam20 = swap(low2, high2)
@@ -106,31 +110,38 @@ def solve_covariances(
 
 
 def smallest_power(
-  neg_var: jax.Array,
-  pos_var: jax.Array,
-  dim: jax.Array,
-  mean_gap_sq: jax.Array,
-  pos_frac: jax.Array,
+  neg_var: jax.typing.ArrayLike,
+  pos_var: jax.typing.ArrayLike,
+  dim: jax.typing.ArrayLike,
+  mean_gap_sq: jax.typing.ArrayLike,
+  pos_frac: jax.typing.ArrayLike,
   *,
-  max_sum_kl: jax.Array,
+  max_sum_kl: jax.typing.ArrayLike,
 ) -> jax.Array:
-  r"""The smallest power with which the divergence is at most `max_sum_kl`.
+  r"""Find the smallest power that leaves a divergence of at most a threshold.
 
-  The paper's "sumKL threshold": a fixed number of rounds of a search on the
-  logarithm of the power. Its upper end is $f d |u-v| + G / K$ for a threshold
-  K, with f the fraction of the class of the smaller variance: that much pays
-  for equal variances and then for G / K along the gap in both classes.
+  The paper's "sumKL threshold", found by a search of a fixed number of rounds
+  on the logarithm of the power. The upper end of the search is $f d |u-v| + G /
+  K$ for a threshold $K$, where $f$ is the fraction of the class of smaller
+  variance. That power suffices to make the variances equal and to add noise of
+  variance $G / K$ along the gap to both classes.
 
   Args:
-    neg_var: as in `solve_covariances`.
-    pos_var: likewise.
-    dim: likewise.
-    mean_gap_sq: likewise.
-    pos_frac: likewise.
-    max_sum_kl: the threshold; below 1e-7 it counts as that.
+    neg_var: variance $u$ of the negatives in each coordinate, at least 0.
+    pos_var: variance $v$ of the positives in each coordinate, at least 0.
+    dim: width $d$ of the cut, at least 1; may be traced.
+    mean_gap_sq: squared distance $G$ of the class means, at least 0.
+    pos_frac: fraction $p$ of positives, in `[0, 1]`.
+    max_sum_kl: threshold $K$ in nats; a smaller one than 1e-7 counts as 1e-7.
 
   Returns:
-    The power, 0 where no noise is needed; at least 2^-40 of the upper end else.
+    The power, a scalar. It is 0 where no noise is needed, and otherwise at
+    least 2^-40 of the upper end.
+
+  Example:
+    >>> power = smallest_power(1.0, 1.0, 10, 4.0, 0.5, max_sum_kl=1.0)
+    >>> print(f'{power:.2f}')
+    3.00
   """
   solve = lambda power: (
     solve_covariances(
@@ -140,7 +151,7 @@ def smallest_power(
   threshold = jnp.maximum(max_sum_kl, 1e-7)
   frac = jnp.where(pos_var < neg_var, pos_frac, 1 - pos_frac)
   level = frac * dim * jnp.abs(neg_var - pos_var)
-  # A little more, lest rounding leaves the upper end short of the threshold.
+  # A little more, so that rounding cannot leave it short of the threshold.
   upper = 1.001 * (level + mean_gap_sq / threshold)
   to_power = lambda log2: upper * jnp.exp2(log2)
   _, log2 = search(
@@ -151,65 +162,18 @@ def smallest_power(
   return jnp.where(solve(0.0) <= threshold, 0, to_power(log2))
 
 
-def auc_bound(sum_kl: jax.Array) -> jax.Array:
-  """The largest AUC of any scoring of single gradients (Li et al., 2021).
-
-  Args:
-    sum_kl: the symmetric KL divergence of the classes, of any shape.
-
-  Returns:
-    1/2 + sqrt(sum_kl)/2 - sum_kl/8 below 4, and 1 from there on.
-  """
-  kl = jnp.minimum(sum_kl, 4)
-  return 0.5 + jnp.sqrt(kl) / 2 - kl / 8
-
-
-def detection_error_bound(sum_kl: jax.Array) -> jax.Array:
-  r"""The smallest detection error, (FPR + FNR) / 2, of any test.
-
-  FPR + FNR is at least $1 - TV$. Pinsker's inequality gives $TV \le
-  \sqrt{KL/2}$ for both directions of KL, of which the smaller is at most half
-  of their sum, so $TV \le \sqrt{sumKL} / 2$.
-
-  Args:
-    sum_kl: the symmetric KL divergence of the classes, of any shape.
-
-  Returns:
-    1/2 - sqrt(sum_kl)/4, and 0 from 4 on.
-  """
-  return 0.5 - jnp.sqrt(jnp.minimum(sum_kl, 4)) / 4
-
-
-def search(
-  predicate: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Narrows the interval in which a predicate turns from true to false.
-
-  Bisection, but with many points a round, which cost accelerators no more.
-
-  Args:
-    predicate: of a scalar; true below some point and false from there on.
-    low: the lower end, a scalar.
-    high: the upper end, of the type of `low`.
-
-  Returns:
-    The ends of a narrower interval. The predicate is true at the lower and
-    false at the upper one, unless that is an end of the interval given.
-  """
-  fractions = jnp.arange(1, _NUM_SECTIONS, dtype=low.dtype) / _NUM_SECTIONS
-
-  def narrow(_, ends):
-    low, high = ends
-    inner = low + (high - low) * fractions
-    points = jnp.concatenate([low[None], inner, high[None]])
-    index = jnp.sum(jax.vmap(predicate)(inner))
-    return points[index], points[index + 1]
-
-  return jax.lax.fori_loop(0, _NUM_ROUNDS, narrow, (low, high))
-
-
 class _Problem(NamedTuple):
-  """The problem by which class has the smaller variance."""
+  """The problem, with the classes named by their variances; all are scalars.
+
+  Attributes:
+    low: smaller variance of both classes, in each coordinate.
+    high: larger variance of both classes, in each coordinate.
+    dim: width of the cut.
+    gap_sq: squared distance of the class means.
+    low_frac: fraction of the class of smaller variance.
+    high_frac: fraction of the class of larger variance.
+    power: mean squared norm of the noise.
+  """
 
   low: jax.Array
   high: jax.Array
@@ -220,10 +184,22 @@ class _Problem(NamedTuple):
   power: jax.Array
 
 
-def _best_across(problem):
-  """The noise across the gap that the class of smaller variance gets."""
+def _best_noise(problem: _Problem) -> jax.Array:
+  """Return the best noise variances, `[4]`.
+
+  In order: along and across the gap for the class of smaller variance, then
+  along and across it for the other class.
+  """
+  across = _best_across(problem)
+  low_along, high_along = _split_along(problem, across)
+  noises = jnp.stack([across + low_along, across, high_along, 0 * across])
+  return jnp.where(problem.power > 0, noises, 0)
+
+
+def _best_across(problem: _Problem) -> jax.Array:
+  """Return the noise across the gap for the class of smaller variance."""
   gap = problem.high - problem.low
-  # Its noise along the gap is at least as large, so all d directions count.
+  # Its noise along the gap is at least as large, so all d directions cost it.
   cost = problem.low_frac * problem.dim
   largest = jnp.where(cost * gap <= problem.power, gap, problem.power / cost)
   largest = jnp.where(problem.dim > 1, largest, 0)
@@ -231,11 +207,22 @@ def _best_across(problem):
   return search(falling, jnp.zeros_like(largest), largest)[1]
 
 
-def _split_along(problem, across):
-  """The noise along the gap, beyond that across, of either class.
+def _split_along(
+  problem: _Problem, across: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Split what is left of the power between both classes, along the gap.
 
-  With the total variance Q of both classes along the gap fixed, the best A : B
-  is sqrt(Q + pG) : sqrt(Q + (1-p)G); past an end of the range, that end.
+  If the total variance Q of both classes along the gap is fixed, the best ratio
+  A : B is sqrt(Q + pG) : sqrt(Q + (1-p)G), or the nearest one that noise can
+  reach.
+
+  Args:
+    problem: the problem.
+    across: noise variance across the gap for the class of smaller variance.
+
+  Returns:
+    Noise variances along the gap, beyond `across`, for the class of smaller
+    and the class of larger variance.
   """
   _, high, dim, gap_sq, low_frac, high_frac, power = problem
   floor = problem.low + across
@@ -258,13 +245,14 @@ def _split_along(problem, across):
   )
 
 
-def _slope(problem, across):
-  """The sign of the derivative by the noise across, at the best split.
+def _slope(problem: _Problem, across: jax.Array) -> jax.Array:
+  """Return a number of the sign of the derivative by the noise across the gap.
 
-  As the split is optimal, it suffices to follow one direction: less noise along
-  the gap for the class that gets it across. Where that class has none to spare
-  (b = floor), the derivative is larger than this, which is then at least 0, as
-  a >= high: the sign is right there too.
+  The split along the gap is optimal, so it suffices to follow one direction:
+  the noise across is paid for by less noise along the gap in the same class.
+  Where that class has no more noise along the gap (b = floor), the true
+  derivative is larger than this number. But the number is at least 0 there,
+  since a >= high, so its sign is right.
   """
   high, gap_sq = problem.high, problem.gap_sq
   floor = problem.low + across
@@ -275,19 +263,28 @@ def _slope(problem, across):
   return along - (high - floor) / floor * ((high + floor) / floor)
 
 
-def _sum_kl(u, v, d, gap_sq, lam10, lam20, lam11, lam21):
-  """The symmetric divergence as a sum of terms of which none is negative."""
+def _sum_kl(
+  u: jax.Array,
+  v: jax.Array,
+  d: jax.Array,
+  gap_sq: jax.Array,
+  lam10: jax.Array,
+  lam20: jax.Array,
+  lam11: jax.Array,
+  lam21: jax.Array,
+) -> jax.Array:
+  """Return the symmetric divergence, as a sum of terms that are at least 0."""
   a, b = u + lam10, v + lam11
   across = jnp.where(d > 1, _asymmetry(u + lam20, v + lam21), 0)
   gaps = _divide(gap_sq, a) + _divide(gap_sq, b)
   return ((d - 1) * across + _asymmetry(a, b) + gaps) / 2
 
 
-def _asymmetry(a, b):
-  """a/b + b/a - 2, exact where a is near b."""
+def _asymmetry(a: jax.Array, b: jax.Array) -> jax.Array:
+  """Return a/b + b/a - 2, precise where a is near b."""
   return _divide(a - b, a) * _divide(a - b, b)
 
 
-def _divide(x, y):
-  """The quotient, with 0 / 0 = 0."""
+def _divide(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Return the quotient, with 0 / 0 = 0."""
   return jnp.where(x == 0, 0, x / jnp.where(x == 0, 1, y))
