@@ -70,7 +70,8 @@ def load_csv(
     num_buckets: how many ids a categorical column has.
     num_train: how many training samples to draw at random, stratified by class
       if the labels are classes; by default all.
-    num_test: how many test samples to draw, in that way; by default all.
+    num_test: how many test samples to draw at random, stratified by class if
+      the labels are classes; by default all.
     classes: names or numbers of the classes to keep; empty for all.
     vocabulary_size: for texts, the bound of the token ids.
     max_tokens: for texts, the length at which they are cut.

@@ -53,7 +53,8 @@ def load_tfds(
     image_size: height and width to resize images to; None to keep theirs.
     num_train: how many training samples to draw at random, stratified by class
       if there are classes; by default all.
-    num_test: how many test samples to draw, in that way; by default all.
+    num_test: how many test samples to draw at random, stratified by class if
+      there are classes; by default all.
     classes: names or numbers of the classes to keep; empty for all.
     vocabulary_size: for texts, the bound of the token ids.
     max_tokens: for texts, the length at which they are cut.
