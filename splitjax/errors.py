@@ -22,7 +22,7 @@ class ConfigError(ValueError):
     splitjax.errors.ConfigError: cuts=12: expected a layer inside mlp, 1 to 9
   """
 
-  def __init__(self, field: str, value: Any, expected: str):
+  def __init__(self, field: str, value: Any, expected: str) -> None:
     shown = ','.join(map(str, value)) if isinstance(value, tuple) else value
     super().__init__(' '.join(f'{field}={shown}: expected {expected}'.split()))
     self.field = field

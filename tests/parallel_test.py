@@ -74,7 +74,9 @@ from tests_of.engine import trials_test
 
 mesh = parallel.make_mesh()
 assert mesh.size == 8
-runs = parallel.grid(*[parallel_test.KEYS, parallel_test.RATES, parallel_test.OFFSETS])
+runs = parallel.grid(
+  parallel_test.KEYS, parallel_test.RATES, parallel_test.OFFSETS
+)
 for at_once in (None, 1, 2):
   program = jax.jit(
     lambda runs: parallel.map_runs(

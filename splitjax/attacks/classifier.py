@@ -124,6 +124,7 @@ def make_network(
     'head': head.init(key, jnp.zeros((1, features.shape[1]))),
   }
   head_fn = lambda params, x: head.apply(params['head'], x)
+  # pyrefly: ignore[bad-argument-type]
   return Network(params, embed_fn, head_fn)
 
 

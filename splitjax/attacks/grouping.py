@@ -69,11 +69,15 @@ def prepare(
         'aux_smashed, aux_cut_grads and aux_labels must be given together, got '
         f'{given}.'
       )
+    # pyrefly: ignore[bad-argument-type]
     _validate.labels_of('aux_labels', known.labels, known.smashed)
     aux = dict(aux_smashed=known.smashed, aux_cut_grads=known.cut_grads)
+  # pyrefly: ignore[bad-argument-type]
   surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
   smashed, aux_smashed = surrogate.standardize(
-    smashed, aux.get('aux_smashed', smashed[:0])
+    # pyrefly: ignore[bad-argument-type]
+    smashed,
+    aux.get('aux_smashed', smashed[:0]),
   )
   return smashed, known._replace(smashed=aux_smashed)
 
@@ -98,7 +102,10 @@ def name_labels(
   names = jnp.arange(num_classes)
   if known.labels is not None:
     found = surrogate.class_mismatches(
-      top, known.smashed, surrogate.units_of(known.cut_grads)
+      # pyrefly: ignore[bad-argument-type]
+      top,
+      known.smashed,
+      surrogate.units_of(known.cut_grads),
     )
     names = name_groups(jnp.argmin(found, axis=1), known.labels, num_classes)
   assignments = jnp.argmax(logits, axis=1)

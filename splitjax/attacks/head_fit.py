@@ -124,6 +124,7 @@ def minimize(
       for part, rate in rates.items()
     }
   optimizer = optax.partition(
+    # pyrefly: ignore[bad-argument-type]
     {part: optax.adam(rate) for part, rate in rates.items()},
     {part: part for part in rates},
   )

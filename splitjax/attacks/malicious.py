@@ -90,4 +90,5 @@ def malicious_optimizer(
     scaled = jax.tree.map(enlarged, grads, state.last)
     return scaled, _RatioState(grads, jnp.array(False))
 
+  # pyrefly: ignore[bad-argument-type]
   return optax.chain(optax.GradientTransformation(init, update), optimizer)

@@ -50,6 +50,7 @@ def fit_and_label(
         features, aux_features, samples.aux_labels
       )
     )
+  # pyrefly: ignore[bad-argument-type]
   _validate.labels_of('pseudo_labels', settings.pseudo_labels, samples.inputs)
   _validate.count('num_epochs', settings.num_epochs)
   _validate.count('batch_size', settings.batch_size)
@@ -96,6 +97,7 @@ def _loss(
   own = mixmatch.sharpen(
     jax.nn.softmax(network.head_fn(params, x)), settings.temperature
   )
+  # pyrefly: ignore[unsupported-operation]
   guess = jax.nn.one_hot(settings.pseudo_labels[rows], settings.num_classes)
   share = jnp.where(step < half, 1, settings.trust)
   aux_x = network.embed_fn(params, samples.aux_inputs[aux_rows])
@@ -110,4 +112,5 @@ def _loss(
   aux_loss, train_loss = (
     jnp.mean(losses.cross_entropy(*part)) for part in (aux, train)
   )
+  # pyrefly: ignore[bad-return]
   return settings.aux_weight * aux_loss + train_loss

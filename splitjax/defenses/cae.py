@@ -98,6 +98,7 @@ def fit(
   one_hot = jnp.eye(num_classes)
   init = _perceptron(num_hidden, num_classes).init
   params = Params(*(init(k, one_hot) for k in jax.random.split(key)))
+  # pyrefly: ignore[bad-argument-type]
   optimizer = optax.adam(learning_rate)
   grad_fn = jax.grad(_loss)
 
@@ -107,6 +108,7 @@ def fit(
     params, state = carry
     grads = grad_fn(params, one_hot, entropy_weight)
     updates, state = optimizer.update(grads, state)
+    # pyrefly: ignore[bad-return]
     return (optax.apply_updates(params, updates), state), None
 
   carry = (params, optimizer.init(params))
@@ -171,6 +173,7 @@ def _perceptron(num_hidden: int, num_classes: int) -> nn.Module:
 def _apply(variables: PyTree, x: jax.Array) -> jax.Array:
   """Apply the perceptron that has these variables."""
   num_hidden, num_classes = variables['params']['layers_2']['kernel'].shape
+  # pyrefly: ignore[bad-return]
   return _perceptron(num_hidden, num_classes).apply(variables, x)
 
 

@@ -192,6 +192,7 @@ def _deviation(
 ) -> jax.Array:
   """Return the noise's standard deviation; 0 times an infinite norm is 0."""
   silent = jnp.asarray(noise_multiplier) <= 0
+  # pyrefly: ignore[bad-return]
   return noise_multiplier * jnp.where(silent, 0, clip_norm)
 
 
@@ -207,15 +208,19 @@ def _check(
 ) -> None:
   """Raise ValueError for strengths that are not traced and out of range."""
   is_static = lambda x: isinstance(x, numbers.Real)
+  # pyrefly: ignore[unsupported-operation]
   if is_static(clip_norm) and not clip_norm > 0:
     raise ValueError(f'clip_norm must be positive, got {clip_norm}.')
   if is_static(noise_multiplier):
+    # pyrefly: ignore[unsupported-operation]
     if not 0 <= noise_multiplier < math.inf:
       raise ValueError(
         'noise_multiplier must be finite and at least 0, got '
         f'{noise_multiplier}.'
       )
+    # pyrefly: ignore[bad-argument-type]
     is_unbounded = is_static(clip_norm) and math.isinf(clip_norm)
+    # pyrefly: ignore[unsupported-operation]
     if noise_multiplier > 0 and is_unbounded:
       raise ValueError(
         f'clip_norm must be finite with noise, got {clip_norm} and '

@@ -68,7 +68,9 @@ def noise(
   moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
   binary = _binary(moments)
   solution = solve_covariances(**binary, power=power * binary['mean_gap_sq'])
+  # pyrefly: ignore[unsupported-operation]
   active = (power > 0) & (binary['mean_gap_sq'] > 0)
+  # pyrefly: ignore[bad-argument-type]
   return _add_binary(key, cut_grads, moments, solution, active)
 
 
@@ -116,7 +118,9 @@ def dynamic_noise(
   binary = _binary(moments)
   power = smallest_power(**binary, max_sum_kl=(2 - 4 * error) ** 2)
   solution = solve_covariances(**binary, power=power)
+  # pyrefly: ignore[unsupported-operation]
   active = (error > 0) & (power > 0)
+  # pyrefly: ignore[bad-argument-type]
   return _add_binary(key, cut_grads, moments, solution, active)
 
 

@@ -72,6 +72,7 @@ def multiclass_noise(
   spread, basis = _span(moments)
   pair_gap_sq = 2 * jnp.sum(spread**2) / positive(1 - jnp.sum(fracs**2))
   total = power * pair_gap_sq
+  # pyrefly: ignore[bad-argument-type]
   level_noise = _level(moments, total / (2 * dim))
   rest = total - dim * jnp.sum(fracs * level_noise)
   deviations = jnp.sqrt(rest * spread / positive(jnp.sum(spread)))  # [C]
@@ -82,9 +83,14 @@ def multiclass_noise(
   drawn = matmul(in_span * deviations[None], basis)
   level = moments.one_hot @ jnp.sqrt(level_noise)  # [B]
   normal = jax.random.normal(key_level, moments.rows.shape, dtype)
+  # pyrefly: ignore[unsupported-operation]
   active = (power > 0) & (pair_gap_sq > 0) & moments.has_classes
   return class_moments.add_noise(
-    cut_grads, moments, drawn + level[:, None] * normal, active
+    # pyrefly: ignore[bad-argument-type]
+    cut_grads,
+    moments,
+    drawn + level[:, None] * normal,
+    active,
   )
 
 

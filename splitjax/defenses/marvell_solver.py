@@ -149,7 +149,9 @@ def smallest_power(
     ).sum_kl
   )
   threshold = jnp.maximum(max_sum_kl, 1e-7)
+  # pyrefly: ignore[unsupported-operation]
   frac = jnp.where(pos_var < neg_var, pos_frac, 1 - pos_frac)
+  # pyrefly: ignore[unsupported-operation]
   level = frac * dim * jnp.abs(neg_var - pos_var)
   # A little more, so that rounding cannot leave it short of the threshold.
   upper = 1.001 * (level + mean_gap_sq / threshold)

@@ -182,10 +182,12 @@ def cluster_scores(
     [1, 0, 1, 0]
   """
   groups = clusters.groups
+  # pyrefly: ignore[missing-attribute]
   _validate.matrices(vectors=vectors, centroids=groups.centroids)
   _validate.choice('metric', metric, similarity.METRICS)
   if metric == 'cosine':
     vectors = similarity.unit_normalize(vectors)
+  # pyrefly: ignore[missing-attribute]
   centroids = groups.centroids[jnp.argsort(groups.labels)]
   return similarity.closeness(vectors, centroids, jnp.mean(centroids, axis=0))
 

@@ -165,6 +165,7 @@ def vmap_in_lanes(**kwargs: Any) -> Callable[..., KMeansResult]:
   ) -> tuple[KMeansResult, KMeansResult]:
     axes = jax.tree.map(lambda x: 0 if x else None, tuple(is_batched))
     run_fn = jax.vmap(one_by_one, axes)
+    # pyrefly: ignore[bad-argument-type]
     if tuple(is_batched) == (False, True, Scale(False, False, False)):
       num_lanes = multi_start.choose_num_lanes(
         num_runs, starts.shape[1], *points.shape
@@ -231,6 +232,7 @@ def iterate_many(
 def _means(points: jax.Array, run: Run, sums_fn: SumsFn | None) -> jax.Array:
   """Return the mean of each cluster, or its centroid if it has no point."""
   if sums_fn is None:
+    # pyrefly: ignore[missing-attribute]
     sums, sizes = run.nearest.sums, run.nearest.sizes
   else:
     indices, _ = run.nearest

@@ -103,6 +103,7 @@ def lloyd(
     cpu=iterations.vmap_in_lanes(max_iters=max_iters, precision=precision),
     default=functools.partial(run, sums_fn=cluster_sums.by_product),
   )
+  # pyrefly: ignore[missing-attribute]
   narrow = dtype == jnp.float32 and not jax.config.jax_enable_x64
   if kernel == 'pallas' and narrow:
     branches |= _pallas_branches(run, len(init_centroids))

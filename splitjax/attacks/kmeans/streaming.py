@@ -63,7 +63,9 @@ def stream_kmeans(
     >>> found.centroids.tolist(), found.assignments.tolist()
     ([[0.5], [8.5]], [0, 0, 1, 1])
   """
+  # pyrefly: ignore[bad-assignment]
   init_centroids = np.asarray(init_centroids)
+  # pyrefly: ignore[bad-argument-type]
   _validate.matrices(points=points, init_centroids=init_centroids)
   _validate.count(
     'the number of init_centroids', len(init_centroids), at_most=len(points)
@@ -75,7 +77,9 @@ def stream_kmeans(
   total, sum_squares = _moments(chunks, metric)
   variance = np.mean(sum_squares / len(points)).astype(dtype)
   origin = similarity.coarse_origin(
-    (total / len(points)).astype(dtype), variance
+    # pyrefly: ignore[bad-argument-type]
+    (total / len(points)).astype(dtype),
+    variance,
   )
   assign = lambda centroids: _assign(chunks, centroids, origin, metric)
   centroids = init_centroids.astype(dtype)
@@ -93,7 +97,12 @@ def stream_kmeans(
   if not settled:  # The centroids moved after the last look at the points.
     found = assign(centroids)
   return lloyd.KMeansResult(
-    centroids, found.assignments, found.inertia, num_iters, converged
+    # pyrefly: ignore[bad-argument-type, unbound-name]
+    centroids,
+    found.assignments,
+    found.inertia,
+    num_iters,
+    converged,
   )
 
 
@@ -127,6 +136,7 @@ def stream_nearest_labels(
     >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
     [7, 3]
   """
+  # pyrefly: ignore[bad-argument-type]
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   labels = [
     distance.nearest_labels(chunk, aux_vectors, aux_labels, metric=metric)
@@ -167,7 +177,11 @@ def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:
     return np.array(some)
   before = some.ctypes.data - root.ctypes.data
   read = np.fromfile(
-    root.filename, np.uint8, some.nbytes, offset=root.offset + before
+    # pyrefly: ignore[missing-attribute]
+    root.filename,
+    np.uint8,
+    some.nbytes,
+    offset=root.offset + before,
   )
   return read.view(some.dtype).reshape(some.shape)
 
@@ -188,6 +202,7 @@ def _moments(chunks: ChunksFn, metric: str) -> tuple[np.ndarray, np.ndarray]:
       squares = squares + (mean - total / count) ** 2 * share
     squares = squares + spread
     total, count = total + mean * len(chunk), count + len(chunk)
+  # pyrefly: ignore[bad-return]
   return total, squares
 
 
@@ -227,6 +242,7 @@ def _assign(
     sums = found.sums
     sizes = sizes + np.asarray(found.sizes)
     inertia += float(found.inertia)
+  # pyrefly: ignore[bad-argument-type]
   return _Assigned(np.concatenate(kept), np.asarray(sums), sizes, inertia)
 
 
@@ -247,4 +263,5 @@ def _assign_chunk(
   # A sum a feature first: one sum over all numbers in turn rounds too much.
   inertia = jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0))
   inertia = jnp.sum(inertia)
+  # pyrefly: ignore[bad-argument-type]
   return _Assigned(assignments.astype(jnp.int32), sums, sizes, inertia)
