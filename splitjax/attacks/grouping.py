@@ -75,8 +75,8 @@ def prepare(
   # pyrefly: ignore[bad-argument-type]
   surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
   smashed, aux_smashed = surrogate.standardize(
-    # pyrefly: ignore[bad-argument-type]
     smashed,
+    # pyrefly: ignore[bad-argument-type]
     aux.get('aux_smashed', smashed[:0]),
   )
   return smashed, known._replace(smashed=aux_smashed)
@@ -102,9 +102,10 @@ def name_labels(
   names = jnp.arange(num_classes)
   if known.labels is not None:
     found = surrogate.class_mismatches(
-      # pyrefly: ignore[bad-argument-type]
       top,
+      # pyrefly: ignore[bad-argument-type]
       known.smashed,
+      # pyrefly: ignore[bad-argument-type]
       surrogate.units_of(known.cut_grads),
     )
     names = name_groups(jnp.argmin(found, axis=1), known.labels, num_classes)

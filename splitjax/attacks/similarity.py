@@ -280,8 +280,7 @@ def largest_by_target(
   rows = targets.reshape(-1, width)
   parts = narrow(rows, points.dtype, precision)
   values = sum(_dot(part, points, precision, targets.dtype) for part in parts)
-  # pyrefly: ignore[missing-attribute]
-  values = values.reshape(num_sets, num_targets, -1)
+  values = jnp.reshape(values, (num_sets, num_targets, -1))
   # The offsets are taken off one by one, too: done at once, it would be a pass
   # over all values of its own.
   value_fn = lambda index: values[:, index] - offsets[:, index, None]

@@ -192,6 +192,7 @@ def noise_multiplier_for(
     return 0.0
   tolerance = _RELATIVE_ERROR / 4
   root = optimize.brentq(excess, *ends, xtol=tolerance)
+  # pyrefly: ignore[unsupported-operation]
   return math.exp(root + 2 * tolerance)
 
 

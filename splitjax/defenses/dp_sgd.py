@@ -132,9 +132,8 @@ def message(
     With two samples, rows of norm 3 and 1 are own gradients of norm 6 and 2.
 
     >>> cut_grads = jnp.array([[0.0, 3.0], [1.0, 0.0]])
-    >>> message(
-    ...   jax.random.key(0), cut_grads, None, clip_norm=4.0, noise_multiplier=0.0
-    ... ).tolist()
+    >>> off = dict(clip_norm=4.0, noise_multiplier=0.0)
+    >>> message(jax.random.key(0), cut_grads, None, **off).tolist()
     [[0.0, 2.0], [1.0, 0.0]]
   """
   del labels

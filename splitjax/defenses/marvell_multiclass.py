@@ -86,10 +86,10 @@ def multiclass_noise(
   # pyrefly: ignore[unsupported-operation]
   active = (power > 0) & (pair_gap_sq > 0) & moments.has_classes
   return class_moments.add_noise(
-    # pyrefly: ignore[bad-argument-type]
     cut_grads,
     moments,
     drawn + level[:, None] * normal,
+    # pyrefly: ignore[bad-argument-type]
     active,
   )
 

@@ -1,33 +1,32 @@
-"""A network cut into parts: what crosses each cut is an explicit value.
+"""One step of split learning: what crosses each cut is an explicit value.
 
-A model is a tuple of layers; `cuts` slice it into parts that different parties
-hold. The parts are composed by `jax.vjp` at every cut, so that the smashed data
-and the cut gradients are values that can be recorded, and protected before they
-travel on. In shape descriptions, `B` is the batch.
+The parts of a model are composed by `jax.vjp` at every cut. So the smashed data
+and the cut gradients are values that can be recorded, and that a protection can
+replace before they travel on. In shape descriptions, `B` is the batch size.
 """
 
 from collections.abc import Callable
-import dataclasses
 import functools
-import itertools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from splitjax import losses
-from splitjax.models import layering
 from splitjax.training.protection import Protection
+from splitjax.training.split_model import SplitModel as SplitModel
 
 LossFn = losses.LossFn
 PyTree = Any
+# `SplitModel.apply_part` in training mode: (part, params, state, x) -> x, state
+ForwardFn = Callable[[int, PyTree, PyTree, jax.Array], tuple[jax.Array, PyTree]]
 
 
 class Exchange(NamedTuple):
   """All that crosses one cut in one step, as received.
 
   Attributes:
-    smashed: the output of the part before the cut, `[B, ...]`.
+    smashed: output of the part before the cut, `[B, ...]`.
     cut_grads: d(mean loss)/d(smashed), `[B, ...]`.
   """
 
@@ -39,11 +38,11 @@ class SplitGrads(NamedTuple):
   """The result of one split step.
 
   Attributes:
-    loss: the mean loss of the batch, a scalar.
-    grads: each part's parameter gradients, a tuple over parts.
-    state: each part's new state (batch statistics), a tuple over parts.
+    loss: mean loss of the batch, a scalar.
+    grads: parameter gradients of each part, a tuple over parts.
+    state: new state of each part (batch statistics), a tuple over parts.
     exchanges: what crossed each cut, a tuple over cuts.
-    monitored: what `Protection.monitor` noted, if it is there.
+    monitored: result of `Protection.monitor`, or None without a monitor.
   """
 
   loss: jax.Array
@@ -51,130 +50,6 @@ class SplitGrads(NamedTuple):
   state: tuple[PyTree, ...]
   exchanges: tuple[Exchange, ...]
   monitored: PyTree = None
-
-
-@dataclasses.dataclass(frozen=True)
-class SplitModel:
-  """Layers, and the cuts that slice them into parts.
-
-  One cut is the two-party setting: the non-label party holds part 0 (the
-  client), the label party part 1 (the server). Two cuts are the U-shaped
-  setting: the data owner holds parts 0 and 2 with inputs and labels, the
-  attacker is the server in the middle, and sees both exchanges.
-
-  See `layering` for what can be a layer. Parameters and random draws depend on
-  a layer's index in the whole model alone, so that models that differ only in
-  `cuts` are equal.
-
-  Attributes:
-    layers: the layers, in order.
-    cuts: cut `c` comes after the first `c` layers, so `0 < c < len(layers)`.
-  """
-
-  layers: tuple[layering.Layer, ...]
-  cuts: tuple[int, ...]
-
-  def __post_init__(self) -> None:
-    object.__setattr__(self, 'layers', tuple(self.layers))
-    object.__setattr__(self, 'cuts', tuple(self.cuts))
-    inside = all(0 < cut < len(self.layers) for cut in self.cuts)
-    increasing = all(a < b for a, b in itertools.pairwise(self.cuts))
-    if not (self.cuts and inside and increasing):
-      raise ValueError(
-        'cuts must be one or more increasing layer indices between 1 and '
-        f'{len(self.layers) - 1}, got cuts={self.cuts}.'
-      )
-
-  @property
-  def bounds(self) -> tuple[tuple[int, int], ...]:
-    """Each part's first layer index and the one after its last."""
-    edges = (0, *self.cuts, len(self.layers))
-    return tuple(itertools.pairwise(edges))
-
-  def describe(self) -> str:
-    """Return the layers in words, with the cuts marked by bars."""
-    names = [layering.name(layer) for layer in self.layers]
-    return ' | '.join(', '.join(names[a:b]) for a, b in self.bounds)
-
-  def init(self, key: jax.Array, inputs: jax.Array) -> tuple[PyTree, PyTree]:
-    """Draw the parameters and state of every part.
-
-    Args:
-      key: the random key.
-      inputs: example inputs `[B, ...]`; only their shape and type matter.
-
-    Returns:
-      The parameters and the state, each a tuple over parts of tuples over
-      layers.
-    """
-    variables = []
-    x = inputs[:1]
-    for index, layer in enumerate(self.layers):
-      layer_key = jax.random.fold_in(key, index)
-      x, params, state = layering.init(layer, layer_key, x)
-      variables.append((params, state))
-    params, state = (
-      tuple(tuple(v[which] for v in variables[a:b]) for a, b in self.bounds)
-      for which in (0, 1)
-    )
-    return params, state
-
-  def apply_part(
-    self,
-    part: int,
-    params: PyTree,
-    state: PyTree,
-    x: jax.Array,
-    *,
-    train: bool = False,
-    key: jax.Array | None = None,
-  ) -> tuple[jax.Array, PyTree]:
-    """Run one part, as the party that holds it does.
-
-    Args:
-      part: which part.
-      params: the part's parameters.
-      state: the part's state.
-      x: what the part receives, `[B, ...]`.
-      train: whether batch statistics and dropout are in training mode.
-      key: the step's key, for dropout; the same for all parts.
-
-    Returns:
-      The part's output `[B, ...]` and its new state.
-    """
-    first, last = self.bounds[part]
-    new_state = []
-    for index, layer_params, layer_state in zip(
-      range(first, last), params, state, strict=True
-    ):
-      x, layer_state = layering.apply(
-        self.layers[index],
-        layer_params,
-        layer_state,
-        x,
-        train=train,
-        key=None if key is None else jax.random.fold_in(key, index),
-      )
-      new_state.append(layer_state)
-    return x, tuple(new_state)
-
-  def apply(
-    self,
-    params: PyTree,
-    state: PyTree,
-    inputs: jax.Array,
-    *,
-    train: bool = False,
-    key: jax.Array | None = None,
-  ) -> tuple[jax.Array, PyTree]:
-    """Run the joined model; the arguments are those of `apply_part`."""
-    x, new_state = inputs, []
-    for part in range(len(self.bounds)):
-      x, part_state = self.apply_part(
-        part, params[part], state[part], x, train=train, key=key
-      )
-      new_state.append(part_state)
-    return x, tuple(new_state)
 
 
 def split_grads(
@@ -190,84 +65,109 @@ def split_grads(
 ) -> SplitGrads:
   """Take one step of the protocol: forward through the cuts, and back.
 
-  Undefended, the gradients are those of the joined model.
+  Without a protection, the gradients equal those of the joined model.
 
   Args:
-    key: the step's key, for dropout and for the protection.
-    params: the parameters, from `SplitModel.init`.
-    state: the state, from `SplitModel.init`.
-    inputs: `[B, ...]`.
-    labels: `[B]`.
+    key: random key of the step, for dropout and for the protection.
+    params: parameters of all parts, from `SplitModel.init`.
+    state: state of all parts, from `SplitModel.init`.
+    inputs: inputs of the batch, `[B, ...]`.
+    labels: classes `[B]`, or what `loss_fn` takes instead.
     model: the split model.
     loss_fn: `(logits, labels) -> losses [B]`.
-    protection: what the parties do to what leaves them.
+    protection: defenses, by the place where each acts.
 
   Returns:
     The loss, each part's gradients and new state, and each cut's `Exchange`.
+
+  Example:
+    >>> from splitjax import models
+    >>> model = SplitModel(models.mlp(3, hidden_sizes=(8,)), cuts=(3,))
+    >>> inputs, labels = jnp.ones((4, 5)), jnp.array([0, 1, 2, 0])
+    >>> params, state = model.init(jax.random.key(0), inputs)
+    >>> step = split_grads(
+    ...   jax.random.key(1), params, state, inputs, labels, model=model
+    ... )
+    >>> step.loss.shape, step.exchanges[0].cut_grads.shape
+    ((), (4, 8))
   """
-  key_dropout, key_labels, key_smashed, key_cut, key_server, key_batch = (
-    jax.random.split(key, 6)
-  )
-  forward = functools.partial(model.apply_part, train=True, key=key_dropout)
+  keys = _StepKeys(*jax.random.split(key, 6))
+  forward = functools.partial(model.apply_part, train=True, key=keys.dropout)
   if protection.batch is not None:
-    inputs, labels = protection.batch(key_batch, inputs, labels)
+    inputs, labels = protection.batch(keys.batch, inputs, labels)
   if protection.labels is not None:
-    labels = protection.labels(key_labels, labels)
+    labels = protection.labels(keys.labels, labels)
 
   smashed, vjp_fns, new_state = _run_to_last_cut(
-    forward, params, state, inputs, protection.smashed, key_smashed
+    forward, params, state, inputs, protection.smashed, keys.smashed
   )
-
-  # The label party: loss, its own gradients, and what it sends back.
-  def server_loss(
-    server_params: PyTree, smashed: jax.Array, labels: jax.Array
-  ) -> tuple[jax.Array, PyTree]:
-    logits, server_state = forward(-1, server_params, state[-1], smashed)
-    if protection.loss is None:
-      example_losses = loss_fn(logits, labels)
-    else:
-      example_losses = protection.loss(loss_fn, logits, smashed, labels)
-    return jnp.mean(example_losses), server_state
-
-  at = (params[-1], smashed[-1], labels)
-  (loss, server_state), (server_grads, cut_grads) = jax.value_and_grad(
-    server_loss, argnums=(0, 1), has_aux=True
-  )(*at)
-  if protection.server_grads is not None:
-    mean_loss_fn = lambda *args: server_loss(*args)[0]
-    server_grads = protection.server_grads(key_server, mean_loss_fn, *at)
-  monitored = None
-  if protection.monitor is not None:
-    monitored = protection.monitor(cut_grads, labels)
-  if protection.cut_grads is not None:
-    cut_grads = protection.cut_grads(key_cut, cut_grads, labels)
-
-  # Backward: each part continues with what it received.
-  grads, exchanges = [server_grads], []
-  for output, vjp_fn in reversed(list(zip(smashed, vjp_fns, strict=True))):
-    exchanges.append(Exchange(output, cut_grads))
-    part_grads, *to_previous = vjp_fn(cut_grads)
-    grads.append(part_grads)
-    if to_previous:
-      (cut_grads,) = to_previous
+  mean_loss_fn = functools.partial(
+    _mean_loss, forward, loss_fn, protection, state[-1]
+  )
+  last = _run_last_part(
+    mean_loss_fn, keys, params[-1], smashed[-1], labels, protection
+  )
+  grads, exchanges = _run_back(smashed, vjp_fns, last.cut_grads)
   return SplitGrads(
-    loss=loss,
-    grads=tuple(reversed(grads)),
-    state=(*new_state, server_state),
-    exchanges=tuple(reversed(exchanges)),
-    monitored=monitored,
+    loss=last.loss,
+    grads=(*grads, last.grads),
+    state=(*new_state, last.state),
+    exchanges=exchanges,
+    monitored=last.monitored,
   )
+
+
+class _StepKeys(NamedTuple):
+  """Random keys of a step, by what they draw; the order is fixed."""
+
+  dropout: jax.Array
+  labels: jax.Array
+  smashed: jax.Array
+  cut_grads: jax.Array
+  server_grads: jax.Array
+  batch: jax.Array
+
+
+class _LastPart(NamedTuple):
+  """The result of the label party's part.
+
+  Attributes:
+    loss: mean loss of the batch, a scalar.
+    grads: parameter gradients of the last part.
+    state: new state of the last part.
+    cut_grads: cut gradients that the label party sends back, `[B, ...]`.
+    monitored: result of `Protection.monitor`, or None without a monitor.
+  """
+
+  loss: jax.Array
+  grads: PyTree
+  state: PyTree
+  cut_grads: jax.Array
+  monitored: PyTree
 
 
 def _run_to_last_cut(
-  forward: Callable[..., tuple[jax.Array, PyTree]],
+  forward: ForwardFn,
   params: PyTree,
   state: PyTree,
   inputs: jax.Array,
   protect_fn: Callable[..., jax.Array] | None,
   key: jax.Array,
 ) -> tuple[list[jax.Array], list[Callable[..., Any]], list[PyTree]]:
-  """Return what each part but the last sends, how to go back, and its state."""
+  """Run all parts but the last.
+
+  Args:
+    forward: function that runs a part.
+    params: parameters of all parts.
+    state: state of all parts.
+    inputs: inputs of the batch, `[B, ...]`.
+    protect_fn: `(key, smashed) -> smashed`, the protection of the first cut.
+    key: random key for the protection.
+
+  Returns:
+    For each part its output, the function that maps the gradient of its output
+    to those of its parameters and input, and its new state.
+  """
   run = lambda p, x, part: forward(part, p, state[part], x)
   # The inputs may be integers, and need no gradient.
   output, vjp_fn, part_state = jax.vjp(
@@ -284,3 +184,83 @@ def _run_to_last_cut(
     vjp_fns.append(vjp_fn)
     new_state.append(part_state)
   return smashed, vjp_fns, new_state
+
+
+def _mean_loss(
+  forward: ForwardFn,
+  loss_fn: LossFn,
+  protection: Protection,
+  state: PyTree,
+  params: PyTree,
+  smashed: jax.Array,
+  labels: jax.Array,
+) -> tuple[jax.Array, PyTree]:
+  """Return the mean loss of the batch and the last part's new state."""
+  logits, new_state = forward(-1, params, state, smashed)
+  if protection.loss is None:
+    example_losses = loss_fn(logits, labels)
+  else:
+    example_losses = protection.loss(loss_fn, logits, smashed, labels)
+  return jnp.mean(example_losses), new_state
+
+
+def _run_last_part(
+  mean_loss_fn: Callable[..., tuple[jax.Array, PyTree]],
+  keys: _StepKeys,
+  params: PyTree,
+  smashed: jax.Array,
+  labels: jax.Array,
+  protection: Protection,
+) -> _LastPart:
+  """Compute the loss, the last part's gradients, and what is sent back.
+
+  Args:
+    mean_loss_fn: `(params, smashed, labels) -> (loss, state)`.
+    keys: random keys of the step.
+    params: parameters of the last part.
+    smashed: input of the last part, `[B, ...]`.
+    labels: labels of the batch.
+    protection: defenses, by the place where each acts.
+
+  Returns:
+    The results of the last part.
+  """
+  at = (params, smashed, labels)
+  (loss, state), (grads, cut_grads) = jax.value_and_grad(
+    mean_loss_fn, argnums=(0, 1), has_aux=True
+  )(*at)
+  if protection.server_grads is not None:
+    only_loss_fn = lambda *args: mean_loss_fn(*args)[0]
+    grads = protection.server_grads(keys.server_grads, only_loss_fn, *at)
+  monitored = None
+  if protection.monitor is not None:
+    monitored = protection.monitor(cut_grads, labels)
+  if protection.cut_grads is not None:
+    cut_grads = protection.cut_grads(keys.cut_grads, cut_grads, labels)
+  return _LastPart(loss, grads, state, cut_grads, monitored)
+
+
+def _run_back(
+  smashed: list[jax.Array],
+  vjp_fns: list[Callable[..., Any]],
+  cut_grads: jax.Array,
+) -> tuple[tuple[PyTree, ...], tuple[Exchange, ...]]:
+  """Pass the cut gradients back: each part continues with what it received.
+
+  Args:
+    smashed: output of each part but the last.
+    vjp_fns: functions from the gradient of an output to those of the part's
+      parameters and input.
+    cut_grads: cut gradients that the last part sends, `[B, ...]`.
+
+  Returns:
+    The parameter gradients of each part but the last, and each cut's exchange.
+  """
+  grads, exchanges = [], []
+  for output, vjp_fn in reversed(list(zip(smashed, vjp_fns, strict=True))):
+    exchanges.append(Exchange(output, cut_grads))
+    part_grads, *to_previous = vjp_fn(cut_grads)
+    grads.append(part_grads)
+    if to_previous:
+      (cut_grads,) = to_previous
+  return tuple(reversed(grads)), tuple(reversed(exchanges))

@@ -97,11 +97,15 @@ def stream_kmeans(
   if not settled:  # The centroids moved after the last look at the points.
     found = assign(centroids)
   return lloyd.KMeansResult(
-    # pyrefly: ignore[bad-argument-type, unbound-name]
+    # pyrefly: ignore[bad-argument-type]
     centroids,
+    # pyrefly: ignore[bad-argument-type, unbound-name]
     found.assignments,
+    # pyrefly: ignore[bad-argument-type]
     found.inertia,
+    # pyrefly: ignore[bad-argument-type]
     num_iters,
+    # pyrefly: ignore[bad-argument-type]
     converged,
   )
 
@@ -181,6 +185,7 @@ def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:
     root.filename,
     np.uint8,
     some.nbytes,
+    # pyrefly: ignore[missing-attribute]
     offset=root.offset + before,
   )
   return read.view(some.dtype).reshape(some.shape)
