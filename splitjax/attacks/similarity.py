@@ -95,8 +95,8 @@ def inner_products(
     `[N, K]` in the type of `targets`.
   """
   parts = narrow(targets, points.dtype, precision)
-  # pyrefly: ignore[bad-return]
-  return sum(_dot(points, part, precision, targets.dtype) for part in parts)
+  dots = [_dot(points, part, precision, targets.dtype) for part in parts]
+  return sum(dots[1:], start=dots[0])
 
 
 def narrow(
@@ -277,10 +277,9 @@ def largest_by_target(
     The results of `largest_product`, `[L, N]` each.
   """
   num_sets, num_targets, width = targets.shape
-  rows = targets.reshape(-1, width)
-  parts = narrow(rows, points.dtype, precision)
-  values = sum(_dot(part, points, precision, targets.dtype) for part in parts)
-  values = jnp.reshape(values, (num_sets, num_targets, -1))
+  parts = narrow(targets.reshape(-1, width), points.dtype, precision)
+  dots = [_dot(part, points, precision, targets.dtype) for part in parts]
+  values = sum(dots[1:], start=dots[0]).reshape(num_sets, num_targets, -1)
   # The offsets are taken off one by one, too: done at once, it would be a pass
   # over all values of its own.
   value_fn = lambda index: values[:, index] - offsets[:, index, None]

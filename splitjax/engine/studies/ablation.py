@@ -64,6 +64,11 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> found = study(Config(vary_batch_size=(8,)))
+    >>> [training.problem.config.batch_size for training in found.trainings]
+    [32, 8]
   """
   problem = _check(config)
   sweeps = _sweeps_of(problem, config)

@@ -36,6 +36,10 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> study(Config()).problem.model.cuts
+    (1, 2, 3, 4, 5, 6, 7, 8, 9)
   """
   problem = check_cuts(config)
   whole = whole_of(problem)

@@ -74,6 +74,11 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> found = study(Config(defenses=('max_norm', 'compression')))
+    >>> [training.problem.plan.name for training in found.trainings]
+    ['none', 'max_norm', 'compression']
   """
   trainings, notes = [], []
   for problem, swept in _problems_of(config):

@@ -30,6 +30,10 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> len(study(Config()).cells)
+    34
   """
   problem = check(config)
   whole, epoch = problem.setting, problem.config.recorded_epoch

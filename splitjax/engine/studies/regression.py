@@ -53,6 +53,11 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> found = study(Config(dataset='diabetes', vary_num_aux=(5, 20)))
+    >>> [reading.setting.num_aux for reading in found.trainings[0].readings]
+    [5, 10, 20]
   """
   if config.defense != 'none':
     raise ConfigError('defense', config.defense, 'none: see --defenses')

@@ -34,6 +34,11 @@ def study(config: Config) -> Study:
 
   Raises:
     ConfigError: naming the field, its value and what was expected.
+
+  Example:
+    >>> [training] = study(Config(cuts=(3, 7))).trainings
+    >>> [reading.setting.cut for reading in training.readings]
+    ['any', '3', '7']
   """
   problem = cut_sweep.check_cuts(config)
   extractor = None
