@@ -7,11 +7,17 @@ way the default and the text stand here once.
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 import hashlib
+import re
+import types
 import typing
 from typing import Any
 
 import numpy as np
+
+# Where an object lies in memory, which no other process repeats.
+_ADDRESS = re.compile(rb' at 0x[0-9a-f]+')
 
 
 def option(
@@ -114,6 +120,14 @@ def _json_value(value: Any) -> Any:
     return f'array {value.dtype} {value.shape} {digest[:16]}'
   if dataclasses.is_dataclass(value) and not hasattr(value, 'apply'):
     return values_of(value)
+  if isinstance(value, functools.partial):
+    return _json_value([value.func, value.args, value.keywords])
+  if isinstance(value, types.FunctionType):
+    # Two lambdas of one place have one name, and other code.
+    code = value.__code__
+    text = code.co_code + repr(code.co_consts).encode()
+    digest = hashlib.sha256(_ADDRESS.sub(b'', text)).hexdigest()[:8]
+    return f'{value.__module__}.{value.__qualname__} {digest}'
   if callable(value) and hasattr(value, '__qualname__'):
     return f'{value.__module__}.{value.__qualname__}'
-  return ' '.join(repr(value).split())
+  return _ADDRESS.sub(b'', ' '.join(repr(value).split()).encode()).decode()

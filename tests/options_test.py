@@ -1,6 +1,7 @@
 """Fields of configurations as options, and as JSON values."""
 
 import dataclasses
+import functools
 import json
 
 from flax import linen as nn
@@ -130,3 +131,19 @@ def test_objects_stand_for_themselves_by_a_text(field, make_one, make_other):
   ]
   assert texts[0] == texts[1] != texts[2]
   assert ' at 0x' not in texts[0]
+
+
+def test_functions_are_told_apart_by_code_and_never_by_address():
+  make = lambda sign: lambda key, x, labels: sign * x
+  one, other = (lambda x: x + 1), (lambda x: x - 1)
+  values = [options._json_value(fn) for fn in (one, other)]
+  assert values[0] != values[1]
+  assert options._json_value(make(1)) == options._json_value(make(1))
+  bound = functools.partial(one, x=2)
+  assert options._json_value(bound) == options._json_value(
+    functools.partial(one, x=2)
+  )
+  assert options._json_value(bound) != options._json_value(
+    functools.partial(one, x=3)
+  )
+  assert ' at 0x' not in repr(options._json_value([bound, object()]))

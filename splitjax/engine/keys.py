@@ -11,6 +11,8 @@ import jax
 
 from splitjax.records.intermediates import stream_of
 
+_APART = 2**31 - 1  # Folded into a key whose splits are in use.
+
 
 class SeedKeys(NamedTuple):
   """What is drawn from a seed.
@@ -63,9 +65,11 @@ def of_training(
   Returns:
     The keys.
   """
+  if real_targets:
+    others = jax.random.split(jax.random.fold_in(key, _APART))
+    return TrainingKeys(jax.random.split(key, num_seeds), *others)
   runs, sketch, halves = jax.random.split(key, 3)
-  runs = jax.random.split(key if real_targets else runs, num_seeds)
-  return TrainingKeys(runs, sketch, halves)
+  return TrainingKeys(jax.random.split(runs, num_seeds), sketch, halves)
 
 
 def of_place(key: jax.Array, phase: str, intermediate: str) -> jax.Array:
