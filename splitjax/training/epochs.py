@@ -1,4 +1,4 @@
-"""Training a split model: pure functions of a key and of hyperparameters.
+"""Training of a split model: pure functions of a key and of hyperparameters.
 
 Nothing here is jitted: the caller composes (`jax.jit(jax.vmap(...))` over keys,
 learning rates or defense strengths) and compiles once. In shape descriptions
@@ -6,6 +6,7 @@ learning rates or defense strengths) and compiles once. In shape descriptions
 """
 
 from collections.abc import Callable, Sequence
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,33 +18,28 @@ from splitjax.training.keys import epoch_key as epoch_key
 from splitjax.training.keys import init_key as init_key
 from splitjax.training.protection import Protection
 from splitjax.training.protection import draw_stored_labels
+from splitjax.training.steps import TrainState as TrainState
+from splitjax.training.steps import init as init
+from splitjax.training.steps import train_step as train_step
 
 PyTree = Any
+Exchanges = tuple[split.Exchange, ...]
 AugmentFn = Callable[[jax.Array, jax.Array], jax.Array]
-RecordFn = Callable[[tuple[split.Exchange, ...]], PyTree]
-ObserveFn = Callable[
-  [PyTree, tuple[split.Exchange, ...]], tuple[PyTree, PyTree]
-]
-
-
-class TrainState(NamedTuple):
-  """What the parties hold between steps, each a tuple over parts."""
-
-  params: tuple[PyTree, ...]
-  state: tuple[PyTree, ...]
-  opt_state: tuple[PyTree, ...]
+RecordFn = Callable[[Exchanges], PyTree]
+ObserveFn = Callable[[PyTree, Exchanges], tuple[PyTree, PyTree]]
 
 
 class EpochLog(NamedTuple):
-  """What happened in one pass over the data, in the order it happened.
+  """The record of one pass over the data, in the order of its samples.
 
   Attributes:
-    positions: which row of the data each sample was, `[N]`.
-    steps: the step at which each sample was used, from 0, `[N]`.
-    losses: the mean loss of each step, `[T]`.
-    recorded: what `record_fn` kept of each sample; leaves `[N, ...]`.
-    monitored: what `Protection.monitor` noted of each step; leaves `[T, ...]`.
-    seen: what an observer carries on after the last step.
+    positions: row of the data that each sample has, `[N]`.
+    steps: step at which each sample was used, from 0, `[N]`.
+    losses: mean loss of each step, `[T]`.
+    recorded: what `record_fn` or `observe_fn` kept of each sample; leaves
+      `[N, ...]`.
+    monitored: result of `Protection.monitor` at each step; leaves `[T, ...]`.
+    seen: what `observe_fn` carries on after the last step.
   """
 
   positions: jax.Array
@@ -52,79 +48,6 @@ class EpochLog(NamedTuple):
   recorded: PyTree
   monitored: PyTree = None
   seen: PyTree = None
-
-
-def init(
-  key: jax.Array,
-  inputs: jax.Array,
-  *,
-  model: split.SplitModel,
-  optimizers: Sequence[optax.GradientTransformation],
-) -> TrainState:
-  """Draw a model and start one optimizer for each part.
-
-  Args:
-    key: the random key.
-    inputs: example inputs `[B, ...]`; only their shape and type matter.
-    model: the split model.
-    optimizers: one for each part.
-
-  Returns:
-    The state before the first step.
-  """
-  params, state = model.init(key, inputs)
-  opt_state = tuple(
-    optimizer.init(part_params)
-    for optimizer, part_params in zip(optimizers, params, strict=True)
-  )
-  return TrainState(params, state, opt_state)
-
-
-def train_step(
-  key: jax.Array,
-  train_state: TrainState,
-  inputs: jax.Array,
-  labels: jax.Array,
-  *,
-  optimizers: Sequence[optax.GradientTransformation],
-  **split_kwargs: Any,
-) -> tuple[TrainState, split.SplitGrads]:
-  """Take one step of the protocol, after which every part updates itself.
-
-  Args:
-    key: the step's key.
-    train_state: the state before the step.
-    inputs: `[B, ...]`.
-    labels: `[B]`.
-    optimizers: one for each part.
-    **split_kwargs: the keyword arguments of `split.split_grads`.
-
-  Returns:
-    The state after the step, and what the step computed.
-  """
-  result = split.split_grads(
-    key,
-    train_state.params,
-    train_state.state,
-    inputs,
-    labels,
-    **split_kwargs,
-  )
-  params, opt_state = [], []
-  for optimizer, grads, part_opt_state, part_params in zip(
-    optimizers,
-    result.grads,
-    train_state.opt_state,
-    train_state.params,
-    strict=True,
-  ):
-    updates, part_opt_state = optimizer.update(
-      grads, part_opt_state, part_params
-    )
-    params.append(optax.apply_updates(part_params, updates))
-    opt_state.append(part_opt_state)
-  new_state = TrainState(tuple(params), result.state, tuple(opt_state))
-  return new_state, result
 
 
 def train_epoch(
@@ -142,28 +65,42 @@ def train_epoch(
 ) -> tuple[TrainState, EpochLog]:
   """Train for one pass over the data in a random order.
 
-  A last batch that is not full is one more, smaller step: no sample is lost
-  and none is padded, so that batch statistics are exact.
+  If the batch size does not divide `N`, the last step has a smaller batch. No
+  sample is left out and none is padded, so batch statistics are exact.
 
   Args:
-    key: the epoch's key: order of the data, dropout and protection.
-    train_state: the state before the epoch.
-    inputs: `[N, ...]`.
-    labels: `[N]`, or soft labels `[N, C]`.
-    batch_size: samples a step, at most `N`.
-    record_fn: what to keep of a step's exchanges (one for each cut); leaves
-      `[B, ...]`. Nothing is kept by default.
-    observe_fn: `(seen, exchanges) -> (seen, kept)`, instead, of an observer who
-      carries something from step to step.
-    seen: what it carries into the first step.
-    augment_fn: `(key, inputs) -> inputs`, random changes of each batch.
-    **step_kwargs: the keyword arguments of `train_step`.
+    key: random key of the epoch, for the order of the data, dropout and the
+      protection.
+    train_state: state before the epoch.
+    inputs: inputs of the training set, `[N, ...]`.
+    labels: labels of the training set, `[N]` or soft labels `[N, C]`.
+    batch_size: samples of a step, between 1 and `N`.
+    record_fn: `exchanges -> kept`, what to keep of a step's exchanges (one for
+      each cut); leaves `[B, ...]`. Nothing is kept by default.
+    observe_fn: `(seen, exchanges) -> (seen, kept)`, for an observer that
+      carries something from step to step; replaces `record_fn`.
+    seen: what `observe_fn` gets in the first step.
+    augment_fn: `(key, inputs) -> inputs`, a random change of each batch.
+    **step_kwargs: further keyword arguments of `train_step`.
 
   Returns:
     The state after the epoch, and its log.
 
   Raises:
-    ValueError: if the batch is not between 1 and `N`.
+    ValueError: if `batch_size` is out of range.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> kwargs = dict(model=model, optimizers=[optax.sgd(0.1)] * 2)
+    >>> inputs, labels = jnp.ones((5, 4)), jnp.array([0, 1, 2, 0, 1])
+    >>> train_state = init(jax.random.key(0), inputs, **kwargs)
+    >>> train_state, log = train_epoch(
+    ...   jax.random.key(1), train_state, inputs, labels, batch_size=2,
+    ...   record_fn=lambda exchanges: exchanges[0].cut_grads, **kwargs,
+    ... )
+    >>> log.steps.tolist(), log.losses.shape, log.recorded.shape
+    ([0, 0, 1, 1, 2], (3,), (5, 8))
   """
   num_samples = len(labels)
   if not 1 <= batch_size <= num_samples:
@@ -174,10 +111,11 @@ def train_epoch(
   key_order, key_steps = jax.random.split(key)
   positions = jax.random.permutation(key_order, num_samples)
   if observe_fn is None:
-    record_fn = record_fn or (lambda exchanges: None)
-    observe_fn = lambda seen, exchanges: (seen, record_fn(exchanges))
+    observe_fn = _observe_by(record_fn)
 
-  def step(carry: PyTree, step_input: PyTree) -> tuple[PyTree, PyTree]:
+  def step(
+    carry: tuple[TrainState, PyTree], step_input: tuple[jax.Array, jax.Array]
+  ) -> tuple[tuple[TrainState, PyTree], _StepLog]:
     train_state, seen = carry
     index, batch = step_input
     key_step, batch_inputs = jax.random.fold_in(key_steps, index), inputs[batch]
@@ -185,23 +123,64 @@ def train_epoch(
       key_step, key_augment = jax.random.split(key_step)
       batch_inputs = augment_fn(key_augment, batch_inputs)
     train_state, result = train_step(
-      key_step,
-      train_state,
-      batch_inputs,
-      labels[batch],
-      **step_kwargs,
+      key_step, train_state, batch_inputs, labels[batch], **step_kwargs
     )
     seen, kept = observe_fn(seen, result.exchanges)
-    return (train_state, seen), (result.loss, kept, result.monitored)
+    return (train_state, seen), _StepLog(result.loss, kept, result.monitored)
 
-  num_full, rest = divmod(num_samples, batch_size)
+  (train_state, seen), steps_log = _run_batches(
+    step, (train_state, seen), positions, batch_size
+  )
+  steps = jnp.arange(num_samples) // batch_size
+  return train_state, EpochLog(positions, steps, *steps_log, seen)
+
+
+class _StepLog(NamedTuple):
+  """What a step adds to the log of its epoch.
+
+  Attributes:
+    losses: mean loss of the batch.
+    recorded: what was kept of each sample of the batch.
+    monitored: result of `Protection.monitor`.
+  """
+
+  losses: jax.Array
+  recorded: PyTree
+  monitored: PyTree
+
+
+def _observe_by(record_fn: RecordFn | None) -> ObserveFn:
+  """Return an observer that carries nothing on and keeps what is recorded."""
+  record_fn = record_fn or (lambda exchanges: None)
+  return lambda seen, exchanges: (seen, record_fn(exchanges))
+
+
+def _run_batches(
+  step_fn: Callable[[PyTree, PyTree], tuple[PyTree, _StepLog]],
+  carry: PyTree,
+  positions: jax.Array,
+  batch_size: int,
+) -> tuple[PyTree, _StepLog]:
+  """Take a step on every full batch in one loop, then one on the rest.
+
+  Args:
+    step_fn: `(carry, (index, batch)) -> (carry, log)`; `index` is the number of
+      the step, and `batch` the positions of its samples.
+    carry: what the first step gets.
+    positions: rows of the data in the order of their use, `[N]`.
+    batch_size: samples of a full batch.
+
+  Returns:
+    What the last step carries on, and the joined logs of all steps.
+  """
+  num_full, rest = divmod(len(positions), batch_size)
   full = positions[: num_full * batch_size].reshape(num_full, batch_size)
   carry, (losses, recorded, monitored) = jax.lax.scan(
-    step, (train_state, seen), (jnp.arange(num_full), full)
+    step_fn, carry, (jnp.arange(num_full), full)
   )
   recorded = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
   if rest:
-    carry, (loss, kept, noted) = step(
+    carry, (loss, kept, noted) = step_fn(
       carry, (num_full, positions[num_full * batch_size :])
     )
     losses = jnp.append(losses, loss)
@@ -209,10 +188,7 @@ def train_epoch(
     monitored = jax.tree.map(
       lambda xs, x: jnp.concatenate([xs, x[None]]), monitored, noted
     )
-  steps = jnp.arange(num_samples) // batch_size
-  train_state, seen = carry
-  log = EpochLog(positions, steps, losses, recorded, monitored, seen)
-  return train_state, log
+  return carry, _StepLog(losses, recorded, monitored)
 
 
 def train(
@@ -228,60 +204,69 @@ def train(
   protection: Protection = Protection(),  # noqa: B008 (immutable)
   **step_kwargs: Any,
 ) -> tuple[TrainState, EpochLog, jax.Array]:
-  """Train from initialisation; `jax.vmap` it over keys.
+  """Train a model from initialisation.
 
-  Equal to `init` and then `train_epoch` with `epoch_key(key, epoch)`, on the
-  labels of `draw_stored_labels`.
+  Equal to `init` with `init_key(key)`, then `train_epoch` with `epoch_key(key,
+  epoch)` for every epoch, on the labels of `draw_stored_labels`. To train
+  several models, `jax.vmap` it over keys.
 
   Args:
-    key: the run's key.
-    inputs: `[N, ...]`.
-    labels: `[N]`.
+    key: random key of the run.
+    inputs: inputs of the training set, `[N, ...]`.
+    labels: labels of the training set, `[N]`.
     num_epochs: passes over the data, at least one.
-    batch_size: samples a step.
-    record_fn: what to keep of the first pass; see `train_epoch`.
-    optimizers: one for each part.
+    batch_size: samples of a step, between 1 and `N`.
+    record_fn: `exchanges -> kept`, what to keep of the exchanges of each step
+      of the first pass; leaves `[B, ...]`. Nothing is kept by default.
+    optimizers: optimizer of each part, in order.
     model: the split model.
-    protection: the defenses.
+    protection: defenses, by the place where each acts.
     **step_kwargs: further keyword arguments of `train_step`.
 
   Returns:
-    The trained state, the log of the first pass, and the losses
-    `[num_epochs, T]`.
+    The trained state, the log of the first pass, and the mean losses of all
+    steps, `[num_epochs, T]`.
 
   Raises:
-    ValueError: if there is no epoch, or a batch as in `train_epoch`.
+    ValueError: if `num_epochs` or `batch_size` is out of range.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(2)), cuts=(1,))
+    >>> train_state, log, losses = train(
+    ...   jax.random.key(0), jnp.eye(4), jnp.array([0, 1, 0, 1]),
+    ...   num_epochs=20, batch_size=4, model=model,
+    ...   optimizers=[optax.sgd(0.5)] * 2,
+    ... )
+    >>> losses.shape, bool(losses[-1, 0] < losses[0, 0])
+    ((20, 1), True)
   """
   if num_epochs < 1:
     raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
-  kwargs: dict[str, Any] = dict(
-    step_kwargs,
+  labels = draw_stored_labels(key, labels, protection)
+  train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
+  run_epoch = functools.partial(
+    train_epoch,
+    inputs=inputs,
+    labels=labels,
     batch_size=batch_size,
     optimizers=optimizers,
     model=model,
     protection=protection,
+    **step_kwargs,
   )
-  labels = draw_stored_labels(key, labels, protection)
-  train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
-  train_state, log = train_epoch(
-    epoch_key(key, 0),
-    train_state,
-    inputs,
-    labels,
-    record_fn=record_fn,
-    **kwargs,
+  train_state, log = run_epoch(
+    epoch_key(key, 0), train_state, record_fn=record_fn
   )
 
-  def epoch_fn(
+  def next_epoch(
     train_state: TrainState, epoch: jax.Array
   ) -> tuple[TrainState, jax.Array]:
-    train_state, epoch_log = train_epoch(
-      epoch_key(key, epoch), train_state, inputs, labels, **kwargs
-    )
+    train_state, epoch_log = run_epoch(epoch_key(key, epoch), train_state)
     return train_state, epoch_log.losses
 
   train_state, later = jax.lax.scan(
-    epoch_fn, train_state, jnp.arange(1, num_epochs)
+    next_epoch, train_state, jnp.arange(1, num_epochs)
   )
   losses = jnp.concatenate([log.losses[None], later])
   return train_state, log, losses

@@ -1,6 +1,7 @@
 """Where defenses act in a step of the protocol, and how they compose.
 
-In shape descriptions `B` is the batch, `N` the training set, `C` the classes.
+In shape descriptions `B` is the batch size, `N` the size of the training set
+and `C` the number of classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,32 +13,41 @@ import jax
 from splitjax.training.keys import labels_key
 
 PyTree = Any
-Place = Callable[..., Any] | None
+Fn = Callable[..., Any]
+Place = Fn | None
 
 
 class Protection(NamedTuple):
-  """What the parties do to what leaves them; `None` leaves a place undefended.
+  """A defense: a function for each place of the protocol where it acts.
 
-  In the order in which they act. `labels` may be classes `[B]` or, after a
-  place that makes them so, soft labels `[B, C]`.
+  A place that is None is not defended. Places act in the order of the list
+  below. `labels` are classes `[B]`, or soft labels `[B, C]` if an earlier place
+  has made them so.
 
   Attributes:
-    stored_labels: `(key, labels [N]) -> labels`; once, before the training.
-    batch: `(key, inputs, labels) -> (inputs, labels)`; both parties, who share
-      the key.
-    labels: `(key, labels) -> labels`; at every use, by the label party.
-    smashed: `(key, smashed) -> smashed`; at the first cut, by the party that
-      holds the inputs.
-    loss: `(loss_fn, logits, smashed, labels) -> losses [B]`; what the label
+    stored_labels: `(key, labels [N]) -> labels`, called once before the
+      training.
+    batch: `(key, inputs, labels) -> (inputs, labels)`, called by both parties,
+      who share the key.
+    labels: `(key, labels) -> labels`, called by the label party at every use of
+      labels.
+    smashed: `(key, smashed) -> smashed`, called at the first cut by the party
+      that holds the inputs.
+    loss: `(loss_fn, logits, smashed, labels) -> losses [B]`, which the label
       party minimises instead of `loss_fn(logits, labels)`.
-    cut_grads: `(key, cut_grads, labels) -> cut_grads`; at the last cut, by the
-      party that holds the labels. It is given the labels trained on.
-    server_grads: `(key, loss_fn, params, smashed, labels) -> grads`; how the
-      label party computes its own update. `loss_fn(params, smashed, labels)`
-      is the mean loss of a batch.
-    answers: `logits -> logits`; how the label party reads its model.
-    monitor: `(cut_grads, labels) -> PyTree`; what the label party notes of the
-      cut gradients before they are defended.
+    cut_grads: `(key, cut_grads, labels) -> cut_grads`, called at the last cut
+      by the party that holds the labels; `labels` are those trained on.
+    server_grads: `(key, loss_fn, params, smashed, labels) -> grads`, by which
+      the label party computes its own update; `loss_fn(params, smashed,
+      labels)` is the mean loss of a batch.
+    answers: `logits -> logits`, by which the label party reads its model.
+    monitor: `(cut_grads, labels) -> PyTree`, computed by the label party from
+      the cut gradients before they are defended, and kept in the log.
+
+  Example:
+    >>> hide = Protection(cut_grads=lambda key, cut_grads, labels: 0 * cut_grads)
+    >>> hide.at_a_cut
+    True
   """
 
   stored_labels: Place = None
@@ -60,15 +70,21 @@ class Protection(NamedTuple):
 def draw_stored_labels(
   key: jax.Array, labels: jax.Array, protection: Protection
 ) -> jax.Array:
-  """Draw the labels that the run that `key` started trains on.
+  """Return the labels that a run trains on.
 
   Args:
-    key: the run's key.
-    labels: `[N]`.
-    protection: its `stored_labels` are drawn, once.
+    key: random key of the run.
+    labels: labels of the training set, `[N]`.
+    protection: the defense, whose `stored_labels` is called if it is there.
 
   Returns:
-    `[N]`, or soft labels `[N, C]`.
+    Labels `[N]`, or soft labels `[N, C]`.
+
+  Example:
+    >>> flip = Protection(stored_labels=lambda key, labels: 1 - labels)
+    >>> labels = jax.numpy.array([0, 1, 1])
+    >>> draw_stored_labels(jax.random.key(0), labels, flip).tolist()
+    [1, 0, 0]
   """
   if protection.stored_labels is None:
     return labels
@@ -76,17 +92,25 @@ def draw_stored_labels(
 
 
 def compose(protections: Sequence[Protection]) -> Protection:
-  """Compose several defenses, each acting on what the one before it made.
+  """Compose several defenses into one.
+
+  At each place, a defense acts on the result of the one before it. Each gets a
+  random key of its own.
 
   Args:
-    protections: in the order in which they act within a place; draws of each
-      are its own.
+    protections: the defenses, in the order in which they act.
 
   Returns:
-    All of them.
+    A protection that calls all of them.
 
   Raises:
-    ValueError: if two replace the server's update, or two monitor.
+    ValueError: if two have a `server_grads`, or two a `monitor`.
+
+  Example:
+    >>> add = Protection(answers=lambda logits: logits + 1)
+    >>> double = Protection(answers=lambda logits: 2 * logits)
+    >>> compose([add, double]).answers(3)
+    8
   """
   chains = {
     'stored_labels': _chain,
@@ -106,11 +130,8 @@ def compose(protections: Sequence[Protection]) -> Protection:
   return Protection(**places)
 
 
-Fns = Sequence[Callable[..., Any]]
-
-
-def _chain(fns: Fns) -> Callable[..., Any]:
-  """Apply functions of a key and a value one after the other."""
+def _chain(fns: Sequence[Fn]) -> Fn:
+  """Return a function that applies functions of a key and a value in turn."""
 
   def chained(key: jax.Array, x: PyTree, *args: Any) -> PyTree:
     for fn, fn_key in zip(fns, jax.random.split(key, len(fns)), strict=True):
@@ -120,8 +141,8 @@ def _chain(fns: Fns) -> Callable[..., Any]:
   return chained
 
 
-def _chain_batches(fns: Fns) -> Callable[..., Any]:
-  """Apply functions of a key and a batch one after the other."""
+def _chain_batches(fns: Sequence[Fn]) -> Fn:
+  """Return a function that applies functions of a key and a batch in turn."""
 
   def chained(
     key: jax.Array, inputs: jax.Array, labels: jax.Array
@@ -133,11 +154,11 @@ def _chain_batches(fns: Fns) -> Callable[..., Any]:
   return chained
 
 
-def _chain_losses(fns: Fns) -> Callable[..., Any]:
-  """Let the first wrap the loss, and the next what the first made of it."""
+def _chain_losses(fns: Sequence[Fn]) -> Fn:
+  """Return a loss in which each function wraps the loss of the one before."""
 
   def chained(
-    loss_fn: Callable[..., Any],
+    loss_fn: Fn,
     logits: jax.Array,
     smashed: jax.Array,
     labels: jax.Array,
@@ -150,8 +171,8 @@ def _chain_losses(fns: Fns) -> Callable[..., Any]:
 
 
 def _on_smashed(
-  fn: Callable[..., Any],
-  loss_fn: Callable[..., Any],
+  fn: Fn,
+  loss_fn: Fn,
   smashed: jax.Array,
   logits: jax.Array,
   labels: jax.Array,
@@ -160,13 +181,13 @@ def _on_smashed(
   return fn(loss_fn, logits, smashed, labels)
 
 
-def _chain_answers(fns: Fns) -> Callable[[jax.Array], jax.Array]:
-  """Read the logits by one function after the other."""
+def _chain_answers(fns: Sequence[Fn]) -> Callable[[jax.Array], jax.Array]:
+  """Return a function that applies functions of logits in turn."""
   return lambda logits: functools.reduce(lambda x, fn: fn(x), fns, logits)
 
 
-def _only(name: str, fns: Fns) -> Callable[..., Any]:
-  """Refuse several functions at a place that takes one."""
+def _only(name: str, fns: Sequence[Fn]) -> Fn:
+  """Raise ValueError for several functions at a place that takes one."""
   raise ValueError(
     f'protections must have one {name} at most, got {len(fns)} of them.'
   )

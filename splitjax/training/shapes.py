@@ -10,9 +10,9 @@ from splitjax.training import split
 
 Array = jax.Array | np.ndarray
 
-# What the activations of the runs that train side by side may take, in bytes.
+# Bytes that the activations of all runs that train side by side may take.
 _MEMORY = 2 << 30
-# The same of the gradients that single examples have.
+# Bytes that the gradients of single examples may take.
 _EXAMPLE_MEMORY = 256 << 20
 
 
@@ -22,11 +22,17 @@ def layer_shapes(
   """Return the shape of every layer's output, found without computing it.
 
   Args:
-    model: the model.
-    example: inputs `[B, ...]`.
+    model: the split model.
+    example: inputs `[B, ...]`; only their shape and type matter.
 
   Returns:
-    Shapes `[B, ...]`.
+    The shapes `[B, ...]`, one for each layer.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> layer_shapes(model, np.ones((4, 5), np.float32))
+    [(4, 8), (4, 3)]
   """
   every = split.SplitModel(model.layers, tuple(range(1, len(model.layers))))
 
@@ -45,37 +51,51 @@ def cut_widths(model: split.SplitModel, example: Array) -> list[int]:
   """Return how many numbers of a sample cross each cut.
 
   Args:
-    model: the model.
-    example: inputs `[B, ...]`.
+    model: the split model.
+    example: inputs `[B, ...]`; only their shape and type matter.
 
   Returns:
     One width for each cut.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> cut_widths(model, np.ones((4, 5), np.float32))
+    [8]
   """
   shapes = layer_shapes(model, example)
   return [math.prod(shapes[cut - 1][1:]) for cut in model.cuts]
 
 
 def runs_at_once(model: split.SplitModel, batch: Array) -> int:
-  """Return how many runs may train side by side.
+  """Return how many runs fit in memory when they train side by side.
 
   Args:
-    model: the model.
-    batch: the inputs of a step, `[B, ...]`.
+    model: the split model.
+    batch: inputs of a step, `[B, ...]`; only their shape and type matter.
 
   Returns:
-    At least one.
+    A number of runs, at least one.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> runs_at_once(model, np.ones((32, 5), np.float32)) > 1000
+    True
   """
   numbers = sum(math.prod(shape) for shape in layer_shapes(model, batch))
-  # Activations, their gradients, and what is computed from one to the other.
+  # Three float32 arrays of this size: activations, their gradients, and what is
+  # computed between them.
   return max(_MEMORY // (3 * 4 * numbers), 1)
 
 
 class ServerPart(NamedTuple):
-  """What the label party's part of a model is like.
+  """Properties of the label party's part of a model.
 
   Attributes:
-    has_state: whether it keeps batch statistics, and so mixes examples.
-    examples_at_once: how many examples' gradients fit in memory; None for any.
+    has_state: whether the part keeps batch statistics, and so mixes examples.
+    examples_at_once: number of examples whose gradients fit in memory at once;
+      None if any number does.
   """
 
   has_state: bool
@@ -83,14 +103,20 @@ class ServerPart(NamedTuple):
 
 
 def server_part(model: split.SplitModel, example: Array) -> ServerPart:
-  """Look at the last part of a model without drawing it.
+  """Return the properties of a model's last part, without drawing the model.
 
   Args:
-    model: the model.
-    example: inputs `[B, ...]`.
+    model: the split model.
+    example: inputs `[B, ...]`; only their shape and type matter.
 
   Returns:
-    What it is like.
+    The properties.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> server_part(model, np.ones((4, 5), np.float32))
+    ServerPart(has_state=False, examples_at_once=None)
   """
   params, state = jax.eval_shape(model.init, jax.random.key(0), example)
   size = sum(4 * x.size for x in jax.tree.leaves(params[-1]))

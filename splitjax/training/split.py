@@ -81,8 +81,8 @@ def split_grads(
     The loss, each part's gradients and new state, and each cut's `Exchange`.
 
   Example:
-    >>> from splitjax import models
-    >>> model = SplitModel(models.mlp(3, hidden_sizes=(8,)), cuts=(3,))
+    >>> from flax import linen as nn
+    >>> model = SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
     >>> inputs, labels = jnp.ones((4, 5)), jnp.array([0, 1, 2, 0])
     >>> params, state = model.init(jax.random.key(0), inputs)
     >>> step = split_grads(

@@ -37,7 +37,7 @@ class SplitModel:
     >>> import jax.numpy as jnp
     >>> model = SplitModel(models.mlp(3, hidden_sizes=(8,)), cuts=(3,))
     >>> model.describe()
-    'flatten, Dense(8), relu | Dense(3)'
+    'flatten, Dense 8, relu | Dense 8, Dense 8, Dense 3'
     >>> inputs = jnp.zeros((4, 5))
     >>> params, state = model.init(jax.random.key(0), inputs)
     >>> smashed, _ = model.apply_part(0, params[0], state[0], inputs)
