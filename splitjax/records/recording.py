@@ -1,8 +1,6 @@
-"""What crossed a cut: records, in memory and on disk.
+"""Records of what crossed a cut, in memory and on disk.
 
-In shape descriptions `N` is the number of recorded samples, `D` the flattened
-width of the cut, `R` the number of auxiliary draws, `A` the auxiliary samples
-of a draw.
+In shape descriptions `N` is the number of recorded samples.
 """
 
 from collections.abc import Mapping
@@ -23,14 +21,29 @@ INTERMEDIATES = ('smashed', 'cut_grads')
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """What crossed one cut in one pass; checked when it is made.
+  """What crossed one cut in one pass over the samples.
 
   Attributes:
-    intermediate: 'smashed' or 'cut_grads'.
-    vectors: the smashed data or cut gradients, as received, `[N, ...]`.
-    sample_ids: which sample each row belongs to, distinct integers `[N]`.
-    steps: the step at which each row crossed, integers `[N]`.
-    metadata: JSON values: dataset, model, cut, phase, defense, seed, versions.
+    intermediate: kind of the vectors, 'smashed' or 'cut_grads'.
+    vectors: smashed data or cut gradients as received, finite and floating,
+      `[N, ...]`.
+    sample_ids: id of each row's sample, distinct integers `[N]`.
+    steps: step at which each row crossed, integers `[N]`.
+    metadata: JSON values by name, such as dataset, model, cut, phase, defense,
+      seed and versions.
+
+  Raises:
+    ValueError: if an attribute is not as above.
+
+  Example:
+    >>> record = Record(
+    ...   'cut_grads', np.ones((2, 3)), np.array([7, 4]), np.array([0, 1]), {}
+    ... )
+    >>> record.vectors.shape
+    (2, 3)
+    >>> dataclasses.replace(record, sample_ids=np.array([7, 7]))
+    Traceback (most recent call last):
+    ValueError: sample_ids must be distinct: a record is one pass.
   """
 
   intermediate: str
@@ -49,33 +62,48 @@ class Record:
     for name in ('sample_ids', 'steps'):
       value = np.asarray(getattr(self, name))
       object.__setattr__(self, name, value)
-      if np.shape(value) != (len(self.vectors),):
-        raise ValueError(
-          f'{name} must have shape ({len(self.vectors)},), one a vector, got '
-          f'{np.shape(value)}.'
-        )
-      if not np.issubdtype(value.dtype, np.integer):
-        raise ValueError(f'{name} must be integers, got {value.dtype}.')
+      _check_integers(name, value, len(self.vectors))
     if len(np.unique(self.sample_ids)) != len(self.sample_ids):
       raise ValueError('sample_ids must be distinct: a record is one pass.')
 
 
+def _check_integers(name: str, value: np.ndarray, num_vectors: int) -> None:
+  """Raise ValueError if there is not one integer for each vector."""
+  if value.shape != (num_vectors,):
+    raise ValueError(
+      f'{name} must have shape ({num_vectors},), one a vector, got '
+      f'{value.shape}.'
+    )
+  if not np.issubdtype(value.dtype, np.integer):
+    raise ValueError(f'{name} must be integers, got {value.dtype}.')
+
+
 def save_record(path: str | os.PathLike, record: Record) -> None:
-  """Write a record as a folder of `.npy` files and `metadata.json`.
+  """Write a record as a folder of `.npy` files and a `metadata.json`.
 
   The folder appears complete or not at all.
 
   Args:
-    path: the folder to create.
-    record: what to write.
+    path: folder to create.
+    record: record to write.
 
   Raises:
     FileExistsError: if the folder exists and is not empty.
-    OSError: if it cannot be written.
+    OSError: if the folder cannot be written.
+
+  Example:
+    >>> import tempfile
+    >>> record = Record(
+    ...   'smashed', np.ones((2, 3)), np.array([7, 4]), np.array([0, 1]), {}
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   save_record(f'{folder}/record', record)
+    ...   sorted(os.listdir(f'{folder}/record'))
+    ['metadata.json', 'sample_ids.npy', 'smashed.npy', 'steps.npy']
   """
   vectors = np.asarray(record.vectors)
   dtype = vectors.dtype
-  if dtype == ml_dtypes.bfloat16:  # Which .npy files do not know.
+  if dtype == ml_dtypes.bfloat16:  # A type that .npy files do not have.
     vectors = vectors.view(np.uint16)
   metadata = {
     'intermediate': record.intermediate,
@@ -91,17 +119,29 @@ def save_record(path: str | os.PathLike, record: Record) -> None:
 
 
 def load_record(path: str | os.PathLike) -> Record:
-  """Read a record; its vectors are memory-mapped, read-only.
+  """Read a record; its vectors are memory-mapped and read-only.
 
   Args:
-    path: a folder that `save_record` wrote.
+    path: folder that `save_record` wrote.
 
   Returns:
-    The record, checked as when it was made.
+    The record, checked.
 
   Raises:
-    FileNotFoundError: if there is no such folder, or a file of it is missing.
-    ValueError: if what is there is not a record.
+    FileNotFoundError: if the folder or one of its files does not exist.
+    ValueError: if the files do not hold a record.
+
+  Example:
+    >>> import tempfile
+    >>> record = Record(
+    ...   'smashed', np.ones((2, 3)), np.array([7, 4]), np.array([0, 1]),
+    ...   {'cut': 2},
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   save_record(f'{folder}/record', record)
+    ...   loaded = load_record(f'{folder}/record')
+    ...   loaded.sample_ids.tolist(), loaded.metadata
+    ([7, 4], {'cut': 2})
   """
   folder = pathlib.Path(path)
   try:

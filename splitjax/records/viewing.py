@@ -1,11 +1,11 @@
-"""What an attacker may read: views, from which no way leads to the truth.
+"""Views: all that an attacker may read, without the labels to be found.
 
 In shape descriptions `N` is the number of recorded samples, `D` the flattened
-width of the cut, `R` the number of auxiliary draws, `A` the auxiliary samples
-of a draw.
+width of the cut, `R` the number of auxiliary draws and `A` the number of
+auxiliary samples in a draw.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flax import struct
@@ -14,88 +14,25 @@ import numpy as np
 
 from splitjax import checks
 from splitjax.records import recording
+from splitjax.records.auxiliary import Auxiliary as Auxiliary
+from splitjax.records.auxiliary import sample_auxiliary as sample_auxiliary
 
 Array = jax.Array | np.ndarray
 
 
-class Auxiliary(struct.PyTreeNode):
-  """The labelled samples that the threat model grants.
-
-  Attributes:
-    ids: sample ids, sorted by class, `[R, A]`.
-    labels: their labels, `[R, A]`.
-  """
-
-  ids: np.ndarray
-  labels: np.ndarray
-
-
-def sample_auxiliary(
-  seed: int | Sequence[int],
-  sample_ids: np.ndarray,
-  labels: np.ndarray,
-  *,
-  num_classes: int,
-  num_per_class: int = 1,
-  num_draws: int = 1,
-) -> Auxiliary:
-  """Draws auxiliary samples: as many of each class, without replacement.
-
-  Args:
-    seed: of the draws.
-    sample_ids: the samples to draw from, `[N]`.
-    labels: their labels, `[N]`.
-    num_classes: the number of classes.
-    num_per_class: samples of each class in a draw.
-    num_draws: `R`.
-
-  Returns:
-    `R` draws of `A = num_classes * num_per_class` samples.
-
-  Raises:
-    ValueError: if a label is out of range, a count is below 1, or a class has
-      fewer samples than a draw needs.
-  """
-  checks.labels('labels', labels, num_classes)
-  if len(labels) != len(sample_ids):
-    raise ValueError(
-      f'labels must be as many as sample_ids ({len(sample_ids)}), got '
-      f'{len(labels)}.'
-    )
-  if num_per_class < 1 or num_draws < 1:
-    raise ValueError(
-      'num_per_class and num_draws must be at least 1, got '
-      f'{num_per_class=} and {num_draws=}.'
-    )
-  sizes = np.bincount(labels, minlength=num_classes)
-  if sizes.min() < num_per_class:
-    raise ValueError(
-      f'num_per_class must be at most the size of the smallest class, got '
-      f'{num_per_class} and {sizes.min()} samples of class {sizes.argmin()}.'
-    )
-  # By a random number a draw and sample; the first of each class count.
-  rng = np.random.default_rng(seed)
-  order = np.argsort(rng.random((num_draws, len(labels))), axis=1)
-  order = np.take_along_axis(
-    order, np.argsort(labels[order], axis=1, kind='stable'), axis=1
-  )  # [R, N], sorted by class, random within a class
-  starts = np.cumsum(sizes) - sizes
-  columns = (starts[:, None] + np.arange(num_per_class)[None]).reshape(-1)
-  chosen = order[:, columns]  # [R, A]
-  return Auxiliary(ids=sample_ids[chosen], labels=labels[chosen])
-
-
 class Extractor(struct.PyTreeNode):
-  """A network that a client can go on to train, with inputs to train it on.
+  """A network that a client can train further, with inputs to train it on.
 
-  Its own part of the split model, or one that was trained on public data.
+  It is the client's part of the split model, or a network that was trained on
+  public data.
 
   Attributes:
-    params: of the network, all of floating types.
-    inputs: of the training set, in the order of `Own`, `[N, ...]`.
-    new_inputs: of what is to be labelled, in the view's order, `[M, ...]`.
-    apply_fn: `(params, inputs) -> features`. One object a network: another one
-      compiles anew.
+    params: parameters of the network, all of floating types.
+    inputs: inputs of the training set, in the order of `Own`, `[N, ...]`.
+    new_inputs: inputs of the samples to be labelled, in the order of the view,
+      `[M, ...]`.
+    apply_fn: `(params, inputs) -> features`. Use one function object for each
+      network: another object is compiled anew.
   """
 
   params: Any
@@ -107,18 +44,18 @@ class Extractor(struct.PyTreeNode):
 
 
 class Own(struct.PyTreeNode):
-  """What a client knows of the training set beside the vectors it is to label.
+  """What a client knows of the training set beside the vectors to label.
 
-  Its own smashed data and what it received; rows are samples, in one order.
-  What an attack is not granted is None.
+  Rows are samples, in one order for all arrays. What the threat model does not
+  grant is None. `E` is the flattened width of the cut that was recorded.
 
   Attributes:
-    features: of the same kind as what is to be labelled, `[N, D]`.
-    cut_grads: received in the recorded pass, `[N, E]`.
-    sent: the smashed data that these answered, `[N, E]`.
-    online: the clusters that these fell into as they came, `[N, 1]`.
-    extractor: what made the features.
-    aux_rows: which rows are the auxiliary samples, `[R, A]`.
+    features: features of the same kind as the vectors to label, `[N, D]`.
+    cut_grads: cut gradients received in the recorded pass, `[N, E]`.
+    sent: smashed data to which these cut gradients belong, `[N, E]`.
+    online: cluster that each cut gradient fell into when it arrived, `[N, 1]`.
+    extractor: network that computes the features.
+    aux_rows: rows of the auxiliary samples in each draw, `[R, A]`.
   """
 
   features: jax.Array | None = None
@@ -130,18 +67,19 @@ class Own(struct.PyTreeNode):
 
 
 class View(struct.PyTreeNode):
-  """All that an attacker may read; there is no way from here to the truth.
+  """All that an attacker may read; the labels to be found are not part of it.
 
   The arrays may have leading axes of trials, for `jax.vmap`.
 
   Attributes:
-    vectors: what to label, flattened, `[N, D]`.
-    aux_vectors: the same of the auxiliary samples, `[R, A, D]`.
-    aux_labels: their labels, or real targets, `[R, A]`.
-    sample_ids: ids of the rows of `vectors`, `[N]`.
+    vectors: flattened vectors of the samples to label, `[N, D]`.
+    aux_vectors: flattened vectors of the auxiliary samples, `[R, A, D]`.
+    aux_labels: labels or real targets of the auxiliary samples, `[R, A]`.
+    sample_ids: ids of the samples to label, `[N]`.
     aux_ids: ids of the auxiliary samples, `[R, A]`.
-    num_classes: the number of classes; 0 of real targets.
-    own: what else a client knows, where the threat model grants it.
+    num_classes: number of classes; 0 for real targets.
+    own: what else a client knows; None where the threat model does not grant
+      it.
   """
 
   vectors: jax.Array
@@ -161,35 +99,39 @@ def make_view(
   aux_record: recording.Record | None = None,
   center: bool = False,
 ) -> View:
-  """Show an attacker a record and the labels of its auxiliary samples.
+  """Make the view of an attacker who reads a record and auxiliary labels.
 
   Args:
-    record: what the attacker is to label.
-    auxiliary: the samples whose labels it knows.
-    num_classes: the number of classes; 0 for real targets.
-    aux_record: where the auxiliary samples' vectors are found: in inference
-      the training record, by default `record` itself.
-    center: whether to subtract the mean of `aux_record`'s vectors, which the
-      attacker can compute, from all vectors.
+    record: record of the samples to label.
+    auxiliary: samples whose labels the attacker knows.
+    num_classes: number of classes; 0 for real targets.
+    aux_record: record that holds the auxiliary samples' vectors. In inference
+      that is the training record; by default it is `record` itself.
+    center: whether to subtract the mean of `aux_record`'s vectors from all
+      vectors, as the attacker can do.
 
   Returns:
     The view.
 
   Raises:
-    ValueError: if an auxiliary sample is not in the record, a label is out of
-      range, a class has no auxiliary sample, or the widths differ.
+    ValueError: if an auxiliary sample is not in the record or is there twice, a
+      label is out of range, a class has no auxiliary sample, or the records
+      differ in width.
+
+  Example:
+    >>> record = recording.Record(
+    ...   'cut_grads', np.array([[0.0], [1.0], [2.0]]), np.array([10, 11, 12]),
+    ...   np.array([0, 0, 0]), {},
+    ... )
+    >>> auxiliary = Auxiliary(np.array([[12, 10]]), np.array([[0, 1]]))
+    >>> view = make_view(record, auxiliary, num_classes=2)
+    >>> view.aux_vectors.tolist()
+    [[[2.0], [0.0]]]
   """
   aux_record = record if aux_record is None else aux_record
   if num_classes:
     _check_every_class(auxiliary.labels, num_classes)
-  ordered = np.sort(auxiliary.ids, axis=1)
-  if (ordered[:, 1:] == ordered[:, :-1]).any():
-    raise ValueError('auxiliary ids must be distinct within a draw.')
-  rows, found = rows_of(auxiliary.ids, aux_record.sample_ids)
-  if not found.all():
-    raise ValueError(
-      f'auxiliary ids must be in the record, got id {auxiliary.ids[~found][0]}.'
-    )
+  rows = _auxiliary_rows(auxiliary.ids, aux_record.sample_ids)
   vectors = record.vectors.reshape(len(record.vectors), -1)
   aux_source = aux_record.vectors.reshape(len(aux_record.vectors), -1)
   if vectors.shape[1] != aux_source.shape[1]:
@@ -211,6 +153,19 @@ def make_view(
   return View(**arrays, num_classes=num_classes)
 
 
+def _auxiliary_rows(ids: np.ndarray, sample_ids: np.ndarray) -> np.ndarray:
+  """Return the row of each auxiliary sample, or raise ValueError, `[R, A]`."""
+  ordered = np.sort(ids, axis=1)
+  if (ordered[:, 1:] == ordered[:, :-1]).any():
+    raise ValueError('auxiliary ids must be distinct within a draw.')
+  rows, found = rows_of(ids, sample_ids)
+  if not found.all():
+    raise ValueError(
+      f'auxiliary ids must be in the record, got id {ids[~found][0]}.'
+    )
+  return rows
+
+
 def _check_every_class(labels: np.ndarray, num_classes: int) -> None:
   """Raise `ValueError` if auxiliary labels `[R, A]` lack a class."""
   checks.labels('auxiliary labels', labels, num_classes)
@@ -224,7 +179,23 @@ def _check_every_class(labels: np.ndarray, num_classes: int) -> None:
 
 
 def scored_mask(view: View) -> np.ndarray:
-  """Which rows count, `[R, N]`: all but a draw's own auxiliary samples."""
+  """Mark the samples whose labels count: all but the auxiliary samples.
+
+  Args:
+    view: view of an attacker, without leading axes of trials.
+
+  Returns:
+    A mask `[R, N]`, False for the auxiliary samples of each draw.
+
+  Example:
+    >>> record = recording.Record(
+    ...   'cut_grads', np.array([[0.0], [1.0], [2.0]]), np.array([10, 11, 12]),
+    ...   np.array([0, 0, 0]), {},
+    ... )
+    >>> auxiliary = Auxiliary(np.array([[12, 10]]), np.array([[0, 1]]))
+    >>> scored_mask(make_view(record, auxiliary, num_classes=2)).tolist()
+    [[False, True, False]]
+  """
   rows, found = rows_of(view.aux_ids, view.sample_ids)
   scored = np.ones((len(view.aux_ids), len(view.sample_ids)), dtype=bool)
   scored[np.nonzero(found)[0], rows[found]] = False
@@ -232,14 +203,20 @@ def scored_mask(view: View) -> np.ndarray:
 
 
 def rows_of(ids: Array, sample_ids: Array) -> tuple[np.ndarray, np.ndarray]:
-  """Where each id stands in `sample_ids`, and whether it stands there.
+  """Find the row of each id.
 
   Args:
-    ids: of any shape.
-    sample_ids: distinct, `[N]`.
+    ids: ids to look for, of any shape.
+    sample_ids: ids of the rows, distinct, `[N]`.
 
   Returns:
-    Rows and whether they are right, both of the shape of `ids`.
+    The rows, and whether each id was found, both in the shape of `ids`. The row
+    of an id that was not found means nothing.
+
+  Example:
+    >>> rows, found = rows_of(np.array([7, 5]), np.array([3, 7]))
+    >>> int(rows[0]), found.tolist()
+    (1, [True, False])
   """
   ids, sample_ids = np.asarray(ids), np.asarray(sample_ids)
   order = np.argsort(sample_ids)
