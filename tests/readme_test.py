@@ -46,7 +46,8 @@ def _commands() -> list[tuple[str, str]]:
 
 def _flags_of(binary: str) -> set[str]:
   """Returns the names of the flags that a binary has."""
-  shared = common.flags.FLAGS.flags_by_module_dict()[common.__name__]
+  by_module = common.flags.FLAGS.flags_by_module_dict()
+  shared = [*by_module[common.__name__], *by_module[common.options.__name__]]
   module = importlib.import_module(f'experiments.{binary}')
   own = options.options_of(module.DEFAULT) if hasattr(module, 'DEFAULT') else []
   text = pathlib.Path(module.__file__).read_text()
