@@ -55,7 +55,9 @@ def test_help_lists_every_field(name):
 
 def test_binaries_are_all_listed():
   found = {path.stem for path in (ROOT / 'experiments').glob('*.py')}
-  assert found - {'__init__', 'common', 'attack_table'} == set(BINARIES)
+  assert found - {'__init__', 'common', 'options', 'attack_table'} == set(
+    BINARIES
+  )
 
 
 @pytest.mark.slow
