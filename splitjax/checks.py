@@ -7,15 +7,20 @@ _ROWS_AT_ONCE = 4096
 
 
 def vectors(name: str, value: np.ndarray) -> None:
-  """Refuses what cannot be clustered.
+  """Check that an array holds vectors that can be attacked.
 
   Args:
-    name: the argument, for the message.
-    value: `[N, ...]`; read in chunks, so it may be memory-mapped.
+    name: name of the array, for the message.
+    value: array `[N, ...]`; it is read in chunks, so it may be memory-mapped.
 
   Raises:
-    ValueError: if there is no row, no width, another type than floating, a NaN
-      or an infinity.
+    ValueError: if the array has fewer than two axes, is empty, is not of a
+      floating type, or holds a NaN or an infinity.
+
+  Example:
+    >>> vectors('cut_grads', np.array([[1.0], [np.nan]]))
+    Traceback (most recent call last):
+    ValueError: cut_grads must be finite, got a NaN or an infinity in row 1.
   """
   shape = np.shape(value)
   if len(shape) < 2 or 0 in shape:
@@ -33,15 +38,20 @@ def vectors(name: str, value: np.ndarray) -> None:
 
 
 def labels(name: str, value: np.ndarray, num_classes: int) -> None:
-  """Refuses labels that are not classes.
+  """Check that labels are classes.
 
   Args:
-    name: the argument, for the message.
-    value: of any shape.
-    num_classes: they must lie in `[0, num_classes)`.
+    name: name of the labels, for the message.
+    value: labels, of any shape.
+    num_classes: number of classes; labels must lie in `[0, num_classes)`.
 
   Raises:
-    ValueError: if they are not integers, or out of range.
+    ValueError: if the labels are not integers or out of range.
+
+  Example:
+    >>> labels('labels', np.array([0, 3]), num_classes=3)
+    Traceback (most recent call last):
+    ValueError: labels must lie between 0 and 2, got 3.
   """
   value = np.asarray(value)
   if not np.issubdtype(value.dtype, np.integer):

@@ -1,4 +1,4 @@
-"""Writing files so that a killed run leaves none of them half written."""
+"""Writing of files and folders that appear complete or not at all."""
 
 from collections.abc import Iterator
 import contextlib
@@ -13,10 +13,19 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yield a temporary file that takes the name `path` if all goes well.
 
   Args:
-    path: the file to create or replace; its folder must exist.
+    path: file to create or replace; its folder must exist.
 
   Yields:
-    The path to write to. It is removed if the body raises.
+    The path to write to. The file is removed if the body raises.
+
+  Example:
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, 'report.txt')
+    ...   with replacing(path) as scratch:
+    ...     _ = scratch.write_text('done')
+    ...     exists_before = path.exists()
+    ...   exists_before, path.read_text()
+    (False, 'done')
   """
   path = pathlib.Path(path)
   with _scratch(path) as scratch:
@@ -29,13 +38,21 @@ def creating_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yield a temporary folder that takes the name `path` if all goes well.
 
   Args:
-    path: the folder to create; it may exist only if it is empty.
+    path: folder to create; it may exist already if it is empty.
 
   Yields:
     The folder to write into. It is removed if the body raises.
 
   Raises:
-    FileExistsError: at once, if `path` exists and is not an empty folder.
+    FileExistsError: before the body runs, if `path` exists and is not an empty
+      folder.
+
+  Example:
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   with creating_folder(f'{folder}/record') as scratch:
+    ...     _ = (scratch / 'steps.txt').write_text('0 1')
+    ...   os.listdir(f'{folder}/record')
+    ['steps.txt']
   """
   path = pathlib.Path(path)
   if path.exists() and not (path.is_dir() and not any(path.iterdir())):

@@ -1,8 +1,8 @@
-"""Many runs as one program: vmapped as far as memory allows, and sharded.
+"""Many runs as one program, on one device or many, in one process or many.
 
-A run is what a pure function makes of one entry of the runs' first axis: a key,
-a learning rate, strengths of a defense, an auxiliary draw. In shape
-descriptions `P` is the number of runs.
+A *run* is one call of a pure function; its arguments are one entry of the runs'
+first axis: a key, a learning rate, a defense's strength, an auxiliary draw. In
+shape descriptions `P` is the number of runs.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +17,23 @@ from splitjax.errors import ConfigError
 
 PyTree = Any
 
-AXIS = 'runs'  # Of the mesh.
+AXIS = 'runs'  # Name of the mesh's axis.
 
 
 def grid(*axes: PyTree) -> tuple[PyTree, ...]:
-  """All combinations of several axes, the first the slowest.
+  """Return all combinations of the entries of several axes.
 
   Args:
-    *axes: pytrees, the leaves of each with a first axis of its own length.
+    *axes: pytrees; the leaves of each have a first axis of one length.
 
   Returns:
-    The same pytrees, with leaves `[P, ...]` of all combinations.
+    Pytrees of the same structures, with leaves `[P, ...]`, where `P` is the
+    product of these lengths. The last axis varies fastest.
+
+  Example:
+    >>> seeds, rates = grid(jnp.array([1, 2]), jnp.array([0.5, 0.25, 0.0]))
+    >>> seeds.tolist(), rates.tolist()
+    ([1, 1, 1, 2, 2, 2], [0.5, 0.25, 0.0, 0.5, 0.25, 0.0])
   """
   sizes = [len(jax.tree.leaves(axis)[0]) for axis in axes]
   indices = jnp.unravel_index(jnp.arange(math.prod(sizes)), sizes)
@@ -38,7 +44,11 @@ def grid(*axes: PyTree) -> tuple[PyTree, ...]:
 
 
 def make_mesh() -> jax.sharding.Mesh | None:
-  """All devices of all processes in a row, for runs; None if there is one."""
+  """Return a mesh of all devices of all processes, to share runs.
+
+  Returns:
+    The mesh, with one axis named `AXIS`; None if there is only one device.
+  """
   if jax.device_count() == 1:
     return None
   return jax.make_mesh(
@@ -47,14 +57,19 @@ def make_mesh() -> jax.sharding.Mesh | None:
 
 
 def pad(runs: PyTree, mesh: jax.sharding.Mesh | None) -> PyTree:
-  """Repeats the last run until every device has as many.
+  """Repeat the last run until all devices have equally many runs.
 
   Args:
-    runs: leaves `[P, ...]`.
-    mesh: of `make_mesh`.
+    runs: arguments of the runs, a pytree with leaves `[P, ...]`.
+    mesh: mesh from `make_mesh`.
 
   Returns:
-    Leaves `[P', ...]`, of which the first `P` are those given.
+    A pytree with leaves `[Q, ...]`, whose first `P` entries are those of
+    `runs`; `Q` is a multiple of the number of devices.
+
+  Example:
+    >>> pad(jnp.arange(3), None).tolist()
+    [0, 1, 2]
   """
   size = len(jax.tree.leaves(runs)[0])
   padded = size if mesh is None else -(-size // mesh.size) * mesh.size
@@ -71,21 +86,28 @@ def map_runs(
   at_once: int | None = None,
   mesh: jax.sharding.Mesh | None = None,
 ) -> PyTree:
-  """Apply a function to every run, to be called under `jax.jit`.
+  """Apply a function to every run; to be called under `jax.jit`.
 
-  Equal to `jax.vmap(fn)(runs)`.
+  The result equals that of `jax.vmap(fn)(runs)`.
 
   Args:
-    fn: of one run. What it closes over is on every device.
-    runs: leaves `[P, ...]`; with a mesh, `P` a multiple of its size, see `pad`.
-    at_once: how many runs a device takes side by side; all by default.
-    mesh: of devices that share the runs, from `make_mesh`.
+    fn: function of one run. Arrays that it closes over are copied to every
+      device.
+    runs: arguments of the runs, a pytree with leaves `[P, ...]`. With a mesh,
+      `P` must be a multiple of the number of devices; `pad` makes it one.
+    at_once: number of runs that a device computes side by side; all by default.
+    mesh: mesh of the devices that share the runs, from `make_mesh`; one device
+      computes all runs if it is None.
 
   Returns:
-    Leaves `[P, ...]`, sharded like the runs.
+    Results of all runs, a pytree with leaves `[P, ...]`, sharded like the runs.
 
   Raises:
-    ValueError: if the runs are not a multiple of the mesh.
+    ValueError: if `P` is not a multiple of the number of devices.
+
+  Example:
+    >>> map_runs(lambda x: x + 1, jnp.arange(3), at_once=2).tolist()
+    [1, 2, 3]
   """
   size = len(jax.tree.leaves(runs)[0])
   if mesh is not None and size % mesh.size:
@@ -98,8 +120,8 @@ def map_runs(
     size = len(jax.tree.leaves(runs)[0])
     if at_once is None or at_once >= size:
       return jax.vmap(fn)(runs)
-    # One by one without the axis that vmap would leave: convolutions of a
-    # single network are other, faster programs than those of a batch of one.
+    # Without a batch size, lax.map adds no axis: the convolutions of a single
+    # network compile to a faster program than those of a batch of one network.
     return jax.lax.map(fn, runs, batch_size=at_once if at_once > 1 else None)
 
   if mesh is None:
@@ -111,7 +133,17 @@ def map_runs(
 
 
 def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh | None) -> PyTree:
-  """Gathers what is sharded, so that every process can read it; under jit."""
+  """Gather sharded arrays, so that every process can read them.
+
+  To be called under `jax.jit`.
+
+  Args:
+    tree: arrays to gather, a pytree.
+    mesh: mesh from `make_mesh`; nothing is done if it is None.
+
+  Returns:
+    The pytree, with all arrays on every device.
+  """
   if mesh is None:
     return tree
   everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
@@ -119,18 +151,27 @@ def on_every_device(tree: PyTree, mesh: jax.sharding.Mesh | None) -> PyTree:
 
 
 def is_writer() -> bool:
-  """Return whether this process is the one that writes and prints."""
+  """Return whether this process is process 0, which writes and prints.
+
+  Example:
+    >>> is_writer()
+    True
+  """
   return jax.process_index() == 0
 
 
 def agree(known: Sequence[bool]) -> list[bool]:
-  """Return what process 0 knows, in all processes.
+  """Return to all processes what process 0 knows.
 
   Args:
-    known: truth values, as many in every process.
+    known: truth values; every process must give equally many.
 
   Returns:
-    Those of process 0.
+    The truth values of process 0.
+
+  Example:
+    >>> agree([True, False])
+    [True, False]
   """
   if jax.process_count() == 1:
     return list(known)
@@ -148,18 +189,25 @@ def start(
   cpu_devices: int | None = None,
   compilation_cache: str | None = None,
 ) -> None:
-  """Set up devices and processes; call it before any array is made.
+  """Set up devices and processes; to be called before any array is made.
+
+  Several processes work together either if `distributed` is true, and the
+  cluster (a TPU pod, SLURM) tells JAX about them, or if `coordinator_address`,
+  `num_processes` and `process_id` are all given. All processes must run the
+  same program.
 
   Args:
-    distributed: whether this process is one of several, as the cluster says.
-    coordinator_address: HOST:PORT of process 0, where no cluster says it.
-    num_processes: how many processes run together, with the address.
-    process_id: which of them this is, from 0, with the address.
-    cpu_devices: how many devices to make of the CPU.
-    compilation_cache: folder that keeps compiled programs for the next run.
+    distributed: whether to ask the cluster for the other processes.
+    coordinator_address: HOST:PORT of process 0.
+    num_processes: number of processes, at least 1.
+    process_id: index of this process, from 0.
+    cpu_devices: number of devices that the CPU counts as; one by default.
+    compilation_cache: folder that keeps compiled programs for the next run; it
+      is created if it does not exist.
 
   Raises:
-    ConfigError: if the arguments of processes do not go together.
+    ConfigError: if the arguments of several processes do not fit together, or
+      the cluster does not tell.
   """
   if compilation_cache is not None:
     jax.config.update('jax_compilation_cache_dir', compilation_cache)
@@ -171,27 +219,39 @@ def start(
     'num_processes': num_processes,
     'process_id': process_id,
   }
-  missing = [name for name, value in by_hand.items() if value is None]
-  if len(missing) == len(by_hand):
-    if distributed:
-      _initialize()
-    return
-  if missing or distributed:
-    given = next(name for name in by_hand if name not in missing)
-    names = ', '.join(f'--{name}' for name in by_hand)
-    expected = f'all of {names}, without --distributed'
-    raise ConfigError(given, by_hand[given], expected)
-  assert process_id is not None and num_processes is not None
-  if process_id >= num_processes:
-    expected = f'less than --num_processes={num_processes}'
-    raise ConfigError('process_id', process_id, expected)
-  jax.distributed.initialize(**by_hand)
+  given = {name: x for name, x in by_hand.items() if x is not None}
+  if not given and distributed:
+    _join_cluster()
+  if given:
+    _check_by_hand(by_hand, given, distributed)
+    jax.distributed.initialize(**given)
 
 
-def _initialize() -> None:
-  """Join the processes of a cluster that says what it is."""
+def _join_cluster() -> None:
+  """Join the processes of a cluster that tells JAX about them."""
   try:
     jax.distributed.initialize()
   except (RuntimeError, ValueError) as error:
     expected = f'a cluster that says what it is: {error}'
     raise ConfigError('distributed', True, expected) from error
+
+
+def _check_by_hand(
+  by_hand: dict[str, Any], given: dict[str, Any], distributed: bool
+) -> None:
+  """Raise ConfigError if arguments of processes do not fit together.
+
+  Args:
+    by_hand: arguments of processes, by name.
+    given: those that are not None.
+    distributed: whether to ask a cluster, too.
+  """
+  if len(given) < len(by_hand) or distributed:
+    field, value = next(iter(given.items()))
+    expected = f'all of {", ".join(by_hand)}, without distributed'
+    raise ConfigError(field, value, expected)
+  if given['num_processes'] < 1:
+    raise ConfigError('num_processes', given['num_processes'], 'at least 1')
+  if not 0 <= given['process_id'] < given['num_processes']:
+    expected = f'less than num_processes={given["num_processes"]}, from 0'
+    raise ConfigError('process_id', given['process_id'], expected)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from splitjax import parallel
+from splitjax.errors import ConfigError
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 RATES = {'rate': jnp.array([0.1, 0.5])}
@@ -122,3 +123,81 @@ def test_eight_devices_give_what_one_gives(tmp_path):
     },
   )
   assert found.stdout.endswith('all equal\n'), found.stderr
+
+
+_PAIR = {'coordinator_address': 'a:1', 'num_processes': 2}
+
+
+@pytest.mark.parametrize(
+  ('given', 'field', 'message'),
+  [
+    ({'process_id': 0}, 'process_id', 'all of coordinator_address, num_proc'),
+    (_PAIR, 'coordinator_address', 'all of coordinator_address, num_proc'),
+    (
+      {**_PAIR, 'process_id': 0, 'distributed': True},
+      'coordinator_address',
+      'without distributed',
+    ),
+    ({**_PAIR, 'process_id': 2}, 'process_id', 'less than num_processes=2'),
+    ({**_PAIR, 'process_id': -1}, 'process_id', 'less than num_processes=2'),
+    (
+      {**_PAIR, 'num_processes': 0, 'process_id': 0},
+      'num_processes',
+      'at least 1',
+    ),
+  ],
+)
+def test_arguments_of_processes_must_fit_together(given, field, message):
+  with pytest.raises(ConfigError, match=message) as caught:
+    parallel.start(**given)
+  assert (caught.value.field, caught.value.value) == (field, given[field])
+
+
+def test_a_cluster_that_does_not_tell_is_an_error(monkeypatch):
+  def initialize():
+    raise ValueError('no address')
+
+  monkeypatch.setattr(jax.distributed, 'initialize', initialize)
+  with pytest.raises(ConfigError, match='says what it is: no address'):
+    parallel.start(distributed=True)
+
+
+def test_processes_by_hand_are_joined(monkeypatch):
+  joined = []
+  monkeypatch.setattr(
+    jax.distributed, 'initialize', lambda **kwargs: joined.append(kwargs)
+  )
+  parallel.start(**_PAIR, process_id=0)
+  assert joined == [{**_PAIR, 'process_id': 0}]
+
+
+_STARTED = """
+import sys
+from splitjax import parallel
+
+parallel.start(cpu_devices=3, compilation_cache=sys.argv[1])
+import jax
+
+assert jax.device_count() == 3
+assert jax.config.jax_compilation_cache_dir == sys.argv[1]
+print('started')
+"""
+
+
+def test_start_makes_devices_and_keeps_programs(tmp_path):
+  """In a process of its own: it changes settings of all of JAX."""
+  found = subprocess.run(
+    [sys.executable, '-c', _STARTED, str(tmp_path)],
+    capture_output=True,
+    text=True,
+    env={
+      **os.environ,
+      'PYTHONPATH': os.path.dirname(os.path.dirname(__file__)),
+    },
+  )
+  assert found.stdout == 'started\n', found.stderr
+
+
+def test_one_process_writes_and_agrees_with_itself():
+  assert parallel.is_writer()
+  assert parallel.agree([True, False]) == [True, False]

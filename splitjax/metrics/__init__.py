@@ -6,17 +6,13 @@ from splitjax.metrics.classification import auc as auc
 from splitjax.metrics.classification import (
   balanced_accuracy as balanced_accuracy,
 )
-from splitjax.metrics.classification import (
-  confusion_matrices as confusion_matrices,
-)
 from splitjax.metrics.classification import f1 as f1
 from splitjax.metrics.classification import macro_f1 as macro_f1
-from splitjax.metrics.classification import (
-  majority_confusion as majority_confusion,
-)
 from splitjax.metrics.classification import measure_all as measure_all
 from splitjax.metrics.classification import measure_chance as measure_chance
 from splitjax.metrics.classification import oracle_accuracy as oracle_accuracy
+from splitjax.metrics.confusion import confusion_matrices as confusion_matrices
+from splitjax.metrics.confusion import majority_confusion as majority_confusion
 from splitjax.metrics.intervals import bootstrap_interval as bootstrap_interval
 from splitjax.metrics.regression import measure_targets as measure_targets
 

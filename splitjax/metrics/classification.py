@@ -1,8 +1,9 @@
-"""Predictions and truth to numbers, with chance levels and intervals.
+"""Measures of predicted classes, with their chance levels.
 
-The only room that sees both. Runs once, on the host, in NumPy and float64.
-All figures but the AUC are read off confusion matrices `[..., C, C]` (rows:
-truth, columns: prediction), whose leading axes are trials.
+All measures but the AUC are computed from confusion matrices `[..., C, C]`
+(rows: truth, columns: prediction), whose leading axes are trials. Everything
+runs on the host, in NumPy and float64. In shape descriptions `N` is the number
+of samples and `C` the number of classes.
 """
 
 from collections.abc import Callable
@@ -11,60 +12,41 @@ import numpy as np
 from scipy import optimize
 from scipy import stats
 
+from splitjax.metrics.confusion import confusion_matrices as confusion_matrices
+from splitjax.metrics.confusion import majority_confusion as majority_confusion
+
 MeasureFn = Callable[[np.ndarray], np.ndarray]
 
 
-def confusion_matrices(
-  predictions: np.ndarray,
-  truth: np.ndarray,
-  scored: np.ndarray | None = None,
-  *,
-  num_classes: int,
-) -> np.ndarray:
-  """Count how often each class is taken for each.
+def accuracy(confusion: np.ndarray) -> np.ndarray:
+  """Return the share of samples whose class is predicted correctly.
 
   Args:
-    predictions: classes, `[..., N]`.
-    truth: classes, of a shape that broadcasts with `predictions`.
-    scored: which rows count, of a shape that broadcasts in the same way; all by
-      default.
-    num_classes: `C`.
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
 
   Returns:
-    Counts `[..., C, C]`; rows are the truth.
+    Accuracies in `[0, 1]`, `[...]`.
 
-  Raises:
-    ValueError: if a class is out of range, or a trial has nothing scored.
+  Example:
+    >>> float(accuracy(np.array([[6, 2], [0, 2]])))
+    0.8
   """
-  predictions = np.asarray(predictions)
-  truth = np.broadcast_to(truth, predictions.shape)
-  scored = np.broadcast_to(True if scored is None else scored, truth.shape)
-  for name, value in (('predictions', predictions), ('truth', truth)):
-    if value.size and not 0 <= value.min() <= value.max() < num_classes:
-      raise ValueError(
-        f'{name} must lie between 0 and {num_classes - 1}, got '
-        f'{value.min()} to {value.max()}.'
-      )
-  if not scored.any(axis=-1).all():
-    raise ValueError('every trial must have at least one scored sample.')
-  trials = predictions.shape[:-1]
-  num_cells = num_classes * num_classes
-  cells = truth.astype(np.int64) * num_classes + predictions
-  offsets = num_cells * np.arange(np.prod(trials, dtype=int))
-  cells = cells.reshape(len(offsets), -1) + offsets[:, None]
-  counts = np.bincount(
-    cells[scored.reshape(cells.shape)], minlength=num_cells * len(offsets)
-  )
-  return counts.reshape(*trials, num_classes, num_classes)
-
-
-def accuracy(confusion: np.ndarray) -> np.ndarray:
-  """Return the share of samples that are taken for what they are, `[...]`."""
   return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
 
 
 def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-  """Return the mean recall of the classes that occur in the truth, `[...]`."""
+  """Return the mean recall of the classes that occur in the truth.
+
+  Args:
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
+
+  Returns:
+    Balanced accuracies in `[0, 1]`, `[...]`.
+
+  Example:
+    >>> float(balanced_accuracy(np.array([[6, 2], [0, 2]])))
+    0.875
+  """
   sizes = confusion.sum(-1)
   hits = np.diagonal(confusion, axis1=-2, axis2=-1)
   recalls = hits / np.maximum(sizes, 1)
@@ -72,7 +54,18 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
-  """Return the mean F1 of classes in truth or prediction, `[...]`."""
+  """Return the mean F1 score of the classes in truth or prediction.
+
+  Args:
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
+
+  Returns:
+    Macro F1 scores in `[0, 1]`, `[...]`.
+
+  Example:
+    >>> round(float(macro_f1(np.array([[6, 2], [0, 2]]))), 3)
+    0.762
+  """
   hits = np.diagonal(confusion, axis1=-2, axis2=-1)
   sizes = confusion.sum(-1) + confusion.sum(-2)
   scores = 2 * hits / np.where(sizes > 0, sizes, 1)
@@ -80,16 +73,21 @@ def macro_f1(confusion: np.ndarray) -> np.ndarray:
 
 
 def ari(confusion: np.ndarray) -> np.ndarray:
-  """Return the adjusted Rand index: how well groups agree by any name.
+  """Return the adjusted Rand index of predicted and true groups.
 
-  1 for equal partitions, 0 in expectation for unrelated ones (Hubert and
-  Arabie, 1985).
+  It does not depend on which group is called which class. It is 1 if both
+  partitions are equal, and 0 in expectation if they are unrelated (Hubert and
+  Arabie, "Comparing partitions", 1985).
 
   Args:
-    confusion: `[..., C, C]`.
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
 
   Returns:
-    `[...]`.
+    Indices, at most 1, `[...]`.
+
+  Example:
+    >>> float(ari(np.array([[0, 5], [5, 0]])))
+    1.0
   """
   pairs = lambda counts: counts * (counts - 1) / 2
   confusion = np.asarray(confusion, dtype=np.float64)
@@ -99,23 +97,29 @@ def ari(confusion: np.ndarray) -> np.ndarray:
   total = pairs(confusion.sum((-2, -1)))
   expected = in_truth * in_prediction / np.where(total > 0, total, 1)
   span = (in_truth + in_prediction) / 2 - expected
-  # No span: both are one group, or both all singletons, and so are equal.
+  # A span of 0 means that both partitions are one group, or that both consist
+  # of single samples; either way they are equal.
   return np.where(
     span > 0, (together - expected) / np.where(span > 0, span, 1), 1.0
   )
 
 
 def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
-  """Return the accuracy if all true labels named the groups: a bound.
+  """Return the accuracy under the best assignment of groups to classes.
 
-  No attack reaches it: what lies between it and the accuracy was lost in
-  deciding which group is which class, not in grouping.
+  The assignment uses all true labels, so this is an upper bound that no attack
+  can claim. The accuracy falls short of it by what was lost in deciding which
+  group is which class, rather than in grouping.
 
   Args:
-    confusion: `[..., C, C]`.
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
 
   Returns:
-    `[...]`.
+    Accuracies in `[0, 1]`, `[...]`.
+
+  Example:
+    >>> float(oracle_accuracy(np.array([[1, 4], [5, 0]])))
+    0.9
   """
   flat = confusion.reshape(-1, *confusion.shape[-2:])
   best = [
@@ -126,7 +130,18 @@ def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-  """Return F1 of class 1, `[...]`; 0 if class 1 is never right."""
+  """Return the F1 score of class 1 against class 0.
+
+  Args:
+    confusion: counts of two classes from `confusion_matrices`, `[..., 2, 2]`.
+
+  Returns:
+    F1 scores in `[0, 1]`, `[...]`; 0 if class 1 is never predicted correctly.
+
+  Example:
+    >>> round(float(f1(np.array([[6, 2], [0, 2]]))), 3)
+    0.667
+  """
   hits = confusion[..., 1, 1]
   sizes = confusion[..., 1, :].sum(-1) + confusion[..., :, 1].sum(-1)
   return 2 * hits / np.where(sizes > 0, sizes, 1)
@@ -135,21 +150,28 @@ def f1(confusion: np.ndarray) -> np.ndarray:
 def auc(
   scores: np.ndarray, truth: np.ndarray, scored: np.ndarray | None = None
 ) -> np.ndarray:
-  """Return how often class 1 scores above class 0, ties counting half.
+  """Return the area under the ROC curve (AUC).
+
+  It is the share of pairs of one sample of each class in which the sample of
+  class 1 has the larger score; ties count half.
 
   Args:
-    scores: finite; the larger, the more likely class 1, `[..., N]`.
-    truth: classes 0 and 1, of a shape that broadcasts with `scores`.
-    scored: which rows count, of a shape that broadcasts in the same way; all by
-      default.
+    scores: finite scores, larger for a likelier class 1, `[..., N]`.
+    truth: true classes 0 and 1, of a shape that broadcasts with `scores`.
+    scored: mask of the samples that count, of a shape that broadcasts with
+      `scores`; all samples by default.
 
   Returns:
-    `[...]`; NaN for a trial in which a class does not occur.
+    AUCs in `[0, 1]`, `[...]`; NaN for a trial in which a class does not occur.
+
+  Example:
+    >>> float(auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])))
+    0.875
   """
   scores = np.asarray(scores, dtype=np.float64)
   scored = np.broadcast_to(True if scored is None else scored, scores.shape)
   positive = np.broadcast_to(truth, scores.shape) == 1
-  # What does not count stands behind all that does, and moves no rank of it.
+  # Samples that do not count are ranked last, where they move no other rank.
   ranks = stats.rankdata(np.where(scored, scores, np.inf), axis=-1)
   positive, negative = positive & scored, ~positive & scored
   num_positive = positive.sum(-1)
@@ -159,7 +181,19 @@ def auc(
 
 
 def measure_all(confusion: np.ndarray) -> dict[str, np.ndarray]:
-  """Return every measure by its name, each `[...]`; F1 of two classes only."""
+  """Return every measure that is computed from a confusion matrix.
+
+  Args:
+    confusion: counts from `confusion_matrices`, `[..., C, C]`.
+
+  Returns:
+    Measures by the names of their functions, each `[...]`; `f1` only for two
+    classes.
+
+  Example:
+    >>> list(measure_all(np.array([[6, 2], [0, 2]])))[:3]
+    ['accuracy', 'balanced_accuracy', 'macro_f1']
+  """
   fns: list[MeasureFn] = [
     accuracy,
     balanced_accuracy,
@@ -171,35 +205,27 @@ def measure_all(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _of_two(confusion: np.ndarray) -> list[MeasureFn]:
-  """Return the measures that two classes have and more have not."""
+  """Return the measures that are defined for two classes only."""
   return [f1] if confusion.shape[-1] == 2 else []
 
 
 def measure_chance(confusion: np.ndarray) -> dict[str, np.ndarray]:
-  """Return what guessing each class equally often gives, each `[...]`.
+  """Return the measures of guessing each class equally often.
 
   Args:
-    confusion: of any answers on the same samples, `[..., C, C]`.
+    confusion: counts of any predictions on the same samples, `[..., C, C]`;
+      only the true classes matter.
 
   Returns:
-    The measures that are read off expected counts; how groups agree by chance
-    is not.
+    Measures by the names of their functions, each `[...]`. They are computed
+    from expected counts, so those of groups (`ari`, `oracle_accuracy`) are
+    left out.
+
+  Example:
+    >>> float(measure_chance(np.array([[6, 2], [0, 2]]))['accuracy'])
+    0.5
   """
   sizes = confusion.sum(-1, keepdims=True)
   expected = np.broadcast_to(sizes / confusion.shape[-1], confusion.shape)
   fns: list[MeasureFn] = [accuracy, balanced_accuracy, macro_f1]
   return {fn.__name__: fn(expected) for fn in fns + _of_two(confusion)}
-
-
-def majority_confusion(confusion: np.ndarray) -> np.ndarray:
-  """Return what guessing the largest class always gives.
-
-  Args:
-    confusion: of an attack on the same samples, `[..., C, C]`.
-
-  Returns:
-    Counts `[..., C, C]`.
-  """
-  sizes = confusion.sum(-1)
-  largest = np.eye(confusion.shape[-1])[sizes.argmax(-1)]  # [..., C]
-  return sizes[..., :, None] * largest[..., None, :]

@@ -1,4 +1,4 @@
-"""Intervals of figures over trials."""
+"""Confidence intervals of means over trials."""
 
 import numpy as np
 
@@ -12,17 +12,28 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
   """Return a percentile bootstrap interval of the mean over trials.
 
-  Trials of one seed share a trained model, so seeds are resampled first and
-  then the draws within each: the interval covers both sources of chance.
+  Trials of one seed share a trained model. So seeds are resampled first, and
+  then the auxiliary draws within each seed: the interval covers the variation
+  of both.
 
   Args:
-    values: one figure a trial, `[S, R]`: seeds, auxiliary draws.
-    level: share of the resampled means inside the interval.
+    values: one value for each of `S` seeds and `R` auxiliary draws, `[S, R]`.
+    level: share of the resampled means inside the interval, in `(0, 1)`.
     num_resamples: number of bootstrap resamples.
     seed: seed of the resampling.
 
   Returns:
-    The lower and the upper end; NaN where a single trial says nothing.
+    The lower and the upper end; both are NaN if there is only one trial.
+
+  Raises:
+    ValueError: if `values` is empty or not of two axes.
+
+  Example:
+    >>> low, high = bootstrap_interval(np.array([[0.4, 0.6], [0.5, 0.7]]))
+    >>> 0.4 <= low < 0.55 < high <= 0.7
+    True
+    >>> bootstrap_interval(np.array([[0.4]]))
+    (nan, nan)
   """
   values = np.asarray(values, dtype=np.float64)
   if values.ndim != 2 or not values.size:

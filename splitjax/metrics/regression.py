@@ -1,4 +1,4 @@
-"""Predictions and true numbers in, figures out; no attack imports this.
+"""Measures of predicted real targets.
 
 Everything runs on the host, in NumPy and float64. Leading axes are trials.
 """
@@ -10,22 +10,32 @@ from scipy import stats
 def measure_targets(
   predictions: np.ndarray, truth: np.ndarray, scored: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-  """How near predicted numbers are to the true ones.
+  """Measure how near predicted targets are to the true ones.
 
   Args:
-    predictions: `[..., N]`.
-    truth: of a shape that broadcasts with `predictions`.
-    scored: which rows count, likewise; all by default.
+    predictions: predicted targets, `[..., N]`.
+    truth: true targets, of a shape that broadcasts with `predictions`.
+    scored: mask of the samples that count, of a shape that broadcasts with
+      `predictions`; all samples by default.
 
   Returns:
-    By name, each `[...]`: `r2`, the share of the truth's variance that is
-    explained (negative where the mean of the truth would be nearer);
-    `mean_absolute_error` in units of the truth; and `spearman`, the rank
-    correlation, 0 where all predictions are equal. NaN where all truth is
-    equal.
+    Three measures by name, each `[...]`:
+
+    - `r2`: the share of the truth's variance that is explained, at most 1. It
+      is negative where the mean of the truth would be a better prediction.
+    - `mean_absolute_error`: in the units of the truth.
+    - `spearman`: the rank correlation in `[-1, 1]`, 0 where all predictions are
+      equal.
+
+    `r2` and `spearman` are NaN for a trial in which all true targets are equal.
 
   Raises:
-    ValueError: if a trial has fewer than two scored samples.
+    ValueError: if fewer than two samples of a trial count.
+
+  Example:
+    >>> found = measure_targets(np.array([1.0, 3.0]), np.array([1.0, 2.0]))
+    >>> {name: round(float(value), 2) for name, value in found.items()}
+    {'r2': -1.0, 'mean_absolute_error': 0.5, 'spearman': 1.0}
   """
   predictions = np.asarray(predictions, dtype=np.float64)
   truth = np.broadcast_to(truth, predictions.shape).astype(np.float64)
@@ -34,7 +44,7 @@ def measure_targets(
     raise ValueError('every trial must have at least two scored samples.')
   errors = np.where(scored, predictions - truth, 0.0)
   spread = (_centre(truth, scored) ** 2).sum(-1)
-  # What does not count stands behind all that does, and moves no rank of it.
+  # Samples that do not count are ranked last, where they move no other rank.
   x, y = (
     _centre(stats.rankdata(np.where(scored, x, np.inf), axis=-1), scored)
     for x in (predictions, truth)
@@ -51,6 +61,6 @@ def measure_targets(
 
 
 def _centre(values: np.ndarray, scored: np.ndarray) -> np.ndarray:
-  """Return deviations from the mean of what is scored, 0 elsewhere."""
+  """Return deviations from the mean of the scored samples, 0 for the rest."""
   total = np.where(scored, values, 0.0).sum(-1, keepdims=True)
   return np.where(scored, values - total / scored.sum(-1, keepdims=True), 0.0)
