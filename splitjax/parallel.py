@@ -219,7 +219,7 @@ def start(
     'num_processes': num_processes,
     'process_id': process_id,
   }
-  given = {name: x for name, x in by_hand.items() if x is not None}
+  given: dict[str, Any] = {k: x for k, x in by_hand.items() if x is not None}
   if not given and distributed:
     _join_cluster()
   if given:

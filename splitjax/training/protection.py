@@ -45,8 +45,8 @@ class Protection(NamedTuple):
       the cut gradients before they are defended, and kept in the log.
 
   Example:
-    >>> hide = Protection(cut_grads=lambda key, cut_grads, labels: 0 * cut_grads)
-    >>> hide.at_a_cut
+    >>> silence = lambda key, cut_grads, labels: 0 * cut_grads
+    >>> Protection(cut_grads=silence).at_a_cut
     True
   """
 
