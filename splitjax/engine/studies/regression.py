@@ -65,9 +65,9 @@ def study(config: Config) -> Study:
     raise ConfigError('cuts', config.cuts, 'one cut')
   check_distinct('defenses', config.defenses)
   check_distinct('vary_num_aux', config.vary_num_aux)
-  problem = check(config)
-  if not problem.dataset.is_real:
-    raise ConfigError('dataset', problem.dataset.name, 'data of real targets')
+  if config.target not in (None, 'real'):
+    raise ConfigError('target', config.target, 'real, or none')
+  problem = check(dataclasses.replace(config, target='real'))
   for num in config.vary_num_aux:
     check_num_aux(num, problem.dataset, 'vary_num_aux')
   num_aux = tuple(sorted({problem.setting.num_aux, *config.vary_num_aux}))

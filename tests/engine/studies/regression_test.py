@@ -68,8 +68,9 @@ class CheckTest(parameterized.TestCase):
   @parameterized.parameters(
     (
       dict(dataset='digits', defenses=()),
-      'dataset=digits: expected data of re',
+      'target=real: expected none or other data: the labels of digits are',
     ),
+    (dict(target='class'), 'target=class: expected real, or none'),
     (dict(optimizer='sgdd'), 'optimizer=sgdd: expected one of sgd, '),
     (dict(learning_rate=0.0), 'learning_rate=0.0: expected a positive'),
     (dict(hidden_sizes=(0,)), 'hidden_sizes=0: expected widths, 1 to 4096'),
