@@ -123,9 +123,13 @@ def _json_value(value: Any) -> Any:
   if isinstance(value, functools.partial):
     return _json_value([value.func, value.args, value.keywords])
   if isinstance(value, types.FunctionType):
-    # Two lambdas of one place have one name, and other code.
+    # Two lambdas of one place have one name, and other code or other values.
     code = value.__code__
-    text = code.co_code + repr(code.co_consts).encode()
+    held = [cell.cell_contents for cell in value.__closure__ or ()]
+    held = [
+      getattr(one, '__qualname__', None) or _json_value(one) for one in held
+    ]
+    text = code.co_code + repr((code.co_consts, held)).encode()
     digest = hashlib.sha256(_ADDRESS.sub(b'', text)).hexdigest()[:8]
     return f'{value.__module__}.{value.__qualname__} {digest}'
   if callable(value) and hasattr(value, '__qualname__'):

@@ -139,6 +139,7 @@ def test_functions_are_told_apart_by_code_and_never_by_address():
   values = [options._json_value(fn) for fn in (one, other)]
   assert values[0] != values[1]
   assert options._json_value(make(1)) == options._json_value(make(1))
+  assert options._json_value(make(1)) != options._json_value(make(-1))
   bound = functools.partial(one, x=2)
   assert options._json_value(bound) == options._json_value(
     functools.partial(one, x=2)
