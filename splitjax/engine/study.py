@@ -7,7 +7,6 @@ A reading says where the figures of one setting come from.
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import functools
 import pathlib
 from typing import NamedTuple
 
@@ -116,11 +115,6 @@ class Study:
   def num_epochs(self) -> int:
     """Passes of all trainings, for a progress bar."""
     return sum(one.problem.num_epochs for one in self.trainings)
-
-  @functools.cached_property
-  def summary_title(self) -> str:
-    """The data set and the question, for a page."""
-    return f'{self.problem.dataset.name}: {self.name.replace("_", " ")}'
 
 
 def point_of(problem: Problem) -> Point:
