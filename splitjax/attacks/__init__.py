@@ -1,6 +1,7 @@
 """Attack kernels: arrays in, arrays out; jitted, and safe under vmap."""
 
 from splitjax.attacks.averaging import average_by_sample as average_by_sample
+from splitjax.attacks.denoising import denoise as denoise
 from splitjax.attacks.direct import direct_labels as direct_labels
 from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
@@ -52,6 +53,8 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
+from splitjax.attacks.strongest import gradient_labels as gradient_labels
+from splitjax.attacks.strongest import similarity_labels as similarity_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
 from splitjax.attacks.transfer import (
   tuned_transfer_labels as tuned_transfer_labels,
@@ -79,11 +82,13 @@ __all__ = [
   'cluster_scores',
   'complete_model',
   'completion_labels',
+  'denoise',
   'direct_labels',
   'direction_scores',
   'exploit_labels',
   'fine_tuned_completion',
   'fine_tuned_labels',
+  'gradient_labels',
   'gramssat_labels',
   'inner_product_scores',
   'kmeans',
@@ -97,6 +102,7 @@ __all__ = [
   'norm_scores',
   'online_labels',
   'ridge_targets',
+  'similarity_labels',
   'spectral_labels',
   'spectral_scores',
   'start_online',

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from splitjax import attacks
 from splitjax.attacks import heads_on_views
 from splitjax.attacks import on_views
+from splitjax.attacks import strongest_on_views
 from splitjax.records.intermediates import ATTACKED
 from splitjax.records.intermediates import Name
 
@@ -146,6 +147,9 @@ _CLUSTER = (attacks.cluster_labels,)
 _TRANSFER = attacks.transfer_labels
 ATTACKS = types.MappingProxyType(
   {
+    'strongest': Attack(
+      strongest_on_views.strongest, granted=(Name.FEATURES, Name.PASSES)
+    ),
     'distance': Attack(on_views.distance, (attacks.nearest_labels,)),
     'clustering': Attack(on_views.clustering, _CLUSTER),
     'clustering_paper': Attack(on_views.clustering_paper, _CLUSTER),
@@ -207,7 +211,7 @@ ATTACKS = types.MappingProxyType(
 # What is run where nothing else is asked for, by kind of target.
 DEFAULTS = types.MappingProxyType(
   {
-    CLASS: ('distance', 'clustering', 'clustering_paper'),
+    CLASS: ('strongest', 'distance', 'clustering', 'clustering_paper'),
     REAL: ('nearest', 'ridge', 'learning_based'),
   }
 )

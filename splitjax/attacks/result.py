@@ -40,6 +40,8 @@ class AttackResult(NamedTuple):
     train_labels: the labels of the samples that the attack trained on, which
       may be others than those it labels: `transfer_labels` finds them, and
       `gramssat_labels` guesses them before its fit.
+    chosen: which of its candidates an attack chose, an index into
+      `strongest.CANDIDATES`, a scalar.
   """
 
   labels: jax.Array
@@ -48,6 +50,7 @@ class AttackResult(NamedTuple):
   losses: jax.Array | None = None
   groups: Groups | None = None
   train_labels: jax.Array | None = None
+  chosen: jax.Array | None = None
 
   @property
   def assignments(self) -> jax.Array | None:

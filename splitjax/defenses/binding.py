@@ -15,6 +15,7 @@ from splitjax import defenses
 from splitjax.defenses.defense import Facts
 from splitjax.defenses.defense import Numbers
 from splitjax.defenses.defense import ProtectFn
+from splitjax.training.countering import Channel
 from splitjax.training.protection import Protection
 
 PyTree = Any
@@ -57,6 +58,27 @@ def label_dp(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:
   prior = jnp.asarray(facts.prior, jnp.float32)
   draw = functools.partial(defenses.label_dp.rr_with_prior, prior=prior)
   return drawn_labels(draw)(facts, numbers, traced)
+
+
+def channel_of(facts: Facts, numbers: Numbers, *, with_prior: bool) -> Channel:
+  """Return the channel of randomized response, with a prior or without."""
+  prior = jnp.asarray(facts.prior, jnp.float32)
+  if with_prior:
+    channel = defenses.label_dp.rr_with_prior_channel(
+      prior, epsilon=numbers['epsilon']
+    )
+  else:
+    channel = defenses.label_dp.randomized_response_channel(
+      num_classes=facts.num_classes, epsilon=numbers['epsilon']
+    )
+  return Channel(channel, prior)
+
+
+def mixup(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:
+  """Mix the samples of a batch in pairs, which both parties know."""
+  mixed = of_classes('batch', defenses.mixup.mix)(facts, numbers, traced)
+  pairs = functools.partial(defenses.mixup.pairs, **traced)
+  return mixed._replace(pairs=pairs)
 
 
 def dp_sgd(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:

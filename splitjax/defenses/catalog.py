@@ -8,6 +8,7 @@ from splitjax import defenses
 from splitjax.defenses import binding
 from splitjax.defenses import guarantees
 from splitjax.defenses.defense import Defense
+from splitjax.training.countering import Counter
 
 _EPSILON = dict(strength='epsilon', off=math.inf, within=(1e-3, math.inf))
 _ANY = ('class', 'real')
@@ -49,6 +50,7 @@ DEFENSES: dict[str, Defense] = {
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=True
     ),
+    channel_fn=functools.partial(binding.channel_of, with_prior=True),
     averaged='vector',
     replaces_labels=True,
     **_EPSILON,
@@ -60,6 +62,7 @@ DEFENSES: dict[str, Defense] = {
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=False
     ),
+    channel_fn=functools.partial(binding.channel_of, with_prior=False),
     averaged='vector',
     replaces_labels=True,
     **_EPSILON,
@@ -119,6 +122,7 @@ DEFENSES: dict[str, Defense] = {
   ),
   'max_norm': Defense(
     binding.at('cut_grads', defenses.max_norm.noise),
+    counters=(Counter.LINES,),
     strength='strength',
     strengths=(1.0,),
     within=(0.0, 1.0),
@@ -134,6 +138,7 @@ DEFENSES: dict[str, Defense] = {
   ),
   'gradient_averaging': Defense(
     binding.at('cut_grads', defenses.gradient_averaging.average),
+    counters=(Counter.BATCH_MEANS,),
     strength='weight',
     strengths=(0.1, 0.5, 0.9, 0.99, 1.0),
     within=(0.0, 1.0),
@@ -146,7 +151,8 @@ DEFENSES: dict[str, Defense] = {
     targets=_ANY,
   ),
   'mixup': Defense(
-    binding.of_classes('batch', defenses.mixup.mix),
+    binding.mixup,
+    counters=(Counter.PAIRS,),
     strength='alpha',
     strengths=(0.1, 0.2, 0.5, 1.0),
     averaged='vector',

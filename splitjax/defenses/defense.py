@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from splitjax.training.countering import Channel
+from splitjax.training.countering import Counter
 from splitjax.training.protection import Protection
 
 PyTree = Any
@@ -71,6 +73,9 @@ class Defense:
       unit of `attacks.average_by_sample`.
     mixes_examples: whether a sample's loss depends on others of the batch.
     replaces_labels: whether the training sees other labels than the true ones.
+    counters: what an attacker who knows of it undoes in its gradients.
+    channel_fn: `(facts, numbers) -> Channel`, the mechanism that labels go
+      through, where it is the same for all samples.
     extra_outputs: which of the numbers says how many outputs the network gets
       beside those for the targets, if one does.
   """
@@ -89,6 +94,8 @@ class Defense:
   averaged: str | None = None
   mixes_examples: bool = False
   replaces_labels: bool = False
+  counters: tuple[Counter, ...] = ()
+  channel_fn: Callable[[Facts, Numbers], Channel] | None = None
   extra_outputs: str | None = None
 
   def prepare(self, facts: Facts, numbers: Numbers) -> PyTree:

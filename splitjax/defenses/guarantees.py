@@ -10,9 +10,8 @@ import functools
 import math
 from typing import Any
 
-import jax.numpy as jnp
-
 from splitjax import defenses
+from splitjax.defenses import binding
 from splitjax.defenses.defense import Facts
 from splitjax.defenses.defense import Numbers
 
@@ -101,20 +100,12 @@ def label_dp_guarantee(
 ) -> Figures:
   """Return epsilon of all draws, and how often a drawn label is true."""
   del traced, monitored
-  prior = jnp.asarray(facts.prior, jnp.float32)
-  if with_prior:
-    channel = defenses.label_dp.rr_with_prior_channel(
-      prior, epsilon=numbers['epsilon']
-    )
-  else:
-    channel = defenses.label_dp.randomized_response_channel(
-      num_classes=facts.num_classes, epsilon=numbers['epsilon']
-    )
+  channel = binding.channel_of(facts, numbers, with_prior=with_prior)
   return {
     'epsilon': defenses.label_dp.composed_epsilon(
       numbers['epsilon'], facts.epochs if numbers['per_use'] else 1
     ),
-    'keep_probability': defenses.label_dp.keep_probability(channel, prior),
+    'keep_probability': defenses.label_dp.keep_probability(*channel),
   }
 
 

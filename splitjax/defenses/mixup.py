@@ -64,12 +64,8 @@ def mix(
     [1.0, 1.0]
   """
   _check(inputs, labels, num_classes, alpha)
-  key_lam, key_order = jax.random.split(key)
+  lam, order = _draw(key, len(inputs), alpha)
   alpha = jnp.asarray(alpha, jnp.float32)
-  shape = jnp.maximum(alpha, _MIN_ALPHA)
-  lam = jax.random.beta(key_lam, shape, shape)
-  lam = jnp.where(alpha > 0, lam, 1)
-  order = jax.random.permutation(key_order, len(inputs))
 
   def mixed(x: jax.Array) -> jax.Array:
     wide = x.astype(jnp.float32)
@@ -79,6 +75,41 @@ def mix(
   if labels.ndim == 1:
     labels = jax.nn.one_hot(labels, num_classes)
   return mixed(inputs), mixed(labels.astype(jnp.float32))
+
+
+def pairs(
+  key: jax.Array, batch_size: int, *, alpha: jax.typing.ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+  """Return what `mix` draws with a key: both parties know it.
+
+  Args:
+    key: random key of the batch.
+    batch_size: number of its samples, `B`.
+    alpha: parameter of the Beta distribution.
+
+  Returns:
+    The weight of each sample itself, and the place in the batch of the partner
+    that it is mixed with, `[B]` each.
+
+  Example:
+    >>> weights, partners = pairs(jax.random.key(0), 3, alpha=0.2)
+    >>> weights.shape, sorted(partners.tolist())
+    ((3,), [0, 1, 2])
+  """
+  lam, order = _draw(key, batch_size, alpha)
+  return jnp.full(batch_size, lam), order
+
+
+def _draw(
+  key: jax.Array, batch_size: int, alpha: jax.typing.ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+  """Draw the weight of a batch, and each sample's partner."""
+  key_lam, key_order = jax.random.split(key)
+  alpha = jnp.asarray(alpha, jnp.float32)
+  shape = jnp.maximum(alpha, _MIN_ALPHA)
+  lam = jax.random.beta(key_lam, shape, shape)
+  order = jax.random.permutation(key_order, batch_size)
+  return jnp.where(alpha > 0, lam, 1), order
 
 
 def _check(

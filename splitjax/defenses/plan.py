@@ -12,6 +12,8 @@ from splitjax.defenses.catalog import DEFENSES
 from splitjax.defenses.defense import Defense
 from splitjax.defenses.defense import Facts
 from splitjax.training import protection
+from splitjax.training.countering import Channel
+from splitjax.training.countering import Counter
 from splitjax.training.protection import Protection
 
 PyTree = Any
@@ -125,6 +127,30 @@ class Plan:
       if one.defense.averaged and one.numbers.get('per_use', 1)
     ]
     return max(units, default=None if self.own is None else 'pass')
+
+  @property
+  def counters(self) -> tuple[Counter, ...]:
+    """What an attacker who knows the defenses undoes in their gradients."""
+    found = [x for one in self._active for x in one.defense.counters]
+    return tuple(dict.fromkeys(found))
+
+  @property
+  def channel(self) -> Channel | None:
+    """The mechanism that labels go through, if one alone draws them."""
+    drawing = [one for one in self._active if one.defense.replaces_labels]
+    if len(drawing) != 1 or drawing[0].defense.channel_fn is None:
+      return None
+    return drawing[0].defense.channel_fn(self.facts, drawing[0].numbers)
+
+  @property
+  def fresh_labels(self) -> bool:
+    """Whether labels are drawn anew at every use."""
+    return any(one.numbers.get('per_use', 0) for one in self._active)
+
+  @property
+  def _active(self) -> list[Spec]:
+    """The defenses that defend something."""
+    return [one for one in self.specs if not one.off]
 
   @property
   def extra_outputs(self) -> int:

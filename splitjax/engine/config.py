@@ -89,9 +89,10 @@ class Config(DataConfig):
     'Whether the attacker subtracts the mean smashed data of the training set.',
   )
   project_to: int = option(
-    4096,
-    'What crosses a cut wider than this is recorded through a random '
-    'projection of this width; 0 for none.',
+    8192,
+    'What crosses a cut wider than this is recorded as sums over neighbouring '
+    'positions, and where there are none, through a random projection of this '
+    'width; 0 to record all.',
     low=0,
   )
   num_aux: int | None = option(

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from splitjax.attacks import choice
+from splitjax.attacks.groupings import CANDIDATES
 from splitjax.engine import keys
 from splitjax.engine import scoring
 from splitjax.engine.problems import Problem
@@ -95,6 +96,12 @@ def _attack(
   measures = scoring.score(
     problem.dataset, found.labels, found.scores, target.truth, target.scored
   )
+  if found.chosen is not None:
+    measures |= {
+      f'chose_{name}': (found.chosen == index).astype(np.float64)
+      for index, name in enumerate(CANDIDATES)
+      if (found.chosen == index).any()
+    }
   # Of all trials together.
   rate = found.labels.shape[-1] / found.seconds
   measures['samples_per_second'] = np.array([[rate]])

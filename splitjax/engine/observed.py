@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import itertools
+import math
 import pathlib
 import shutil
 from typing import Any
@@ -37,6 +38,8 @@ class Observed:
     logits: the trained model's answers to both sets, by phase, `[N, C]`.
     clients: parameters and state of the trained model's parts but the last, if
       they were kept.
+    pairs: weights and ids of partners of the samples that were mixed, by epoch,
+      rows as in `cut_grads`.
     monitored: what the label party noted, by epoch; leaves `[T, ...]`.
     diverged: whether the model ended in infinities; its answers are zeros then.
   """
@@ -48,6 +51,9 @@ class Observed:
   untrained_smashed: ByPhase
   logits: dict[str, np.ndarray]
   monitored: dict[int, PyTree]
+  pairs: dict[int, tuple[np.ndarray, np.ndarray]] = dataclasses.field(
+    default_factory=dict
+  )
   clients: tuple[PyTree, PyTree] = ((), ())
   diverged: bool = False
 
@@ -66,6 +72,7 @@ def collect(
   model: SplitModel,
   metadata: Mapping[str, Any],
   *,
+  shapes: Sequence[tuple[int, ...]],
   may_diverge: bool = False,
 ) -> Observed:
   """Take what was observed of one run out of the arrays of all.
@@ -79,6 +86,7 @@ def collect(
     dataset: what was trained on.
     model: the split model.
     metadata: goes into every record.
+    shapes: the shape in which a sample of each cut is kept.
     may_diverge: whether vectors that are not finite are kept as zeros.
 
   Returns:
@@ -91,16 +99,14 @@ def collect(
   def records(
     name: str, vectors: PyTree, ids: np.ndarray, steps: np.ndarray, **where: Any
   ) -> tuple[Record, ...]:
-    return tuple(
-      Record(
-        intermediate=name,
-        vectors=_finite(one[index]) if may_diverge else one[index],
-        sample_ids=ids,
-        steps=steps,
-        metadata={**metadata, **where, 'cut': cut},
-      )
-      for cut, one in zip(model.cuts, vectors, strict=True)
-    )
+    found = []
+    for cut, one, shape in zip(model.cuts, vectors, shapes, strict=True):
+      rows = _finite(one[index]) if may_diverge else one[index]
+      if rows.shape[1:] == (math.prod(shape),):  # Clusters are one number.
+        rows = rows.reshape(-1, *shape)
+      where_cut = {**metadata, **where, 'cut': cut}
+      found.append(Record(name, rows, ids, steps, where_cut))
+    return tuple(found)
 
   def exchanged(name: Name, kind: Name) -> ByEpoch:
     return {
@@ -142,6 +148,14 @@ def collect(
     untrained_smashed=smashed(Name.UNTRAINED_SMASHED),
     logits=jax.tree.map(_finite, logits) if diverged else logits,
     diverged=diverged,
+    pairs={
+      epoch: (
+        np.asarray(log.pairs[0][index]),
+        dataset.train_ids[log.pairs[1][index]],
+      )
+      for epoch, log in logs.items()
+      if log.pairs is not None
+    },
     clients=jax.tree.map(lambda x: x[index], clients),
     monitored={
       epoch: jax.tree.map(lambda x: x[index], log.monitored)

@@ -19,6 +19,7 @@ from splitjax.engine.programs import Hyperparameters
 from splitjax.engine.programs import Programs
 from splitjax.engine.programs import Recipe
 from splitjax.engine.progress import Progress
+from splitjax.engine.sketches import kept_shapes
 from splitjax.engine.sketches import make_sketch
 from splitjax.engine.study import Point
 from splitjax.errors import ConfigError
@@ -257,6 +258,9 @@ class _Session:
             'strength': point.plan.strength,
             'seed_index': seed,
           },
+          shapes=kept_shapes(
+            problem.model, self._inputs[:1], self._recipe.width
+          ),
           may_diverge=self._recipe.may_diverge,
         )
         for seed in range(num_seeds)

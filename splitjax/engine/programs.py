@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,9 +15,9 @@ from splitjax import parallel
 from splitjax import training
 from splitjax.engine import keys
 from splitjax.engine.sketches import SketchFn
+from splitjax.engine.sketches import kept_shapes
 from splitjax.records.intermediates import Name
 from splitjax.training import protection
-from splitjax.training import shapes
 from splitjax.training.epochs import AugmentFn
 from splitjax.training.protection import Protection
 from splitjax.training.split import Exchange
@@ -225,15 +226,14 @@ class Programs:
 
   def _start_online(self, example: jax.Array) -> PyTree:
     """Return each cut's clusters before the first gradients come."""
-    widths = shapes.cut_widths(self._model, example)
-    most = self._recipe.width or max(widths)
+    kept = kept_shapes(self._model, example, self._recipe.width)
     return tuple(
       attacks.start_online(
         jax.random.key(index),
         num_clusters=self._recipe.num_classes,
-        width=min(width, most),
+        width=math.prod(shape),
       )
-      for index, width in enumerate(widths)
+      for index, shape in enumerate(kept)
     )
 
   def _evaluate(

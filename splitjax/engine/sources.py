@@ -64,6 +64,45 @@ class Source(NamedTuple):
       for one in self.observed
     ]
 
+  def passes_of(self, seed: int, ids: np.ndarray, name: str) -> viewing.Passes:
+    """Return what a client received in all passes that count for a place.
+
+    Args:
+      seed: index of the seed.
+      ids: ids of the training samples, in the order of the rows.
+      name: what is attacked: of gradients the passes of this source, else all
+        that were recorded.
+
+    Returns:
+      The passes.
+    """
+    one = self.observed[seed]
+    epochs = sorted(one.cut_grads)
+    if name == Name.CUT_GRADS:
+      epochs = list(range(self.epoch, self.epoch + self.num_passes))
+    records = [one.cut_grads[epoch][self.cut] for epoch in epochs]
+    rows = [viewing.rows_of(ids, x.sample_ids)[0] for x in records]
+    arrays: dict[str, Any] = {
+      'vectors': [x.flat[r] for x, r in zip(records, rows, strict=True)],
+      'steps': [x.steps[r] for x, r in zip(records, rows, strict=True)],
+    }
+    if one.pairs:
+      pairs = [one.pairs[epoch] for epoch in epochs]
+      arrays['weights'] = [
+        weights[r] for (weights, _), r in zip(pairs, rows, strict=True)
+      ]
+      arrays['partners'] = [
+        viewing.rows_of(partners[r], ids)[0]
+        for (_, partners), r in zip(pairs, rows, strict=True)
+      ]
+    stacked: dict[str, Any] = {k: np.stack(x) for k, x in arrays.items()}
+    return viewing.Passes(
+      **stacked,
+      channel=self.plan.channel,
+      counters=self.plan.counters,
+      fresh_labels=self.plan.fresh_labels,
+    )
+
   def records(self, dataset: Dataset, phase: str, name: str) -> list[Record]:
     """Return what is read in one place, a record for each seed.
 
@@ -127,13 +166,13 @@ def _average(records: Sequence[Record], unit: str) -> Record:
   if len(records) == 1:
     return first
   ids, vectors = attacks.average_by_sample(
-    np.stack([one.vectors for one in records]),
+    np.stack([one.flat for one in records]),
     np.stack([one.sample_ids for one in records]),
     unit=unit,
   )
   return Record(
     intermediate=first.intermediate,
-    vectors=np.asarray(vectors),
+    vectors=np.asarray(vectors).reshape(-1, *first.vectors.shape[1:]),
     sample_ids=np.asarray(ids),
     steps=np.zeros(len(ids), dtype=np.int32),
     metadata={**first.metadata, 'num_passes': len(records)},

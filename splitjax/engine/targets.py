@@ -77,7 +77,13 @@ def grant(view: View, granted: Sequence[Name]) -> View:
   }
   if not fields:
     return view.replace(own=None)
-  return view.replace(own=viewing.Own(**fields, aux_rows=view.own.aux_rows))
+  return view.replace(
+    own=viewing.Own(
+      **fields,
+      aux_rows=view.own.aux_rows,
+      new_samples=view.own.new_samples,
+    )
+  )
 
 
 def make_target(
@@ -131,7 +137,9 @@ def make_target(
   if known:
     views = [
       view.replace(
-        own=_own(dataset, source, name, index, aux_record, view, known)
+        own=_own(dataset, source, name, index, aux_record, view, known).replace(
+          new_samples=phase != Phase.TRAINING
+        )
       )
       for index, (view, aux_record) in enumerate(
         zip(views, aux_records, strict=True)
@@ -159,11 +167,12 @@ def _own(
   kept = source.observed[seed]
 
   def in_order(record: Record) -> np.ndarray:
-    return record.vectors[viewing.rows_of(ids, record.sample_ids)[0]]
+    return record.flat[viewing.rows_of(ids, record.sample_ids)[0]]
 
   received = {
-    Name.FEATURES: lambda: features.vectors,
+    Name.FEATURES: lambda: features.flat,
     Name.CUT_GRADS: lambda: in_order(source.cut_grads()[seed]),
+    Name.PASSES: lambda: source.passes_of(seed, ids, name),
     Name.SENT: lambda: in_order(kept.sent[source.epoch][source.cut]),
     Name.ONLINE: lambda: in_order(kept.online[source.epoch][source.cut]),
     Name.EXTRACTOR: functools.partial(

@@ -34,12 +34,15 @@ class Predictions(NamedTuple):
       which run as one program, divided by their number.
     compile_seconds: what it took to compile that program; next to nothing if
       it was compiled before.
+    chosen: which candidate the attack chose, an index, `[S, R]`; None if it has
+      none.
   """
 
   labels: np.ndarray
   scores: np.ndarray | None
   seconds: float
   compile_seconds: float
+  chosen: np.ndarray | None = None
 
 
 def stack_views(views: Sequence[View]) -> View:
@@ -80,17 +83,23 @@ def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
   compile_seconds = time.perf_counter() - start
   jax.block_until_ready(runs)
   start = time.perf_counter()
-  labels, scores = jax.block_until_ready(program(runs))
+  found = jax.block_until_ready(program(runs))
   seconds = time.perf_counter() - start
-  labels, scores = jax.tree.map(
-    lambda x: x[:num_seeds], jax.device_get((labels, scores))
-  )
+  found = jax.tree.map(lambda x: x[:num_seeds], jax.device_get(found))
+  labels, scores, chosen = found
   return Predictions(
     labels,
     scores,
     seconds=seconds / (num_seeds * num_draws),
     compile_seconds=compile_seconds,
+    chosen=chosen,
   )
+
+
+def _size_of(view: View) -> int:
+  """Return how many numbers the vectors of a seed hold."""
+  passes = None if view.own is None else view.own.passes
+  return max(view.vectors.size, 0 if passes is None else passes.vectors.size)
 
 
 @functools.lru_cache(maxsize=64)
@@ -114,12 +123,12 @@ def _compile(
       aux_rows, drawn = draw
       known = own if own is None else own.replace(aux_rows=aux_rows)
       result: AttackResult = attack_fn(key, view.replace(**drawn, own=known))
-      return result.labels, result.scores
+      return result.labels, result.scores, result.chosen
 
     return parallel.map_runs(
       one_draw,
       (None if own is None else own.aux_rows, draws),
-      at_once=max(_MEMORY // (4 * view.vectors.size), 1),
+      at_once=max(_MEMORY // (4 * _size_of(view)), 1),
     )
 
   def all_seeds(runs: PyTree) -> PyTree:

@@ -24,6 +24,8 @@ class Name(enum.StrEnum):
     CUT_GRADS: gradients at the cut, as received in a recorded pass.
     SENT: the smashed data that those gradients answered.
     ONLINE: the clusters that those gradients fell into as they came.
+    PASSES: all recorded passes of those gradients, with what is known of how
+      their batches were made.
     SMASHED: smashed data of the trained client.
     UNTRAINED_SMASHED: smashed data of the client before it was trained.
     RAW_INPUTS: the inputs themselves.
@@ -37,6 +39,7 @@ class Name(enum.StrEnum):
   CUT_GRADS = 'cut_grads'
   SENT = 'sent'
   ONLINE = 'online'
+  PASSES = 'passes'
   SMASHED = 'smashed'
   UNTRAINED_SMASHED = 'untrained_smashed'
   RAW_INPUTS = 'raw_inputs'
@@ -124,6 +127,12 @@ INTERMEDIATES: dict[Name, Intermediate] = {
     'clusters of gradients as they came',
     Source.TRAINING_PASS,
     granted_with=(Name.CUT_GRADS,),
+    needs=(Name.CUT_GRADS,),
+  ),
+  Name.PASSES: Intermediate(
+    'gradients of all recorded passes',
+    Source.ATTACKER,
+    granted_with=(Name.CUT_GRADS, *_OF_CLIENT),
     needs=(Name.CUT_GRADS,),
   ),
   Name.FEATURES: Intermediate(

@@ -52,6 +52,11 @@ class Record:
   steps: np.ndarray
   metadata: Mapping[str, Any]
 
+  @property
+  def flat(self) -> np.ndarray:
+    """The vectors as one row a sample, `[N, D]`."""
+    return self.vectors.reshape(len(self.vectors), -1)
+
   def __post_init__(self) -> None:
     if self.intermediate not in INTERMEDIATES:
       raise ValueError(

@@ -16,6 +16,8 @@ from splitjax import checks
 from splitjax.records import recording
 from splitjax.records.auxiliary import Auxiliary as Auxiliary
 from splitjax.records.auxiliary import sample_auxiliary as sample_auxiliary
+from splitjax.training.countering import Channel
+from splitjax.training.countering import Counter
 
 Array = jax.Array | np.ndarray
 
@@ -43,6 +45,29 @@ class Extractor(struct.PyTreeNode):
   )
 
 
+class Passes(struct.PyTreeNode):
+  """Cut gradients of several passes, and what is known of how they were made.
+
+  Attributes:
+    vectors: cut gradients received in each pass, `[T, N, E]`.
+    steps: step of each sample in each pass, `[T, N]`.
+    partners: row of the sample that each was mixed with, `[T, N]`; None where
+      nothing is mixed.
+    weights: weight of the sample itself in that mixture, `[T, N]`; likewise.
+    channel: the mechanism that labels went through, if it is known.
+    counters: what an attacker who knows the defense undoes.
+    fresh_labels: whether labels are drawn anew in every pass.
+  """
+
+  vectors: jax.Array
+  steps: jax.Array
+  partners: jax.Array | None = None
+  weights: jax.Array | None = None
+  channel: Channel | None = None
+  counters: tuple[Counter, ...] = struct.field(pytree_node=False, default=())
+  fresh_labels: bool = struct.field(pytree_node=False, default=False)
+
+
 class Own(struct.PyTreeNode):
   """What a client knows of the training set beside the vectors to label.
 
@@ -52,18 +77,23 @@ class Own(struct.PyTreeNode):
   Attributes:
     features: features of the same kind as the vectors to label, `[N, D]`.
     cut_grads: cut gradients received in the recorded pass, `[N, E]`.
+    passes: cut gradients received in all recorded passes.
     sent: smashed data to which these cut gradients belong, `[N, E]`.
     online: cluster that each cut gradient fell into when it arrived, `[N, 1]`.
     extractor: network that computes the features.
     aux_rows: rows of the auxiliary samples in each draw, `[R, A]`.
+    new_samples: whether the vectors to label are of other samples than these
+      rows, as in inference.
   """
 
   features: jax.Array | None = None
   cut_grads: jax.Array | None = None
+  passes: Passes | None = None
   sent: jax.Array | None = None
   online: jax.Array | None = None
   extractor: Extractor | None = None
   aux_rows: jax.Array | None = None
+  new_samples: bool = struct.field(pytree_node=False, default=False)
 
 
 class View(struct.PyTreeNode):
@@ -132,8 +162,7 @@ def make_view(
   if num_classes:
     _check_every_class(auxiliary.labels, num_classes)
   rows = _auxiliary_rows(auxiliary.ids, aux_record.sample_ids)
-  vectors = record.vectors.reshape(len(record.vectors), -1)
-  aux_source = aux_record.vectors.reshape(len(aux_record.vectors), -1)
+  vectors, aux_source = record.flat, aux_record.flat
   if vectors.shape[1] != aux_source.shape[1]:
     raise ValueError(
       f'record and aux_record must be equally wide, got {vectors.shape[1]} '

@@ -40,6 +40,8 @@ class EpochLog(NamedTuple):
       `[N, ...]`.
     monitored: result of `Protection.monitor` at each step; leaves `[T, ...]`.
     seen: what `observe_fn` carries on after the last step.
+    pairs: the weight of each sample in its mixture and the row of its partner,
+      `[N]` each; None where nothing is mixed.
   """
 
   positions: jax.Array
@@ -48,6 +50,7 @@ class EpochLog(NamedTuple):
   recorded: PyTree
   monitored: PyTree = None
   seen: PyTree = None
+  pairs: tuple[jax.Array, jax.Array] | None = None
 
 
 def train_epoch(
@@ -126,13 +129,20 @@ def train_epoch(
       key_step, train_state, batch_inputs, labels[batch], **step_kwargs
     )
     seen, kept = observe_fn(seen, result.exchanges)
-    return (train_state, seen), _StepLog(result.loss, kept, result.monitored)
+    pairs = result.pairs
+    if pairs is not None:
+      pairs = pairs[0], batch[pairs[1]]
+    log = _StepLog(result.loss, (kept, pairs), result.monitored)
+    return (train_state, seen), log
 
   (train_state, seen), steps_log = _run_batches(
     step, (train_state, seen), positions, batch_size
   )
   steps = jnp.arange(num_samples) // batch_size
-  return train_state, EpochLog(positions, steps, *steps_log, seen)
+  losses, (recorded, pairs), monitored = steps_log
+  return train_state, EpochLog(
+    positions, steps, losses, recorded, monitored, seen, pairs
+  )
 
 
 class _StepLog(NamedTuple):
@@ -140,7 +150,7 @@ class _StepLog(NamedTuple):
 
   Attributes:
     losses: mean loss of the batch.
-    recorded: what was kept of each sample of the batch.
+    recorded: what was kept of each sample of the batch, and its pair.
     monitored: result of `Protection.monitor`.
   """
 

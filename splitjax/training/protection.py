@@ -29,6 +29,9 @@ class Protection(NamedTuple):
       training.
     batch: `(key, inputs, labels) -> (inputs, labels)`, called by both parties,
       who share the key.
+    pairs: `(key, batch_size) -> (weights [B], partners [B])`, what `batch`
+      draws with that key where it mixes samples in pairs; recorded, since
+      both parties know it.
     labels: `(key, labels) -> labels`, called by the label party at every use of
       labels.
     smashed: `(key, smashed) -> smashed`, called at the first cut by the party
@@ -52,6 +55,7 @@ class Protection(NamedTuple):
 
   stored_labels: Place = None
   batch: Place = None
+  pairs: Place = None
   labels: Place = None
   smashed: Place = None
   loss: Place = None
@@ -115,6 +119,7 @@ def compose(protections: Sequence[Protection]) -> Protection:
   chains = {
     'stored_labels': _chain,
     'batch': _chain_batches,
+    'pairs': functools.partial(_only, 'pairs'),
     'labels': _chain,
     'smashed': _chain,
     'loss': _chain_losses,

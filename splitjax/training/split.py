@@ -43,6 +43,7 @@ class SplitGrads(NamedTuple):
     state: new state of each part (batch statistics), a tuple over parts.
     exchanges: what crossed each cut, a tuple over cuts.
     monitored: result of `Protection.monitor`, or None without a monitor.
+    pairs: result of `Protection.pairs`, or None where nothing is mixed.
   """
 
   loss: jax.Array
@@ -50,6 +51,7 @@ class SplitGrads(NamedTuple):
   state: tuple[PyTree, ...]
   exchanges: tuple[Exchange, ...]
   monitored: PyTree = None
+  pairs: tuple[jax.Array, jax.Array] | None = None
 
 
 def split_grads(
@@ -93,6 +95,9 @@ def split_grads(
   """
   keys = _StepKeys(*jax.random.split(key, 6))
   forward = functools.partial(model.apply_part, train=True, key=keys.dropout)
+  pairs = None
+  if protection.pairs is not None:
+    pairs = protection.pairs(keys.batch, len(inputs))
   if protection.batch is not None:
     inputs, labels = protection.batch(keys.batch, inputs, labels)
   if protection.labels is not None:
@@ -114,6 +119,7 @@ def split_grads(
     state=(*new_state, last.state),
     exchanges=exchanges,
     monitored=last.monitored,
+    pairs=pairs,
   )
 
 

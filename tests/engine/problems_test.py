@@ -41,7 +41,7 @@ class CheckTest(parameterized.TestCase):
       'intermediates=smashed,smashed: expected each value once',
     ),
     (dict(optimizer='sgdd'), 'optimizer=sgdd: expected one of sgd, '),
-    (dict(attacks=('norms',)), 'attacks=norms: expected one of distance, c'),
+    (dict(attacks=('norms',)), 'attacks=norms: expected one of strongest, d'),
     (dict(attacks=('norm',)), 'attacks=norm: expected data of two classes'),
     (dict(attacks=('direct',)), 'attacks=direct: expected a cut that the 10'),
     (dict(classes=('1',)), 'dataset=digits: .*classes must be two or more'),
@@ -49,7 +49,7 @@ class CheckTest(parameterized.TestCase):
       dict(attacks=('distance', 'distance')),
       'attacks=distance,distance: expected each value once',
     ),
-    (dict(attacks=()), 'attacks=: expected one of distance'),
+    (dict(attacks=()), 'attacks=: expected one of strongest'),
     (dict(cuts=(0,)), 'cuts=0: expected a layer inside mlp, 1 to 9'),
     (dict(cuts=(10,)), 'cuts=10: expected a layer inside mlp, 1 to 9'),
     (dict(cuts=(5, 3)), 'cuts=5,3: expected cuts in ascending order'),
@@ -144,6 +144,7 @@ class CheckTest(parameterized.TestCase):
     assert problem.config.cuts == (7,)  # Before the head.
     assert problem.config.num_aux == 1
     assert problem.config.attacks == (
+      'strongest',
       'distance',
       'clustering',
       'clustering_paper',

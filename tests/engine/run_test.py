@@ -178,7 +178,7 @@ def test_settings_of_an_attack_are_used_and_named():
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
-    ('clustring', 'attacks=clustring: expected one of distance, '),
+    ('clustring', 'attacks=clustring: expected one of strongest, '),
     ('clustering:x=1', 'attacks=clustering:x=1: expected clustering with any'),
     ('clustering:max_iters=a', 'expected a whole number for max_iters'),
   ],
