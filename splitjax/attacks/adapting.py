@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
@@ -109,8 +110,8 @@ def _lines(key: jax.Array, gradients: jax.Array) -> jax.Array:
   directions = spectral.top_directions(key, both, num_directions=num)
   along = similarity.inner_products(units, directions)
   along = similarity.unit_normalize(along)
-  first, second = jnp.triu_indices(num)
+  first, second = np.triu_indices(num)
   # Off the diagonal a product stands for two entries of the matrix.
-  weights = jnp.where(first == second, 1, jnp.sqrt(2)).astype(along.dtype)
+  weights = np.where(first == second, 1, 2**0.5).astype(along.dtype)
   products = along[:, first] * along[:, second] * weights[None]
   return products - jnp.mean(products, axis=0, keepdims=True)

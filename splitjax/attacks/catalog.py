@@ -140,7 +140,8 @@ def _matching(
   fn: on_views.AttackFn, *kernels: Callable[..., Any], **others: Any
 ) -> Attack:
   """Make an entry for an attack that fits a top to gradients."""
-  return Attack(fn, kernels, _GRADIENTS, granted=(Name.SENT,), **others)
+  known: dict[str, Any] = {'granted': (Name.SENT,)} | others
+  return Attack(fn, kernels, _GRADIENTS, **known)
 
 
 _CLUSTER = (attacks.cluster_labels,)
@@ -193,7 +194,11 @@ ATTACKS = types.MappingProxyType(
       Name.EXTRACTOR,
     ),
     'unsplit': _matching(on_views.unsplit, attacks.unsplit_labels),
-    'exploit': _matching(on_views.exploit, attacks.exploit_labels),
+    'exploit': _matching(
+      on_views.exploit,
+      attacks.exploit_labels,
+      granted=(Name.SENT, Name.SHARES),
+    ),
     'learning_based': _matching(
       on_views.learning_based,
       attacks.learning_based_labels,
@@ -201,6 +206,9 @@ ATTACKS = types.MappingProxyType(
       targets=(CLASS, REAL),
     ),
     'gramssat': _matching(on_views.gramssat, attacks.gramssat_labels),
+    'gramssat_gradients': _matching(
+      on_views.gramssat_gradients, attacks.gramssat_labels
+    ),
     'nearest': Attack(
       on_views.nearest, (attacks.nearest_labels,), targets=(REAL,)
     ),

@@ -136,11 +136,12 @@ def better(
   costs = _costs_of(units, from_known, num_classes)
   names = jnp.arange(num_classes, dtype=known.labels.dtype)
   other = _result(Grouping(from_known, costs), names, 'clustering')
-  return jax.tree.map(
+  better_one = jax.tree.map(
     lambda x, y: jnp.where(scores[1] > scores[0], x, y),
     named(found, known, 'denoised'),
     other,
   )
+  return better_one._replace(confidence=jnp.maximum(*scores))
 
 
 def named(found: Grouping, known: Known, candidate: str) -> AttackResult:

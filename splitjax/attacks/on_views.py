@@ -173,14 +173,22 @@ def unsplit(key: jax.Array, view: View, **settings: Any) -> AttackResult:
 
 
 def exploit(key: jax.Array, view: View, **settings: Any) -> AttackResult:
-  """Fit labels and a top to gradients, classes equally frequent (ExPLoit)."""
-  prior = jnp.full(view.num_classes, 1 / view.num_classes)
+  """Fit labels and a top to gradients, with the classes' shares (ExPLoit)."""
+  prior = own_of(view).shares
+  assert prior is not None
   return _match_gradients(attacks.exploit_labels, key, view, prior, **settings)
 
 
 def gramssat(key: jax.Array, view: View, **settings: Any) -> AttackResult:
   """Fit a top to gradients, with nearest known labels (GRAMSSAT)."""
   return _match_gradients(attacks.gramssat_labels, key, view, **settings)
+
+
+def gramssat_gradients(
+  key: jax.Array, view: View, **settings: Any
+) -> AttackResult:
+  """As `gramssat`, with labels of nearest gradients: for the first pass."""
+  return gramssat(key, view, **({'nearest_by': 'cut_grads'} | settings))
 
 
 def learning_based(key: jax.Array, view: View, **settings: Any) -> AttackResult:

@@ -148,7 +148,7 @@ def _each_pass(
     spread = jnp.maximum(spread, 1e-12)
     if loo:
       far = leave_one_out.distances(x, weights, sums) + squares
-      return -far / (2 * spread) - width / 2 * jnp.log(spread)
+    return -far / (2 * spread) - width / 2 * jnp.log(spread)
 
   return jax.vmap(one_pass)(points, members)
 

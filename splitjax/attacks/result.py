@@ -41,7 +41,10 @@ class AttackResult(NamedTuple):
       may be others than those it labels: `transfer_labels` finds them, and
       `gramssat_labels` guesses them before its fit.
     chosen: which of its candidates an attack chose, an index into
-      `strongest.CANDIDATES`, a scalar.
+      `groupings.CANDIDATES`, a scalar.
+    confidence: how sure the attack is of its groups, at most 1, a scalar: what
+      share of the vectors they foretell, or how probable the labels are on
+      average.
   """
 
   labels: jax.Array
@@ -51,6 +54,7 @@ class AttackResult(NamedTuple):
   groups: Groups | None = None
   train_labels: jax.Array | None = None
   chosen: jax.Array | None = None
+  confidence: jax.Array | None = None
 
   @property
   def assignments(self) -> jax.Array | None:

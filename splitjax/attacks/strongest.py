@@ -150,6 +150,7 @@ def gradient_labels(
   else:
     several = _over_passes(key, passes, first.groups, num_classes)
     found = groupings.named(several, known, 'passes')
+    found = found._replace(confidence=_probability(found))
   if channel is None:
     return found
   assert found.groups is not None
@@ -232,7 +233,9 @@ def _voted(drawn: jax.Array, channel: Channel, known: Known) -> AttackResult:
   votes = jnp.sum(jax.nn.one_hot(drawn, num_classes), axis=0)
   costs = -votes * jnp.log(kept / other)
   found = Grouping(jnp.argmin(costs, axis=1), costs)
-  return _decode(groupings.named(found, known, 'votes'), drawn, channel)
+  named = groupings.named(found, known, 'votes')
+  decoded = _decode(named._replace(confidence=jnp.ones(())), drawn, channel)
+  return decoded._replace(confidence=_probability(decoded))
 
 
 def _decode(
@@ -258,4 +261,14 @@ def _decode(
   spread = jnp.max(jnp.abs(found.logits))
   logits += 1e-3 * found.logits / jnp.where(spread > 0, spread, 1)
   labels = jnp.argmax(logits, axis=1).astype(found.labels.dtype)
-  return found._replace(labels=labels, logits=logits)
+  # Sure of a released label, it is as sure of the true one as labels are kept.
+  assert found.confidence is not None
+  kept = jnp.sum(channel.prior * jnp.diagonal(channel.probabilities))
+  confidence = found.confidence * kept
+  return found._replace(labels=labels, logits=logits, confidence=confidence)
+
+
+def _probability(found: AttackResult) -> jax.Array:
+  """Return how probable the labels are, on average."""
+  assert found.logits is not None
+  return jnp.mean(jnp.max(jax.nn.softmax(found.logits), axis=1))

@@ -73,6 +73,8 @@ DEFENSES: dict[str, Defense] = {
     strengths=_LABEL_EPSILONS,
     guarantee_fn=guarantees.own_epsilon,
     relabel_fn=binding.second_stage,
+    # Of the first stage; labels of the second are kept more often.
+    channel_fn=functools.partial(binding.channel_of, with_prior=False),
     replaces_labels=True,
     **_EPSILON,
   ),

@@ -25,7 +25,7 @@ def title_of(cell: Cell) -> str:
   if cell.intermediate != Name.CUT_GRADS:
     return title
   if cell.setting.num_passes > 1:
-    return f'{title}, mean of {cell.setting.num_passes} passes'
+    return f'{title}, {cell.setting.num_passes} passes'
   epoch = cell.setting.recorded_epoch
   return f'{title}, ' + (f'pass {epoch}' if epoch > 1 else 'first pass')
 
@@ -167,7 +167,7 @@ def _where(row: Row) -> str:
   if row['defense'] != 'none':
     where += f', {row["defense"]} {row["strength"]:g}'
   if row['num_passes'] > 1:
-    where += f', mean of {row["num_passes"]} passes'
+    where += f', {row["num_passes"]} passes'
   return where
 
 

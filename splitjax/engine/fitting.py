@@ -127,6 +127,7 @@ def check_settings(choice: Choice, setup: Setup) -> None:
     'features': vectors,
     'cut_grads': vectors,
     'sent': vectors,
+    'shares': struct((num_classes,), jnp.float32),
     'online': struct((4 * num_classes, 1), jnp.float32),
     'extractor': Extractor({}, vectors, vectors, lambda params, x: x),
   }

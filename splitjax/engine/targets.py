@@ -175,6 +175,10 @@ def _own(
     Name.PASSES: lambda: source.passes_of(seed, ids, name),
     Name.SENT: lambda: in_order(kept.sent[source.epoch][source.cut]),
     Name.ONLINE: lambda: in_order(kept.online[source.epoch][source.cut]),
+    Name.SHARES: lambda: (
+      np.bincount(dataset.train_labels, minlength=dataset.num_classes)
+      / len(dataset.train_labels)
+    ).astype(np.float32),
     Name.EXTRACTOR: functools.partial(
       source.extractor_of, dataset, name, seed, ids, view.sample_ids
     ),

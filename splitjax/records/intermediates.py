@@ -30,6 +30,7 @@ class Name(enum.StrEnum):
     UNTRAINED_SMASHED: smashed data of the client before it was trained.
     RAW_INPUTS: the inputs themselves.
     EXTRACTED: features of a network that the attacker owns.
+    SHARES: how frequent each class is in the training set.
     FEATURES: vectors of all training samples, of the kind that is attacked.
     EXTRACTOR: the network that makes the features, to be trained further.
     CLIENT: parameters of the trained client.
@@ -44,6 +45,7 @@ class Name(enum.StrEnum):
   UNTRAINED_SMASHED = 'untrained_smashed'
   RAW_INPUTS = 'raw_inputs'
   EXTRACTED = 'extracted'
+  SHARES = 'shares'
   FEATURES = 'features'
   EXTRACTOR = 'extractor'
   CLIENT = 'client'
@@ -134,6 +136,11 @@ INTERMEDIATES: dict[Name, Intermediate] = {
     Source.ATTACKER,
     granted_with=(Name.CUT_GRADS, *_OF_CLIENT),
     needs=(Name.CUT_GRADS,),
+  ),
+  Name.SHARES: Intermediate(
+    'shares of the classes',
+    Source.DATA,
+    granted_with=(Name.CUT_GRADS,),
   ),
   Name.FEATURES: Intermediate(
     'features of the training samples',

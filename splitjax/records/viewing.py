@@ -81,6 +81,7 @@ class Own(struct.PyTreeNode):
     sent: smashed data to which these cut gradients belong, `[N, E]`.
     online: cluster that each cut gradient fell into when it arrived, `[N, 1]`.
     extractor: network that computes the features.
+    shares: shares of the classes in the training set, `[C]`.
     aux_rows: rows of the auxiliary samples in each draw, `[R, A]`.
     new_samples: whether the vectors to label are of other samples than these
       rows, as in inference.
@@ -91,6 +92,7 @@ class Own(struct.PyTreeNode):
   passes: Passes | None = None
   sent: jax.Array | None = None
   online: jax.Array | None = None
+  shares: jax.Array | None = None
   extractor: Extractor | None = None
   aux_rows: jax.Array | None = None
   new_samples: bool = struct.field(pytree_node=False, default=False)

@@ -37,7 +37,7 @@ class Panel(NamedTuple):
     name = self.intermediate.replace('cut_grads', 'cut gradients')
     if name == 'smashed':
       return f'smashed data, {self.phase}'
-    return f'{name}, ' + ('passes averaged' if self.averaged else 'one pass')
+    return f'{name}, ' + ('all passes' if self.averaged else 'one pass')
 
 
 class Curve(NamedTuple):
@@ -66,6 +66,7 @@ _PANELS = (
   Panel('training', 'smashed', False),
   Panel('inference', 'smashed', False),
 )
+_STRONGEST = 'strongest'
 _MARKERS = 'osv^Dp'
 _NARROWEST = 10  # Points of accuracy that a panel shows at least.
 _LEVELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -104,9 +105,11 @@ def defense_frontier(
     for cell, row in by_cell(summary.rows, 'auc_bound').items()
   }
   names = list(dict.fromkeys(curve.name for curve in curves))
+  # A defense is worth what it leaves to the strongest attacker.
+  shown = [x for x in summary.attacks if x == _STRONGEST] or summary.attacks
   style = _Style(
     {name: canvas.color(index) for index, name in enumerate(names)},
-    dict(zip(summary.attacks, _MARKERS * len(summary.attacks), strict=False)),
+    dict(zip(shown, _MARKERS * len(shown), strict=False)),
   )
   bases = [curve for curve in curves if not curve.defended]
   figure = canvas.make_figure((14, 0.8 + 3.6 * len(bases)), dpi=130)
@@ -184,7 +187,7 @@ def _draw_curve(
     elinewidth=0.6,
     alpha=0.8,
   )
-  if curve.defended and attack == 'clustering':
+  if curve.defended and attack == next(iter(style.markers)):
     for at, (_, _, setting) in zip(zip(x, y, strict=True), points, strict=True):
       gradients = panel.intermediate == 'cut_grads'
       bound = bounds.get(setting) if gradients else None

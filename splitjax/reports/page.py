@@ -18,8 +18,10 @@ from splitjax.results import by_cell
 
 HOW_TO_READ = (
   'What an attack reads above its two no-leak lines is leakage. What it '
-  'reaches there is few-shot learning from the same labelled samples. The '
-  'oracle names clusters with all true labels: it is a bound, not an attack.'
+  'reaches there is few-shot learning from the same labelled samples. '
+  '"strongest" picks among several attackers without any label that is to be '
+  'found. The best of all is picked by the true labels, and the oracle names '
+  'clusters with them: both are bounds, not attacks.'
 )
 HOW_TO_READ_REAL = (
   'The model is the utility: its own predictions. What is read above the same '
@@ -28,6 +30,10 @@ HOW_TO_READ_REAL = (
 )
 # Measures of real targets, which are no shares.
 _NUMBERS = ('r2', 'mean_absolute_error', 'spearman')
+
+
+# A column that is no attack: picked by the true labels.
+_BOUND = 'best_of_all (bound)'
 
 
 class Line(NamedTuple):
@@ -138,6 +144,7 @@ def pivot(
   *,
   measure: str,
   style: str = 'simple',
+  bound: bool = False,
 ) -> str:
   """Return a table of attacks by what they read.
 
@@ -147,21 +154,28 @@ def pivot(
     attacks: one a column.
     measure: which measure to show.
     style: of `tabulate`: 'simple', 'github', 'html'.
+    bound: whether to add a column with the best of all attacks.
 
   Returns:
     The table.
   """
   found = by_cell(rows, measure)
   body = [
-    [line.phase, line.title, *(_entry(found, line, name) for name in attacks)]
+    [
+      line.phase,
+      line.title,
+      *(_entry(found, line, name) for name in attacks),
+      *([_best(found, line, attacks)] if bound else []),
+    ]
     for line in lines
   ]
+  columns = [*attacks, *([_BOUND] if bound else [])]
   return tabulate.tabulate(
     body,
-    headers=['phase', 'what is read', *attacks],
+    headers=['phase', 'what is read', *columns],
     tablefmt=style,
     disable_numparse=True,
-    colalign=['left', 'left', *['right'] * len(attacks)],
+    colalign=['left', 'left', *['right'] * len(columns)],
   )
 
 
@@ -171,12 +185,31 @@ def _entry(found: Mapping[Cell, Row], line: Line, attack: str) -> str:
   return '' if row is None else shown(row)
 
 
+def _best(found: Mapping[Cell, Row], line: Line, attacks: Sequence[str]) -> str:
+  """Return the largest mean of all attacks on a line, as it is shown."""
+  rows = [found.get(Cell(*line[:3], name)) for name in attacks]
+  known = [row for row in rows if row is not None]
+  if not known:
+    return ''
+  best = max(known, key=lambda row: row['mean'])
+  return shown({**best, 'ci_low': None, 'ci_high': None})
+
+
 def to_text(summary: Summary) -> str:
   """Return the summary for a terminal."""
   table = pivot(
-    summary.rows, summary.lines, summary.attacks, measure=summary.measure
+    summary.rows,
+    summary.lines,
+    summary.attacks,
+    measure=summary.measure,
+    bound=_has_bound(summary),
   )
   return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
+
+
+def _has_bound(summary: Summary) -> bool:
+  """Return whether there is anything to pick by the true labels."""
+  return 'strongest' in summary.attacks and len(summary.attacks) > 1
 
 
 def write(summary: Summary, out_dir: pathlib.Path) -> None:
@@ -197,6 +230,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
       summary.attacks,
       measure=measure,
       style='html',
+      bound=_has_bound(summary) and measure == summary.measure,
     )
     for measure in measures
   ]
