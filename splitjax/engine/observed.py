@@ -148,20 +148,27 @@ def collect(
     untrained_smashed=smashed(Name.UNTRAINED_SMASHED),
     logits=jax.tree.map(_finite, logits) if diverged else logits,
     diverged=diverged,
-    pairs={
-      epoch: (
-        np.asarray(log.pairs[0][index]),
-        dataset.train_ids[log.pairs[1][index]],
-      )
-      for epoch, log in logs.items()
-      if log.pairs is not None
-    },
+    pairs=_pairs_of(index, logs, dataset),
     clients=jax.tree.map(lambda x: x[index], clients),
     monitored={
       epoch: jax.tree.map(lambda x: x[index], log.monitored)
       for epoch, log in logs.items()
     },
   )
+
+
+def _pairs_of(
+  index: int, logs: Mapping[int, training.EpochLog], dataset: Dataset
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+  """Return weights and ids of partners in a run, by epoch."""
+  return {
+    epoch: (
+      np.asarray(log.pairs[0][index]),
+      dataset.train_ids[log.pairs[1][index]],
+    )
+    for epoch, log in logs.items()
+    if log.pairs is not None
+  }
 
 
 def ids_of(dataset: Dataset, phase: str) -> np.ndarray:

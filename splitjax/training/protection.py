@@ -132,7 +132,21 @@ def compose(protections: Sequence[Protection]) -> Protection:
   for name, chain in chains.items():
     fns = [getattr(one, name) for one in protections if getattr(one, name)]
     places[name] = fns[0] if len(fns) == 1 else chain(fns) if fns else None
+  places['pairs'] = _with_key_of_batch(places['pairs'], protections)
   return Protection(**places)
+
+
+def _with_key_of_batch(
+  pairs: Place, protections: Sequence[Protection]
+) -> Place:
+  """Return pairs that are drawn with the key that their `batch` gets."""
+  batches = [one for one in protections if one.batch is not None]
+  mixing = [index for index, one in enumerate(batches) if one.pairs is not None]
+  if pairs is None or len(batches) < 2 or not mixing:
+    return pairs
+  return lambda key, batch_size: pairs(
+    jax.random.split(key, len(batches))[mixing[0]], batch_size
+  )
 
 
 def _chain(fns: Sequence[Fn]) -> Fn:

@@ -41,8 +41,8 @@ def test_settings_are_read_and_written(text, settings, written):
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
-    ('norms', 'attacks=norms: expected one of distance, clu'),
-    ('', 'attacks=: expected one of distance'),
+    ('norms', 'attacks=norms: expected one of strongest, dis'),
+    ('', 'attacks=: expected one of strongest'),
     (
       'clustering:iters=3',
       'attacks=clustering:iters=3: expected clustering with any of: ',
@@ -101,7 +101,7 @@ def test_named_ones_are_found_and_defaults_filled_in():
   [
     (('norm',), 'attacks=norm: expected data of two classes'),
     (('distance', 'distance'), 'attacks=distance,distance: expected each val'),
-    ((), 'attacks=: expected one of distance'),
+    ((), 'attacks=: expected one of strongest'),
   ],
 )
 def test_what_does_not_apply_is_refused(texts, message):

@@ -68,6 +68,15 @@ class MixTest(parameterized.TestCase):
           np.asarray(actual[i], float), expected, rtol=tolerance, atol=tolerance
         )
 
+  def test_pairs_are_those_that_were_mixed(self):
+    key = jax.random.key(5)
+    weights, partners = mixup.pairs(key, 8, alpha=0.7)
+    lam, order = _draw(key, 0.7)
+    np.testing.assert_allclose(weights, np.full(8, lam), rtol=1e-5)
+    assert partners.tolist() == list(order)
+    weights, _ = mixup.pairs(key, 8, alpha=0.0)
+    assert weights.tolist() == [1] * 8
+
   def test_lam_is_beta(self):
     alphas, weights = (x[:3] for x in _many())
     # The diagonal is `lam`, save where a sample is its own partner.
@@ -149,3 +158,46 @@ class MixTest(parameterized.TestCase):
     )
     with self.assertRaisesRegex(ValueError, message):
       mixup.mix(jax.random.key(0), **{**kwargs, **change})
+
+
+class PairsTest(parameterized.TestCase):
+  @parameterized.product(
+    seed=(0, 1, 2), batch=(1, 2, 7, 8), alpha=(0.2, 1.0, 8.0)
+  )
+  def test_are_what_mix_did(self, seed, batch, alpha):
+    """The mixed identity holds the weights of every sample."""
+    key = jax.random.key(seed)
+    labels = jnp.zeros(batch, jnp.int32)
+    mixed, _ = _mix(key, jnp.eye(batch), labels, alpha)
+    weights, partners = mixup.pairs(key, batch, alpha=alpha)
+    assert weights.shape == partners.shape == (batch,)
+    expected = np.zeros((batch, batch))
+    for i, (weight, j) in enumerate(zip(weights, partners, strict=True)):
+      expected[i, i] += weight
+      expected[i, j] += 1 - weight
+    np.testing.assert_allclose(mixed, expected, atol=1e-6)
+
+  def test_are_read_off_what_mix_did(self):
+    """Without looking at the draws: `lam` and the order from the mixture."""
+    for seed in range(3, 6):
+      key = jax.random.key(seed)
+      lam, order = _draw(key, 0.7)
+      weights, partners = mixup.pairs(key, 8, alpha=0.7)
+      np.testing.assert_allclose(weights, lam, atol=1e-6)
+      others = order != np.arange(8)
+      if abs(lam - 1) > 1e-3:
+        np.testing.assert_array_equal(partners[others], order[others])
+
+  def test_alpha_zero_weighs_the_sample_alone(self):
+    weights, partners = mixup.pairs(jax.random.key(0), 8, alpha=0.0)
+    np.testing.assert_array_equal(weights, 1)
+    assert sorted(partners.tolist()) == list(range(8))
+
+  def test_vmap_over_strengths_equals_a_loop(self):
+    pairs_fn = lambda alpha: mixup.pairs(jax.random.key(1), 5, alpha=alpha)
+    alphas = jnp.float32([0, 0.3, 2])
+    weights, partners = jax.jit(jax.vmap(pairs_fn))(alphas)
+    for i, alpha in enumerate(alphas):
+      expected = pairs_fn(float(alpha))
+      np.testing.assert_allclose(weights[i], expected[0], rtol=1e-5)
+      np.testing.assert_array_equal(partners[i], expected[1])

@@ -13,6 +13,7 @@ from splitjax.defenses import catalog
 from splitjax.defenses import parsing
 from splitjax.defenses.defense import Facts
 from splitjax.defenses.plan import Plan
+from splitjax.training.countering import Counter
 from splitjax.training.protection import Protection
 
 FACTS = Facts(prior=(0.5, 0.5), num_samples=100, batch_size=10, epochs=3)
@@ -202,3 +203,42 @@ class TestGuarantees:
     noted = {'sum_kl': np.ones((2, 5)), 'auc_bound': np.full((2, 5), 0.7)}
     found = _plan('marvell').guarantees(noted)
     np.testing.assert_allclose(found['auc_bound'], [[0.7], [0.7]])
+
+
+_COUNTERS = {
+  'gradient_averaging': (Counter.BATCH_MEANS,),
+  'mixup': (Counter.PAIRS,),
+  'max_norm': (Counter.LINES,),
+}
+
+
+@pytest.mark.parametrize('name', catalog.DEFENSES)
+def test_what_an_attacker_undoes_is_known(name):
+  plan = _plan(name, REAL if 'like' in name else FACTS)
+  assert plan.counters == _COUNTERS.get(name, ())
+  off = catalog.DEFENSES[name].off
+  weak = f'{name}:{catalog.DEFENSES[name].strength}={off}'
+  if name not in ('rle_like', 'mle_like'):
+    assert _plan(weak).counters == () and _plan(weak).channel is None
+
+
+@pytest.mark.parametrize('name', ['label_dp', 'randomized_response', 'lp_2st'])
+def test_channel_of_labels_is_known_with_its_prior(name):
+  facts = FACTS._replace(prior=(0.8, 0.2))
+  channel = _plan(f'{name}:epsilon=0.5', facts).channel
+  np.testing.assert_allclose(channel.probabilities.sum(1), 1, rtol=1e-6)
+  np.testing.assert_allclose(channel.prior, facts.prior)
+  only_first = channel.probabilities[:, 0].tolist() == [1, 1]
+  assert only_first == (name == 'label_dp')
+
+
+def test_channel_that_is_not_one_matrix_is_none():
+  assert _plan('alibi').channel is None
+  assert _plan('label_dp+alibi').channel is None
+  assert _plan('compression').channel is None
+
+
+def test_labels_are_fresh_where_they_are_drawn_at_every_use():
+  assert _plan('label_dp:per_use=1').fresh_labels
+  assert not _plan('label_dp').fresh_labels
+  assert not _plan('label_dp:epsilon=inf:per_use=1').fresh_labels

@@ -11,9 +11,12 @@ from splitjax import engine
 from splitjax.engine import facts
 from splitjax.engine import observing
 from splitjax.engine import problems
+from splitjax.engine import sketches
+from splitjax.engine import sources
 from splitjax.engine.progress import SILENT
 from splitjax.engine.study import point_of
 from splitjax.models import layers
+from splitjax.records import viewing
 
 HONEST = engine.Config(
   num_train=200, epochs=1, batch_size=100, num_seeds=1, num_aux_draws=1
@@ -94,3 +97,53 @@ def test_gradients_answer_the_smashed_data_that_was_sent():
   labels = problem.dataset.labels_by_id[sent.sample_ids]
   expected = (probabilities - np.eye(10)[labels]) / 100
   np.testing.assert_allclose(grads.vectors, expected, rtol=1e-3, atol=1e-6)
+
+
+def _source(config, **kwargs):
+  problem = problems.check(config)
+  recipe = observing.recipe_of(problem, recorded_epochs=(1, 2))
+  [runs] = observing.observe(
+    problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
+  )
+  source = sources.Source(runs, [], problem.plan, problem.model, **kwargs)
+  return problem, source
+
+
+def test_passes_have_the_rows_asked_for():
+  config = dataclasses.replace(HONEST, epochs=2, defense='mixup:alpha=0.5')
+  problem, source = _source(config, num_passes=2)
+  ids = problem.dataset.train_ids[::-1]
+  found = source.passes_of(0, ids, 'cut_grads')
+  one = source.observed[0]
+  for index, epoch in enumerate((1, 2)):
+    record = one.cut_grads[epoch][0]
+    rows, _ = viewing.rows_of(ids, record.sample_ids)
+    np.testing.assert_array_equal(found.vectors[index], record.vectors[rows])
+    np.testing.assert_array_equal(found.steps[index], record.steps[rows])
+    weights, partners = one.pairs[epoch]
+    np.testing.assert_array_equal(found.weights[index], weights[rows])
+    np.testing.assert_array_equal(ids[found.partners[index]], partners[rows])
+  assert found.counters == ('pairs',) and found.channel is None
+
+
+def test_of_smashed_data_all_recorded_passes_are_known():
+  config = dataclasses.replace(HONEST, epochs=2, defense='label_dp:per_use=1')
+  problem, source = _source(config)
+  ids = problem.dataset.train_ids
+  assert source.passes_of(0, ids, 'cut_grads').vectors.shape[0] == 1
+  found = source.passes_of(0, ids, 'smashed')
+  assert found.vectors.shape[0] == 2 and found.fresh_labels
+  assert found.channel.probabilities.shape == (10, 10)
+
+
+def test_records_keep_the_shape_of_the_cut():
+  config = dataclasses.replace(
+    HONEST, model='conv_net', cuts=(1, 7), project_to=600
+  )
+  problem, observed = _observe(config)
+  kept = sketches.kept_shapes(
+    problem.model, problem.dataset.train_inputs[:1], 600
+  )
+  found = [x.vectors.shape[1:] for x in observed.cut_grads[1]]
+  assert found == [tuple(x) for x in kept]
+  assert len(found[0]) == 3 and np.prod(found[0]) <= 600

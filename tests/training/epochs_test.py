@@ -11,6 +11,7 @@ from splitjax import models
 from splitjax import training
 from splitjax.training import inference
 from splitjax.training import split
+from splitjax.training.protection import Protection
 
 LAYERS = models.mlp(3, hidden_sizes=(8,))
 KWARGS = dict(
@@ -102,6 +103,33 @@ class TrainEpochTest(parameterized.TestCase):
     np.testing.assert_allclose(
       log.recorded.smashed, whole.smashed[log.positions], rtol=1e-5, atol=1e-6
     )
+
+  def test_pairs_are_rows_of_the_data_in_every_batch(self):
+    def batch(key, inputs, labels):
+      order = jax.random.permutation(key, len(inputs))
+      return inputs[order], labels[order]
+
+    def pairs(key, batch_size):
+      order = jax.random.permutation(key, batch_size)
+      return jnp.full(batch_size, 0.25), order
+
+    _, _, log = _epoch(
+      *_data(),
+      protection=Protection(batch=batch, pairs=pairs),
+      record_fn=lambda exchanges: exchanges[0].smashed,
+      optimizers=[optax.sgd(0.0)] * 2,
+    )
+    _, _, plain = _epoch(
+      *_data(),
+      record_fn=lambda exchanges: exchanges[0].smashed,
+      optimizers=[optax.sgd(0.0)] * 2,
+    )
+    assert plain.pairs is None
+    weights, partners = log.pairs
+    assert weights.tolist() == [0.25] * 22
+    by_row = np.zeros_like(plain.recorded)
+    by_row[np.asarray(plain.positions)] = plain.recorded
+    np.testing.assert_allclose(log.recorded, by_row[partners], atol=1e-5)
 
   def test_incomplete_batch_has_statistics_of_its_own(self):
     model = split.SplitModel(

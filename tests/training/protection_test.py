@@ -202,8 +202,39 @@ class TestCompose:
     # The variance of a sum of two; 4 if they were the same draw.
     np.testing.assert_allclose(np.var(both), 2, rtol=0.15)
 
-  @pytest.mark.parametrize('place', ['server_grads', 'monitor'])
+  @pytest.mark.parametrize('place', ['server_grads', 'monitor', 'pairs'])
   def test_two_of_what_only_one_can_do_are_refused(self, place):
     one = protection.Protection(**{place: lambda *args: None})
     with pytest.raises(ValueError, match=f'one {place} at most, got 2'):
       protection.compose([one, one])
+
+  @pytest.mark.parametrize('before', [0, 1, 2])
+  @pytest.mark.parametrize('after', [0, 1])
+  def test_pairs_are_those_of_the_batch_beside_other_defenses(
+    self, before, after
+  ):
+    """Other defenses of the batch take keys of their own."""
+    draw = lambda key, size: jax.random.permutation(key, size)
+    mixing = protection.Protection(
+      batch=lambda key, x, y: (x[draw(key, len(x))], y),
+      pairs=lambda key, size: (jnp.ones(size), draw(key, size)),
+    )
+    other = protection.Protection(
+      batch=lambda key, x, y: (x + 0 * jax.random.normal(key, x.shape), y)
+    )
+    silent = protection.Protection(labels=lambda key, y: y)
+    all_of_them = [*[other] * before, silent, mixing, *[other] * after]
+    both = protection.compose(all_of_them)
+    key = jax.random.key(2)
+    mixed, _ = both.batch(key, jnp.arange(20.0), None)
+    _, partners = both.pairs(key, 20)
+    np.testing.assert_array_equal(mixed, partners)
+
+  def test_pairs_are_recorded_and_nothing_else_is_paired(self):
+    assert _grads(protection.Protection()).pairs is None
+    reverse = protection.Protection(
+      pairs=lambda key, size: (jnp.full(size, 0.75), jnp.arange(size)[::-1])
+    )
+    weights, partners = _grads(reverse).pairs
+    np.testing.assert_array_equal(weights, [0.75] * 6)
+    np.testing.assert_array_equal(partners, [5, 4, 3, 2, 1, 0])
