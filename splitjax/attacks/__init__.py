@@ -53,6 +53,7 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
+from splitjax.attacks.strongest import gradient_groups as gradient_groups
 from splitjax.attacks.strongest import gradient_labels as gradient_labels
 from splitjax.attacks.strongest import similarity_labels as similarity_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
@@ -88,6 +89,7 @@ __all__ = [
   'exploit_labels',
   'fine_tuned_completion',
   'fine_tuned_labels',
+  'gradient_groups',
   'gradient_labels',
   'gramssat_labels',
   'inner_product_scores',

@@ -44,10 +44,12 @@ class Grouping(NamedTuple):
   Attributes:
     groups: the group of each sample, `[N]`.
     costs: what it costs that a sample is of a group, `[N, C]`.
+    confidence: see `AttackResult`, a scalar.
   """
 
   groups: jax.Array
   costs: jax.Array
+  confidence: jax.Array
 
 
 def denoised(
@@ -73,7 +75,7 @@ def denoised(
     num_groups=num_classes,
     num_iters=_NUM_MOVES,
   )
-  return units, Grouping(groups, _costs_of(units, groups, num_classes))
+  return units, grouping_of(units, groups, num_classes)
 
 
 def _best_start(
@@ -99,12 +101,23 @@ def _best_start(
   return groups[jnp.argmax(close)]
 
 
-def _costs_of(
+def grouping_of(
   units: jax.Array, groups: jax.Array, num_classes: int
-) -> jax.Array:
-  """Return the distance of every sample to every group without it."""
+) -> Grouping:
+  """Return groups, by the distances of all samples to them without themselves.
+
+  Args:
+    units: vectors around 0 to compare in, `[N, D]`.
+    groups: the group of each, `[N]`.
+    num_classes: number of groups.
+
+  Returns:
+    The grouping; its confidence is what the groups foretell of the vectors.
+  """
   own = jax.nn.one_hot(groups, num_classes, dtype=units.dtype)
-  return leave_one_out.distances(units, own, leave_one_out.sums_of(units, own))
+  costs = leave_one_out.distances(units, own, leave_one_out.sums_of(units, own))
+  share = leave_one_out.explained(units, groups, num_classes)
+  return Grouping(groups, costs, share)
 
 
 def better(
@@ -129,19 +142,16 @@ def better(
     known.labels,
     num_classes=num_classes,
   ).labels
-  scores = [
-    leave_one_out.explained(units, groups, num_classes)
-    for groups in (from_known, found.groups)
-  ]
-  costs = _costs_of(units, from_known, num_classes)
-  names = jnp.arange(num_classes, dtype=known.labels.dtype)
-  other = _result(Grouping(from_known, costs), names, 'clustering')
-  better_one = jax.tree.map(
-    lambda x, y: jnp.where(scores[1] > scores[0], x, y),
-    named(found, known, 'denoised'),
-    other,
+  other = grouping_of(units, from_known, num_classes)
+  found = grouping_of(units, found.groups, num_classes)._replace(
+    costs=found.costs
   )
-  return better_one._replace(confidence=jnp.maximum(*scores))
+  names = jnp.arange(num_classes, dtype=known.labels.dtype)
+  return jax.tree.map(
+    lambda x, y: jnp.where(found.confidence > other.confidence, x, y),
+    named(found, known, 'denoised'),
+    _result(other, names, 'clustering'),
+  )
 
 
 def named(found: Grouping, known: Known, candidate: str) -> AttackResult:
@@ -168,4 +178,5 @@ def _result(found: Grouping, names: jax.Array, candidate: str) -> AttackResult:
     logits=-found.costs[:, jnp.argsort(names)],
     groups=Groups(found.groups, names),
     chosen=jnp.int32(CANDIDATES.index(candidate)),
+    confidence=found.confidence,
   )

@@ -18,9 +18,8 @@ import jax.numpy as jnp
 from splitjax.attacks import _validate
 from splitjax.attacks import adapting
 from splitjax.attacks import groupings
-from splitjax.attacks import passes as over_passes
+from splitjax.attacks import pass_groups
 from splitjax.attacks import similarity
-from splitjax.attacks import spectral
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.groupings import Known
@@ -134,27 +133,94 @@ def gradient_labels(
     [1, 0, 1]
   """
   _check(passes[0], aux_rows, aux_labels, num_classes)
-  key_adapt, key = jax.random.split(key)
   known = Known(aux_rows, aux_labels, num_classes)
-  passes = adapting.adapt(
-    key_adapt, passes, draws, counters, num_classes=num_classes
+  key, passes, units, first = _first_pass(
+    key, passes, draws, counters, num_classes
   )
-  units, first = groupings.denoised(key, passes[0], num_classes)
-  if channel is not None and fresh and len(passes) > 1:
-    drawn = over_passes.carry_on(
-      _points_of(key, passes), first.groups, num_classes
-    )
-    return _voted(drawn, channel, known)
   if len(passes) == 1:
     found = groupings.better(units, passes[0], first, known)
+  elif channel is not None and fresh:
+    drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
+    found = groupings.named(pass_groups.votes(drawn, channel), known, 'votes')
+    return _decode(found, drawn, channel)
   else:
-    several = _over_passes(key, passes, first.groups, num_classes)
+    several = pass_groups.likeliest_groups(
+      key, passes, first.groups, num_classes
+    )
     found = groupings.named(several, known, 'passes')
-    found = found._replace(confidence=_probability(found))
   if channel is None:
     return found
   assert found.groups is not None
   return _decode(found, found.groups.assignments[None], channel)
+
+
+@functools.partial(
+  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+)
+def gradient_groups(
+  key: jax.Array,
+  passes: jax.Array,
+  draws: Draws,
+  *,
+  num_classes: int,
+  counters: Sequence[Counter] = (),
+  channel: Channel | None = None,
+  fresh: bool = False,
+) -> Grouping:
+  """Group samples by their cut gradients, before anything names the groups.
+
+  The groups of `gradient_labels` without the auxiliary samples: what follows
+  from them is done once for all draws of these.
+
+  Args:
+    key: random key for the search for directions, and for the starts.
+    passes: cut gradients of each pass, `[T, N, D]`.
+    draws: steps, and partners and weights where samples were mixed.
+    num_classes: number of classes `C`.
+    counters: what to undo.
+    channel: the mechanism that labels went through, if there is one.
+    fresh: whether it draws labels anew in every pass.
+
+  Returns:
+    The groups, and how sure they are to be those of the true labels.
+
+  Example:
+    >>> passes = jnp.array([[[9.0, 1.0], [-9.0, 1.0], [7.0, 0.0]]])
+    >>> draws = Draws(steps=jnp.zeros((1, 3), int))
+    >>> found = gradient_groups(
+    ...   jax.random.key(0), passes, draws, num_classes=2
+    ... )
+    >>> bool(found.groups[0] == found.groups[2] != found.groups[1])
+    True
+  """
+  key, passes, _, first = _first_pass(key, passes, draws, counters, num_classes)
+  found = first
+  if len(passes) > 1:
+    if channel is not None and fresh:
+      return pass_groups.votes(
+        pass_groups.drawn_groups(key, passes, first, num_classes), channel
+      )
+    found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
+  if channel is None:
+    return found
+  return found._replace(
+    confidence=found.confidence * pass_groups.kept_share(channel)
+  )
+
+
+def _first_pass(
+  key: jax.Array,
+  passes: jax.Array,
+  draws: Draws,
+  counters: Sequence[Counter],
+  num_classes: int,
+) -> tuple[jax.Array, jax.Array, jax.Array, Grouping]:
+  """Return a key, adapted passes, and units and groups of the first."""
+  key_adapt, key = jax.random.split(key)
+  passes = adapting.adapt(
+    key_adapt, passes, draws, counters, num_classes=num_classes
+  )
+  return key, passes, *groupings.denoised(key, passes[0], num_classes)
 
 
 def _check(
@@ -170,72 +236,6 @@ def _check(
   _validate.labels_of('aux_labels', aux_labels, aux_rows)
   if not jnp.issubdtype(aux_rows.dtype, jnp.integer):
     raise ValueError(f'aux_rows must be integers, got {aux_rows.dtype}.')
-
-
-def _points_of(key: jax.Array, passes: jax.Array) -> jax.Array:
-  """Return each pass's unit vectors, along few directions, `[T, N, k]`."""
-  units = jax.vmap(similarity.unit_normalize)(passes)
-  if units.shape[-1] <= over_passes.MOST_COORDINATES:
-    return units
-
-  def along(x: jax.Array) -> jax.Array:
-    directions = spectral.top_directions(
-      key, x, num_directions=over_passes.MOST_COORDINATES
-    )
-    return similarity.inner_products(x, directions)
-
-  return jax.lax.map(along, units)
-
-
-def _over_passes(
-  key: jax.Array, passes: jax.Array, first: jax.Array, num_classes: int
-) -> Grouping:
-  """Return the likeliest groups over all passes."""
-  points = _points_of(key, passes)
-  num_passes = len(passes)
-  units = jax.vmap(similarity.unit_normalize)(passes)
-  mean_squares = jnp.mean(jnp.sum(passes**2, axis=-1), axis=-1)
-  scales = jnp.sqrt(jnp.where(mean_squares > 0, mean_squares, 1))
-  means = [
-    jnp.mean(units, axis=0),
-    jnp.mean(passes / scales[:, None, None], axis=0),
-  ]
-  alone = [
-    first,
-    *(groupings.denoised(key, x, num_classes)[1].groups for x in means),
-  ]
-  starts = [
-    jnp.broadcast_to(x, (num_passes, len(x))).astype(jnp.int32) for x in alone
-  ]
-  carried = over_passes.carry_on(points, first, num_classes)
-  starts.append(carried.astype(jnp.int32))
-  found = over_passes.best_fit(points, jnp.stack(starts), num_classes)
-  costs = -found.log_likelihoods
-  return Grouping(jnp.argmin(costs, axis=1), costs)
-
-
-def _voted(drawn: jax.Array, channel: Channel, known: Known) -> AttackResult:
-  """Name the groups that labels fell into pass by pass, and decode them.
-
-  Args:
-    drawn: group of each sample in each pass, `[T, N]`.
-    channel: how labels were drawn.
-    known: the auxiliary samples.
-
-  Returns:
-    What the votes say.
-  """
-  num_classes = known.num_classes
-  # Which group is which class is not known yet: all but the same are alike.
-  kept = jnp.sum(channel.prior * jnp.diagonal(channel.probabilities))
-  kept = jnp.clip(kept, 1 / num_classes, 1 - _LEAST_PROBABILITY)
-  other = (1 - kept) / (num_classes - 1)
-  votes = jnp.sum(jax.nn.one_hot(drawn, num_classes), axis=0)
-  costs = -votes * jnp.log(kept / other)
-  found = Grouping(jnp.argmin(costs, axis=1), costs)
-  named = groupings.named(found, known, 'votes')
-  decoded = _decode(named._replace(confidence=jnp.ones(())), drawn, channel)
-  return decoded._replace(confidence=_probability(decoded))
 
 
 def _decode(
@@ -263,12 +263,5 @@ def _decode(
   labels = jnp.argmax(logits, axis=1).astype(found.labels.dtype)
   # Sure of a released label, it is as sure of the true one as labels are kept.
   assert found.confidence is not None
-  kept = jnp.sum(channel.prior * jnp.diagonal(channel.probabilities))
-  confidence = found.confidence * kept
+  confidence = found.confidence * pass_groups.kept_share(channel)
   return found._replace(labels=labels, logits=logits, confidence=confidence)
-
-
-def _probability(found: AttackResult) -> jax.Array:
-  """Return how probable the labels are, on average."""
-  assert found.logits is not None
-  return jnp.mean(jnp.max(jax.nn.softmax(found.logits), axis=1))

@@ -1,15 +1,20 @@
 """The strongest attacker on a view: what it does with all that is granted."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from splitjax import attacks
 from splitjax.attacks import groupings
+from splitjax.attacks import leave_one_out
 from splitjax.attacks.adapting import Draws
+from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.on_views import own_of
 from splitjax.attacks.on_views import to_result
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.transfer import transfer_labels
+from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
 
 _NUM_FOLDS = 2
@@ -29,8 +34,7 @@ def strongest(key: jax.Array, view: View) -> AttackResult:
   similar = _by_similarity(key_similarity, view)
   if own.passes is None:
     return _with_scores(view, similar[0])
-  guess = _from_gradients(key_gradients, view)
-  found = _with_head(key_transfer, view, guess, similar)
+  found = _with_head(key_transfer, view, similar)
   return _with_scores(view, found)
 
 
@@ -43,15 +47,23 @@ def _with_scores(view: View, found: AttackResult) -> AttackResult:
 def _from_gradients(key: jax.Array, view: View) -> AttackResult:
   """Label the training samples by their gradients."""
   own = own_of(view)
-  passes = own.passes
-  assert passes is not None and own.aux_rows is not None
+  assert own.aux_rows is not None
   return attacks.gradient_labels(
     key,
-    passes.vectors,
-    Draws(passes.steps, passes.partners, passes.weights),
-    own.aux_rows,
-    view.aux_labels,
+    **_passes_of(own),
+    aux_rows=own.aux_rows,
+    aux_labels=view.aux_labels,
     num_classes=view.num_classes,
+  )
+
+
+def _passes_of(own: Own) -> dict[str, Any]:
+  """Return what kernels take of the passes."""
+  passes = own.passes
+  assert passes is not None
+  return dict(
+    passes=passes.vectors,
+    draws=Draws(passes.steps, passes.partners, passes.weights),
     counters=passes.counters,
     channel=passes.channel,
     fresh=passes.fresh_labels,
@@ -103,51 +115,75 @@ def _agreement(
 
 
 def _with_head(
-  key: jax.Array,
-  view: View,
-  guess: AttackResult,
-  similar: tuple[AttackResult, jax.Array],
+  key: jax.Array, view: View, similar: tuple[AttackResult, jax.Array]
 ) -> AttackResult:
   """Train a head on what gradients gave away, if that holds anything.
 
-  What gradients say is trusted as far as the known samples lie in their own
-  groups, times how sure these are: by themselves, or by how well a head
-  foretells the labels of samples it was not trained on. Labels that are drawn
-  at random it does not foretell.
+  It is trained on groups, once for all draws of known samples, and these name
+  its answers. The groups are trusted as far as the known samples lie in their
+  own, times how sure they are: by themselves, or by how well a head foretells
+  those of samples it was not trained on. Labels that are drawn at random it
+  does not foretell.
   """
-  own = own_of(view)
+  own, num_classes = own_of(view), view.num_classes
   assert own.features is not None and own.aux_rows is not None
-  rows = jnp.arange(len(own.features)) % _NUM_FOLDS
-
-  def fit(fold: jax.Array) -> tuple[jax.Array | None, jax.Array]:
-    found = transfer_labels(
-      jax.random.fold_in(key, fold),
-      own.features,
-      view.aux_vectors,
-      view.aux_labels,
-      view.vectors,
-      num_classes=view.num_classes,
-      # Labels out of range are ignored: those of the fold are held out.
-      pseudo_labels=jnp.where(rows == fold, view.num_classes, guess.labels),
-      hidden_size=_HIDDEN_SIZE,
-      num_epochs=_NUM_EPOCHS,
-    )
-    return found.logits, found.train_labels
-
-  # The last one holds out nothing.
-  logits, answers = jax.lax.map(fit, jnp.arange(_NUM_FOLDS + 1))
-  foretold = jnp.take_along_axis(answers, rows[None], axis=0)[0]
-  assert guess.confidence is not None
-  foretold_share = _recall(foretold, guess.labels, view.num_classes)
-  sure = jnp.maximum(foretold_share, guess.confidence)
-  sure *= _agreement(guess, own.aux_rows, view.aux_labels)
+  key_groups, key_fit = jax.random.split(key)
+  found = attacks.gradient_groups(
+    key_groups, **_passes_of(own), num_classes=num_classes
+  )
+  logits, foretold = _fit_heads(key_fit, own, view, found)
+  names = leave_one_out.name(
+    found.costs[own.aux_rows], view.aux_labels, num_classes
+  )
+  nearest = names[jnp.argmin(found.costs[own.aux_rows], axis=1)]
+  sure = jnp.maximum(
+    _recall(foretold, found.groups, num_classes), found.confidence
+  )
+  sure *= jnp.mean(nearest == view.aux_labels)
+  logits = logits[:, jnp.argsort(names)]
   other, other_sure = similar
-  chosen = jnp.int32(groupings.CANDIDATES.index('transfer'))
-  labels = jnp.argmax(logits[-1], axis=1).astype(other.labels.dtype)
-  head = AttackResult(labels, logits=logits[-1], chosen=chosen)
+  head = AttackResult(
+    jnp.argmax(logits, axis=1).astype(other.labels.dtype),
+    logits=logits,
+    chosen=jnp.int32(groupings.CANDIDATES.index('transfer')),
+  )
   return jax.tree.map(
     lambda x, y: jnp.where(sure >= _SELF_TRUST * other_sure, x, y), head, other
   )
+
+
+def _fit_heads(
+  key: jax.Array, own: Own, view: View, found: Grouping
+) -> tuple[jax.Array, jax.Array]:
+  """Train heads on groups: one on all samples, one for each held-out fold.
+
+  Returns:
+    The logits of the samples to label, `[M, C]`, and the groups foretold of
+    samples that were held out, `[N]`.
+  """
+  features, num_classes = own.features, view.num_classes
+  assert features is not None
+  folds = jnp.arange(len(features)) % _NUM_FOLDS
+
+  def fit(fold: jax.Array) -> tuple[jax.Array | None, jax.Array | None]:
+    head = transfer_labels(
+      jax.random.fold_in(key, fold),
+      features,
+      features[:1],
+      jnp.full(1, num_classes),  # Out of range: no sample is known here.
+      view.vectors,
+      num_classes=num_classes,
+      # Nor are the groups of the fold that is held out.
+      pseudo_labels=jnp.where(folds == fold, num_classes, found.groups),
+      hidden_size=_HIDDEN_SIZE,
+      num_epochs=_NUM_EPOCHS,
+    )
+    return head.logits, head.train_labels
+
+  # The last one holds out nothing.
+  logits, answers = jax.lax.map(fit, jnp.arange(_NUM_FOLDS + 1))
+  foretold = jnp.take_along_axis(answers, folds[None], axis=0)[0]
+  return logits[-1], foretold
 
 
 def _recall(found: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:

@@ -47,6 +47,7 @@ def _view(num_classes, width=6):
   else:
     vectors = -draw()  # Softmax minus one-hot, through the class's weights.
   online = (truth + 1) % num_classes if num_classes else truth
+  shares = np.bincount(truth) / NUM if num_classes else None
   view = viewing.View(
     vectors=vectors,
     aux_vectors=vectors[rows],
@@ -57,7 +58,11 @@ def _view(num_classes, width=6):
     own=viewing.Own(
       features=vectors,
       cut_grads=-draw(),
+      passes=viewing.Passes(
+        jnp.stack([-draw(), -draw()]), np.stack([np.arange(NUM) // 8] * 2)
+      ),
       sent=draw(),
+      shares=None if shares is None else jnp.asarray(shares, jnp.float32),
       online=jnp.asarray(online, jnp.float32)[:, None],
       extractor=viewing.Extractor(
         {'scale': jnp.ones(width)}, vectors, vectors, _scaled
@@ -78,6 +83,7 @@ _SLOW = (
   'exploit',
   'learning_based',
   'gramssat',
+  'gramssat_gradients',
 )
 
 
@@ -110,6 +116,20 @@ def test_attack_needs_no_more_than_it_is_granted(name, target):
   # Norms say nothing here; all the others read separated classes.
   expected = 0.0 if name == 'norm' else 0.9
   assert np.mean(found.labels == truth) >= expected
+
+
+@pytest.mark.parametrize('num_passes', [1, 2])
+def test_strongest_reads_gradients_where_there_are_no_features(num_passes):
+  view, truth = _view(3)
+  passes = jax.tree.map(lambda x: x[:num_passes], view.own.passes)
+  own = viewing.Own(passes=passes, aux_rows=view.own.aux_rows)
+  view = view.replace(vectors=passes.vectors[0], own=own)
+  attack = catalog.ATTACKS['strongest']
+  found = trials.predict(
+    attack.fn, jax.random.key(0), trials.stack_views([view])
+  )
+  assert np.mean(found.labels == truth) == 1
+  assert found.chosen.shape == (1, DRAWS)
 
 
 @pytest.mark.parametrize('name', catalog.ATTACKS)
@@ -172,6 +192,8 @@ def test_nothing_else_of_a_clients_knowledge_is_in_the_view():
   assert own.features is not None
   assert own.aux_rows is not None
   assert own.cut_grads is None
+  assert own.passes is None
   assert own.sent is None
+  assert own.shares is None
   assert own.online is None
   assert own.extractor is None

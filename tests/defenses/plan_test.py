@@ -242,3 +242,75 @@ def test_labels_are_fresh_where_they_are_drawn_at_every_use():
   assert _plan('label_dp:per_use=1').fresh_labels
   assert not _plan('label_dp').fresh_labels
   assert not _plan('label_dp:epsilon=inf:per_use=1').fresh_labels
+
+
+SEVERAL = FACTS._replace(prior=(0.5, 0.3, 0.15, 0.05))
+TWO_ALONE = [x for x, one in catalog.DEFENSES.items() if one.two_classes]
+OTHERS = [
+  x
+  for x, one in catalog.DEFENSES.items()
+  if x not in ('label_dp', 'randomized_response', 'lp_2st')
+]
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_channel_is_that_of_label_mechanisms_alone(name):
+  plan = _plan(name, REAL if 'like' in name else FACTS)
+  assert plan.channel is None and not plan.fresh_labels
+
+
+@pytest.mark.parametrize('per_use', [0, 1])
+@pytest.mark.parametrize('name', ['label_dp', 'randomized_response'])
+def test_channel_is_how_often_labels_become_others(name, per_use):
+  plan = _plan(f'{name}:epsilon=1:per_use={per_use}', SEVERAL)
+  assert plan.fresh_labels == bool(per_use)
+  place = plan.protect(plan.strengths)
+  draw_fn = place.labels if per_use else place.stored_labels
+  labels = np.arange(8000) % 4
+  drawn = draw_fn(jax.random.key(0), jnp.asarray(labels))
+  channel = plan.channel
+  np.testing.assert_allclose(channel.prior, SEVERAL.prior, rtol=1e-6)
+  for label, expected in enumerate(channel.probabilities):
+    counts = np.bincount(drawn[labels == label], minlength=4)
+    # The standard error of a share of 2,000 is at most 0.011.
+    np.testing.assert_allclose(counts / 2000, expected, atol=0.045)
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'label_dp+randomized_response',
+    'label_dp+alibi',
+    'randomized_response+cae',
+    'lp_2st+label_dp',
+  ],
+)
+def test_two_mechanisms_of_labels_have_no_channel_together(text):
+  assert _plan(text).channel is None
+
+
+def test_defense_that_is_off_leaves_the_channel_of_the_other():
+  both = _plan('label_dp:epsilon=inf+randomized_response:epsilon=1').channel
+  alone = _plan('randomized_response:epsilon=1').channel
+  np.testing.assert_array_equal(both.probabilities, alone.probabilities)
+  assert _plan('label_dp:epsilon=inf').channel is None
+  # Nor does one that hides gradients change what became of the labels.
+  noisy = _plan('randomized_response:epsilon=1+max_norm').channel
+  np.testing.assert_array_equal(noisy.probabilities, alone.probabilities)
+
+
+def test_counters_of_several_defenses_are_each_named_once():
+  plan = _plan('max_norm+mixup+gradient_averaging:weight=0.5')
+  assert plan.counters == (
+    Counter.LINES,
+    Counter.PAIRS,
+    Counter.BATCH_MEANS,
+  )
+  plan = _plan('max_norm:strength=0+mixup:alpha=0.5')
+  assert plan.counters == (Counter.PAIRS,)
+
+
+def test_of_a_defense_of_ones_own_nothing_is_undone():
+  plan = _plan('none', own=Protection(cut_grads=lambda key, x, y: -x))
+  assert plan.counters == () and plan.channel is None
+  assert not plan.fresh_labels

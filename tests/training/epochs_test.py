@@ -9,6 +9,7 @@ import optax
 
 from splitjax import models
 from splitjax import training
+from splitjax.defenses import mixup
 from splitjax.training import inference
 from splitjax.training import split
 from splitjax.training.protection import Protection
@@ -130,6 +131,38 @@ class TrainEpochTest(parameterized.TestCase):
     by_row = np.zeros_like(plain.recorded)
     by_row[np.asarray(plain.positions)] = plain.recorded
     np.testing.assert_allclose(log.recorded, by_row[partners], atol=1e-5)
+
+  @parameterized.parameters(4, 5, 9, 10)
+  def test_pairs_are_what_mixup_did(self, batch_size):
+    """Mixed rows of the identity say who was mixed with whom."""
+    mixing = Protection(
+      batch=functools.partial(mixup.mix, num_classes=3, alpha=0.7),
+      pairs=functools.partial(mixup.pairs, alpha=0.7),
+    )
+    _, _, log = _epoch(
+      jnp.eye(10),
+      jnp.arange(10) % 3,
+      batch_size=batch_size,
+      model=split.SplitModel((lambda x: x, nn.Dense(3)), (1,)),
+      record_fn=lambda exchanges: exchanges[0].smashed,
+      protection=mixing,
+    )
+    weights, partners = map(np.asarray, log.pairs)
+    assert weights.shape == partners.shape == (10,)
+    expected = weights[:, None] * np.eye(10)[log.positions]
+    expected += (1 - weights[:, None]) * np.eye(10)[partners]
+    np.testing.assert_allclose(log.recorded, expected, atol=1e-6)
+    # Each batch has its own weight, and its partners among its own.
+    for step in range(-(-10 // batch_size)):
+      batch = np.asarray(log.steps) == step
+      assert len(np.unique(weights[batch])) == 1
+      assert set(partners[batch]) == set(np.asarray(log.positions)[batch])
+    assert len(np.unique(weights)) == -(-10 // batch_size)
+
+  def test_without_pairs_there_are_none_in_the_log(self):
+    assert _epoch(*_data())[2].pairs is None
+    other = Protection(batch=lambda key, inputs, labels: (inputs, labels))
+    assert _epoch(*_data(), protection=other)[2].pairs is None
 
   def test_incomplete_batch_has_statistics_of_its_own(self):
     model = split.SplitModel(

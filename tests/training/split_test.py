@@ -200,6 +200,42 @@ class SplitGradsTest(parameterized.TestCase):
     found = {tuple(k) for k in (*keys.values(), dropout)}
     assert len(found) == 5
 
+  def test_pairs_are_drawn_with_the_key_of_the_batch(self):
+    model, *arrays = _problem('mlp', (3,))
+    keys = {}
+
+    def batch_fn(key, inputs, labels):
+      keys['batch'] = jax.random.key_data(key).tolist()
+      return inputs, labels
+
+    def pairs_fn(key, batch_size):
+      keys['pairs'] = jax.random.key_data(key).tolist()
+      return jnp.full(batch_size, 0.5), jnp.arange(batch_size)[::-1]
+
+    result = split.split_grads(
+      jax.random.key(0),
+      *arrays,
+      model=model,
+      protection=split.Protection(batch=batch_fn, pairs=pairs_fn),
+    )
+    assert keys['pairs'] == keys['batch']
+    weights, partners = result.pairs
+    np.testing.assert_array_equal(weights, [0.5] * 6)
+    np.testing.assert_array_equal(partners, [5, 4, 3, 2, 1, 0])
+
+  def test_pairs_change_no_gradient_and_are_none_without(self):
+    model, *arrays = _problem('mlp', (3,))
+    run = functools.partial(
+      split.split_grads, jax.random.key(0), *arrays, model=model
+    )
+    pairs_fn = lambda key, size: (jnp.ones(size), jnp.arange(size))
+    plain = run()
+    paired = run(protection=split.Protection(pairs=pairs_fn))
+    assert plain.pairs is None
+    jax.tree.map(
+      np.testing.assert_array_equal, paired._replace(pairs=None), plain
+    )
+
   def test_labels_are_protected_before_the_loss(self):
     model, *arrays = _problem('mlp', (3,))
     params, state, inputs, labels = arrays
