@@ -185,13 +185,13 @@ def gradient_groups(
     The groups, and how sure they are to be those of the true labels.
 
   Example:
-    >>> passes = jnp.array([[[9.0, 1.0], [-9.0, 1.0], [7.0, 0.0]]])
-    >>> draws = Draws(steps=jnp.zeros((1, 3), int))
+    >>> passes = jnp.array([[[9.0], [-9.0], [7.0], [-8.0]]])
+    >>> draws = Draws(steps=jnp.zeros((1, 4), int))
     >>> found = gradient_groups(
     ...   jax.random.key(0), passes, draws, num_classes=2
     ... )
-    >>> bool(found.groups[0] == found.groups[2] != found.groups[1])
-    True
+    >>> (found.groups == found.groups[0]).tolist()
+    [True, False, True, False]
   """
   key, passes, _, first = _first_pass(key, passes, draws, counters, num_classes)
   found = first

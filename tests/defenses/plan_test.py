@@ -245,7 +245,6 @@ def test_labels_are_fresh_where_they_are_drawn_at_every_use():
 
 
 SEVERAL = FACTS._replace(prior=(0.5, 0.3, 0.15, 0.05))
-TWO_ALONE = [x for x, one in catalog.DEFENSES.items() if one.two_classes]
 OTHERS = [
   x
   for x, one in catalog.DEFENSES.items()

@@ -81,36 +81,3 @@ def test_truth_of_scored_samples_changes_no_answer(name):
   one, truth, other, other_truth = answers
   assert (truth != other_truth).any()
   np.testing.assert_array_equal(one.labels, other.labels)
-
-
-def test_strongest_reads_what_averaging_was_to_hide():
-  config = engine.Config(
-    num_train=300,
-    num_test=60,
-    epochs=2,
-    num_seeds=1,
-    num_aux_draws=2,
-    attacks=('strongest', 'clustering'),
-    defense='gradient_averaging:weight=0.9',
-  )
-  rows = engine.run(config).rows()
-  places = {
-    (row['phase'], row['intermediate'])
-    for row in rows
-    if row['attack'] == 'strongest'
-  }
-  assert len(places) == 7  # Gradients; the others in both phases.
-  for phase, name in places:
-    shares = [
-      row['mean']
-      for row in rows
-      if (row['phase'], row['intermediate']) == (phase, name)
-      and row['measure'].startswith('chose_')
-    ]
-    assert sum(shares) == pytest.approx(1)
-  read = {
-    row['attack']: row['mean']
-    for row in rows
-    if row['intermediate'] == 'cut_grads' and row['measure'] == 'accuracy'
-  }
-  assert read['strongest'] > 0.95 > 0.7 > read['clustering']

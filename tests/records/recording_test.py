@@ -95,3 +95,20 @@ def test_folder_that_is_no_record_is_said_to_be_none(tmp_path, text):
 def test_missing_record_is_said_to_be_missing(tmp_path):
   with pytest.raises(FileNotFoundError):
     recording.load_record(tmp_path / 'nothing')
+
+
+@pytest.mark.parametrize('shape', [(6,), (2, 3), (2, 3, 4)])
+def test_flat_is_one_row_a_sample_and_copies_nothing(shape):
+  record = _record(shape=shape)
+  assert record.vectors.shape == (8, *shape)
+  assert record.flat.shape == (8, int(np.prod(shape)))
+  np.testing.assert_array_equal(record.flat[3], record.vectors[3].ravel())
+  assert np.shares_memory(record.flat, record.vectors)
+
+
+def test_record_on_disk_keeps_the_shape_of_the_cut(tmp_path):
+  record = _record(shape=(2, 3, 4))
+  recording.save_record(tmp_path / 'record', record)
+  loaded = recording.load_record(tmp_path / 'record')
+  assert loaded.vectors.shape == (8, 2, 3, 4)
+  np.testing.assert_array_equal(loaded.flat, record.flat)
