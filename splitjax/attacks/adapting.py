@@ -15,8 +15,9 @@ from splitjax.attacks import similarity
 from splitjax.attacks import spectral
 from splitjax.training.countering import Counter
 
-# How many directions lines are compared in; they make half its square numbers.
-_LINE_DIRECTIONS = 16
+# How many directions lines are compared in; they make 55 numbers, so that no
+# further directions have to be looked for.
+_LINE_DIRECTIONS = 10
 
 
 class Draws(NamedTuple):

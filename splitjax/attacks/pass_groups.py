@@ -60,6 +60,8 @@ def likeliest_groups(
   Returns:
     The groups of the likeliest fit.
   """
+  # One search for directions after the other, as in `denoise`.
+  passes, first = jax.lax.optimization_barrier((passes, first))
   points = _points_of(key, passes)
   num_passes = len(passes)
   units = jax.vmap(similarity.unit_normalize)(passes)
@@ -69,10 +71,11 @@ def likeliest_groups(
     jnp.mean(units, axis=0),
     jnp.mean(passes / scales[:, None, None], axis=0),
   ]
-  alone = [
-    first,
-    *(groupings.denoised(key, x, num_classes)[1].groups for x in means),
-  ]
+  points, stacked = jax.lax.optimization_barrier((points, jnp.stack(means)))
+  averaged = jax.lax.map(
+    lambda x: groupings.denoised(key, x, num_classes)[1].groups, stacked
+  )
+  alone = [first, *averaged]
   starts = [
     jnp.broadcast_to(x, (num_passes, len(x))).astype(jnp.int32) for x in alone
   ]

@@ -33,7 +33,7 @@ def study(config: Config) -> Study:
 
   Example:
     >>> len(study(Config()).cells)
-    34
+    41
   """
   problem = check(config)
   whole, epoch = problem.setting, problem.config.recorded_epoch
