@@ -3,7 +3,7 @@ r"""How what leaks depends on batch size, epoch, known samples, learning rate.
   python -m experiments.ablation
 
 varies one of them at a time around a small network on handwritten digits, in
-about a minute and a half on two CPU cores: the batch size, the epoch whose
+a few minutes on two CPU cores: the batch size, the epoch whose
 gradients are recorded, the number of samples whose labels the attacker knows,
 and the learning rate. --vary_batch_size=16,64 takes other values,
 --vary_batch_size= none. Seeds and learning rates train side by side in one
@@ -18,7 +18,7 @@ from splitjax.engine.studies import ablation
 
 DEFAULT = ablation.Config(
   # The paper's mode takes most of the time to compile, for each shape.
-  attacks=('distance', 'clustering'),
+  attacks=('strongest', 'distance', 'clustering'),
   vary_batch_size=(8, 32, 128),
   vary_recorded_epoch=(1, 2, 5, 10, 30, 60),
   vary_num_aux=(1, 2, 5),

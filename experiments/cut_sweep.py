@@ -4,7 +4,7 @@ r"""How what leaks depends on where the network is cut.
 
 trains five small networks on handwritten digits once, records what crosses
 every cut (where it is cut does not change the training, unless a defense acts
-there: such are refused), and attacks it at each, in under a minute on two CPU
+there: such are refused), and attacks it at each, in a few minutes on two CPU
 cores. --cuts=4,18,50 takes some cuts only. It writes what `label_inference`
 writes. Expect cut gradients to be read nearly completely at every depth of a
 small network; smashed data approach the no-leak lines towards the input.

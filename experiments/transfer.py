@@ -6,7 +6,7 @@ trains three small networks on handwritten digits, reads the labels of the
 training set from the cut gradients, and trains a head with them on what the
 trained client makes of its inputs. Then the head labels new inputs, whose
 gradients never cross. It is shown at every cut beside the other attacks and the
-no-leak baselines, in about two minutes on two CPU cores.
+no-leak baselines, in a few minutes on two CPU cores.
 
 --extractor=FOLDER adds the features of a network that the attacker owns: one
 that `python -m experiments.pretrain` trained on another data set, or converted
@@ -21,6 +21,7 @@ from splitjax.engine.studies import transfer
 
 DEFAULT = transfer.Config(
   attacks=(
+    'strongest',
     'distance',
     'clustering',
     'transfer_similarity',
