@@ -11,7 +11,8 @@ anew in every pass, the attacker also reads several passes. It writes what
 --defenses=label_dp:epsilon=0.1|1|10,max_norm takes other defenses and
 strengths. Expect gradients to be read nearly completely under compression and
 DP-SGD, and label differential privacy and Marvell to hide labels only as far as
-they cost utility or are not averaged out."""
+they cost utility or are not averaged out.
+"""
 
 from experiments import common
 from splitjax.engine.studies import defense_sweep
