@@ -80,8 +80,6 @@ def denoise(
   most = min(_MOST_A_CLASS * num_classes, width)
   key_directions, key_signs, key_noise = jax.random.split(key, 3)
   points = _along_directions(key_directions, units, most)
-  # One search after the other: side by side they wait for the same threads.
-  points, key_noise = jax.lax.optimization_barrier((points, key_noise))
   signs = jax.random.rademacher(key_signs, units.shape, units.dtype)
   noise = _along_directions(key_noise, units * signs, 1)
   standing_out = jnp.sum(_variances(points) > _variances(noise)[0])

@@ -11,6 +11,7 @@ from splitjax.attacks.groupings import Grouping
 from splitjax.training.countering import Channel
 
 _LEAST_PROBABILITY = 1e-6
+_NUM_ITERS = 6
 
 
 def drawn_groups(
@@ -39,7 +40,10 @@ def _points_of(key: jax.Array, passes: jax.Array) -> jax.Array:
 
   def along(x: jax.Array) -> jax.Array:
     directions = spectral.top_directions(
-      key, x, num_directions=passes_fit.MOST_COORDINATES
+      key,
+      x,
+      num_directions=passes_fit.MOST_COORDINATES,
+      num_iters=_NUM_ITERS,
     )
     return similarity.inner_products(x, directions)
 
@@ -60,8 +64,6 @@ def likeliest_groups(
   Returns:
     The groups of the likeliest fit.
   """
-  # One search for directions after the other, as in `denoise`.
-  passes, first = jax.lax.optimization_barrier((passes, first))
   points = _points_of(key, passes)
   num_passes = len(passes)
   units = jax.vmap(similarity.unit_normalize)(passes)
@@ -71,9 +73,9 @@ def likeliest_groups(
     jnp.mean(units, axis=0),
     jnp.mean(passes / scales[:, None, None], axis=0),
   ]
-  points, stacked = jax.lax.optimization_barrier((points, jnp.stack(means)))
   averaged = jax.lax.map(
-    lambda x: groupings.denoised(key, x, num_classes)[1].groups, stacked
+    lambda x: groupings.denoised(key, x, num_classes)[1].groups,
+    jnp.stack(means),
   )
   alone = [first, *averaged]
   starts = [

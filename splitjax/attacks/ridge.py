@@ -7,6 +7,7 @@ teach.
 import jax
 import jax.numpy as jnp
 
+from splitjax import linalg
 from splitjax.attacks import _validate
 
 # Penalties in units of the mean squared length of the known samples.
@@ -60,7 +61,7 @@ def ridge_targets(
   size = jnp.where(size > 0, size, 1)
 
   def fit(penalty: jax.Array) -> tuple[jax.Array, jax.Array]:
-    inverse = jnp.linalg.inv(gram + penalty * size * jnp.eye(num_aux))
+    inverse = linalg.inverse(gram + penalty * size * jnp.eye(num_aux))
     inverse = inverse - 1 / (penalty * size * num_aux)
     duals = inverse @ (aux_targets - mean)
     left_out = duals / jnp.diagonal(inverse)

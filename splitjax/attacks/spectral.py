@@ -11,6 +11,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax import linalg
 from splitjax.attacks import _validate
 from splitjax.attacks import scoring
 from splitjax.attacks import similarity
@@ -64,11 +65,11 @@ def top_directions(
   start = jax.random.normal(key, (width, block), wide.dtype)
 
   def iterate(_: jax.Array, basis: jax.Array) -> jax.Array:
-    return jnp.linalg.qr(_matmul(centred.T, _matmul(centred, basis)))[0]
+    return linalg.orthonormal(_matmul(centred.T, _matmul(centred, basis)))
 
-  basis = jax.lax.fori_loop(0, num_iters, iterate, jnp.linalg.qr(start)[0])
+  basis = jax.lax.fori_loop(0, num_iters, iterate, linalg.orthonormal(start))
   within = _matmul(centred, basis)
-  _, turn = jnp.linalg.eigh(_matmul(within.T, within))
+  _, turn = linalg.eigh(_matmul(within.T, within))
   return _matmul(basis, turn[:, ::-1][:, :num_directions]).T
 
 

@@ -6,6 +6,7 @@ It is ours, not that of Li et al. (2021, https://arxiv.org/abs/2102.08504).
 import jax
 import jax.numpy as jnp
 
+from splitjax import linalg
 from splitjax.defenses import class_moments
 from splitjax.defenses.class_moments import ClassMoments
 from splitjax.defenses.class_moments import matmul
@@ -109,7 +110,7 @@ def _span(moments: ClassMoments) -> tuple[jax.Array, jax.Array]:
   center = jnp.sum(fracs[:, None] * moments.means, axis=0)
   weighted = jnp.sqrt(fracs)[:, None] * (moments.means - center[None])
   # S = weighted.T @ weighted, so its square root is basis.T * spread @ basis.
-  _, spread, basis = jnp.linalg.svd(weighted, full_matrices=False)
+  _, spread, basis = linalg.svd(weighted)
   rounding = jnp.finfo(spread.dtype).eps * max(weighted.shape) * spread[0]
   return jnp.where(spread > rounding, spread, 0), basis
 
