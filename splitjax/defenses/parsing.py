@@ -130,6 +130,8 @@ def check(
     'each': bool(private) and any(one.mixes_examples for one in defenses),
     'inputs that can be mixed: images or numbers': 'mixup' in names
     and not floating_inputs,
+    'labels that are drawn before they are mixed (per_use=0)': 'mixup' in names
+    and any(one.numbers.get('per_use', 0) for one in specs),
     'each defense once': len(names) < len(specs),
     'one defense at most that replaces the labels': sum(
       one.replaces_labels for one in defenses

@@ -75,6 +75,10 @@ class CheckTest(parameterized.TestCase):
     ),
     (dict(defense='max_norm+max_norm'), 'expected each defense once'),
     (
+      dict(defense='mixup+label_dp:per_use=1'),
+      'expected labels that are drawn before they are mixed',
+    ),
+    (
       dict(defense='label_dp+alibi'),
       'expected one defense at most that replaces the labels',
     ),
