@@ -181,11 +181,13 @@ class CutRecorder:
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     output: Any,
-  ) -> None:
-    """Take what the module sends."""
+  ) -> Any:
+    """Take what the module sends; return what the program gets."""
     if self._paused:
-      return
+      return output
     sent = self._capture.sent(output)
+    if sent is output:
+      sent = torch_tensors.own(sent)
     batch, self._announced = self._announced, None
     if batch is None:
       raise ValueError(
@@ -202,11 +204,11 @@ class CutRecorder:
       batch.training = module.training and torch.is_grad_enabled()
     if batch.training:
       self._train(batch, sent)
-      return
-    if sent.requires_grad:
-      torch_tensors.on_gradient(sent, self._unexpected)
-    if 'smashed' in self._names:
+    elif 'smashed' in self._names:
       self._evaluate(batch)
+    if sent.requires_grad and not batch.training:
+      torch_tensors.on_gradient(sent, self._unexpected)
+    return sent if isinstance(output, torch.Tensor) else output
 
   def _unexpected(self, grad: torch.Tensor) -> None:
     """Raise ValueError: a gradient that leaks must not go unseen."""

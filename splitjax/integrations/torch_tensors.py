@@ -67,6 +67,28 @@ def select(output: Any, index: int | str) -> torch.Tensor:
   return sent
 
 
+def own(sent: torch.Tensor) -> torch.Tensor:
+  """Return a tensor whose gradient can be waited for, copied if it must be.
+
+  A view that is changed in place, as `torch.nn.ReLU(inplace=True)` does after
+  `torch.nn.Flatten`, gets another node in the graph; the one that a hook waits
+  at is never visited.
+
+  Args:
+    sent: tensor that a module returned.
+
+  Returns:
+    The tensor itself, or a copy of a view.
+
+  Example:
+    >>> x = torch.ones(2, 3, requires_grad=True)
+    >>> own(x) is x, own(x.flatten()) is x
+    (True, False)
+  """
+  is_view = sent.requires_grad and sent._base is not None
+  return sent.clone() if is_view else sent
+
+
 def to_numpy(value: Any) -> np.ndarray:
   """Return a copy in the memory of the host.
 

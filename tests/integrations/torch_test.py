@@ -126,6 +126,21 @@ def test_what_is_sent_is_kept_when_it_is_changed_in_place(tmp_path):
   np.testing.assert_array_equal(one.cut_grads, (torch.cat(sent) > 0).float())
 
 
+def test_view_that_is_changed_in_place_is_recorded(tmp_path):
+  """Such as what Flatten returns, with ReLU(inplace=True) after it."""
+  module = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Flatten())
+  sent = []
+  with CutRecorder(tmp_path, module) as recorder:
+    for ids, x, _ in _batches():
+      recorder.batch(ids)
+      h = module(x[:, None])
+      sent.append(h.detach().clone())
+      h.relu_().sum().backward()
+  one = _read(tmp_path)
+  np.testing.assert_array_equal(one.smashed, torch.cat(sent))
+  np.testing.assert_array_equal(one.cut_grads, (torch.cat(sent) > 0).float())
+
+
 def test_gradients_may_come_after_several_forward_passes(tmp_path):
   bottom, top = _parts()
   with CutRecorder(tmp_path, bottom) as recorder:
