@@ -27,6 +27,7 @@ ROOMS = (
   'results',
   'reports',
   'engine',
+  'integrations',
 )
 
 

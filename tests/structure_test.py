@@ -162,14 +162,22 @@ def test_the_package_neither_prints_nor_exits():
 
 
 # Of absl the part with flags and a main function: optax and flax import others.
-HEAVY = ('tensorflow_datasets', 'orbax', 'sklearn', 'matplotlib', 'absl.app')
+HEAVY = (
+  'tensorflow_datasets',
+  'orbax',
+  'sklearn',
+  'matplotlib',
+  'absl.app',
+  'torch',
+)
 
 
 def test_imports_load_little_and_start_no_backend():
   """A program chooses its devices after the imports, and waits for little."""
   finished = _run(
     '-c',
-    'import sys, jax, splitjax, splitjax.engine\n'
+    'import sys, jax, splitjax, splitjax.engine, splitjax.records\n'
+    'import splitjax.integrations\n'
     f'print("loaded:", [x for x in {HEAVY} if x in sys.modules])\n'
     '# This raises once a backend has started.\n'
     'jax.config.update("jax_num_cpu_devices", 3)\n'
