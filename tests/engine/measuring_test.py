@@ -80,7 +80,9 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   monkeypatch.setattr(measuring, 'grant', lambda view, granted: view)
   scored = np.ones((1, 2, 200), bool)
   target = measuring.Target(
-    dataclasses.make_dataclass('NoView', [])(), labels[:, :1], scored
+    dataclasses.make_dataclass('Ids', ['sample_ids'])(np.arange(200)[None]),
+    labels[:, :1],
+    scored,
   )
   rows = measuring._attack(jax.random.key(0), problem, cell, target)
   found = {row['measure']: row['values'] for row in rows}
