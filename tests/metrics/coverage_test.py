@@ -29,9 +29,7 @@ class CoverageTest(parameterized.TestCase):
     confidence = np.round(confidence) if ties else confidence
     scored = rng.random(confidence.shape) < 0.8
     scored[..., 0] = True
-    actual = metrics.coverage_at(
-      confidence, right, scored, precision=precision
-    )
+    actual = metrics.coverage_at(confidence, right, scored, precision=precision)
     for trial in np.ndindex(2, 3):
       keep = scored[trial]
       expected = _reference(
