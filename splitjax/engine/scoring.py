@@ -176,7 +176,7 @@ def score_mean(dataset: Dataset, target: Target) -> Figures:
   means = target.view.aux_labels.mean(-1, keepdims=True)
   predictions = np.broadcast_to(means, target.scored.shape)
   answers = Answers(predictions, target.truth, target.scored)
-  return score(dataset, answers, target.view.sample_ids)
+  return score(dataset, answers, np.asarray(target.view.sample_ids))
 
 
 def num_scored_of(dataset: Dataset, cell: Cell) -> int:

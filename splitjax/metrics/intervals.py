@@ -276,5 +276,5 @@ def _rounding(values: np.ndarray) -> np.ndarray:
 
 def _unseen(num_samples: int, level: float) -> float:
   """Return how far from 0 a share may be if none of all samples has it."""
-  width = stats.norm.ppf((1 + level) / 2) ** 2
+  width = float(stats.norm.ppf((1 + level) / 2)) ** 2
   return width / (num_samples + width)

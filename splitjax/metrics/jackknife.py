@@ -125,8 +125,12 @@ def deleted_confusions(
   for group in range(groups.max() + 1):
     counts = whole.copy()
     for seed, members in enumerate(groups == group):
-      parts = (x[seed][:, members] for x in (predictions, truth, scored))
-      counts[seed] -= _count(*parts, num_classes)
+      counts[seed] -= _count(
+        predictions[seed][:, members],
+        truth[seed][:, members],
+        scored[seed][:, members],
+        num_classes,
+      )
     yield counts
 
 
@@ -137,9 +141,10 @@ def _count(
   num_classes: int,
 ) -> np.ndarray:
   """Return confusion matrices, of zeros where no sample counts."""
-  some = scored.any(-1)
-  counts = np.zeros((len(some), num_classes, num_classes), int)
-  if some.any():
-    parts = (x[some] for x in (predictions, truth, scored))
-    counts[some] = confusion_matrices(*parts, num_classes=num_classes)
+  some = np.flatnonzero(scored.any(-1))
+  counts = np.zeros((len(scored), num_classes, num_classes), int)
+  if some.size:
+    counts[some] = confusion_matrices(
+      predictions[some], truth[some], scored[some], num_classes=num_classes
+    )
   return counts
