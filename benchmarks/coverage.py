@@ -5,7 +5,7 @@ r"""Counts how often intervals of attacks' figures cover what they stand for.
 simulates attacks whose true accuracy is known, and prints for each scenario,
 and each number of networks S and of draws R, how many of 95% intervals cover:
 those of one attack, of the difference of two, and all those of five attacks
-against a baseline at once. Ten minutes on one core with the default of 1,000
+against a baseline at once. Nine minutes on one core with the default of 1,000
 cases, of which a coverage has a standard error of 0.7; --only='near 99' runs a
 part. With --json it prints one JSON object instead.
 """

@@ -92,6 +92,27 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   }
 
 
+def test_intervals_and_draws_of_one_network(plain):
+  rows = plain.rows()
+  for row in rows:
+    if row['measure'] in ('accuracy', 'macro_f1') and row['attack'] in (
+      'strongest',
+      'distance',
+      'model',  # One trial: its interval is that of the samples.
+    ):
+      assert 0 <= row['ci_low'] <= row['mean'] <= row['ci_high'] <= 1
+      assert row['ci_low'] < row['ci_high']
+  found = _by_place(plain)
+  for place, measures in found.items():
+    if place[0] in ('strongest', 'distance'):
+      accuracy = measures['accuracy']
+      np.testing.assert_array_equal(measures['worst_draw'], [[accuracy.min()]])
+      np.testing.assert_array_equal(measures['best_draw'], [[accuracy.max()]])
+    # Of ten classes, `distance` says no more than the nearest one.
+    assert ('coverage_at_99' in measures) == (place[0] == 'strongest')
+  assert 'for this network, fresh draws and samples]' in plain.summary()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
   'changes',
