@@ -146,7 +146,7 @@ def attack(
       answer.labels, truth, scored, num_classes=num_classes
     )
     values = metrics.accuracy(confusion)
-    low, high = metrics.bootstrap_interval(values)
+    low, high = metrics.interval(values)
     row[name] = f'{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]'
   return row
 

@@ -7,7 +7,7 @@ import jax
 
 from splitjax import attacks
 from splitjax.attacks.on_views import own_of
-from splitjax.attacks.on_views import to_result
+from splitjax.attacks.on_views import with_logits
 from splitjax.attacks.result import AttackResult
 from splitjax.records.viewing import View
 
@@ -25,7 +25,7 @@ def _new_head(
     num_classes=view.num_classes,
     **settings,
   )
-  return to_result(view, result.labels, lambda: result.logits)
+  return with_logits(view, result)
 
 
 def _tuned(
@@ -46,7 +46,7 @@ def _tuned(
     num_classes=view.num_classes,
     **settings,
   )
-  return to_result(view, result.labels, lambda: result.logits)
+  return with_logits(view, result)
 
 
 def _from_gradients(key: jax.Array, view: View) -> jax.Array:

@@ -36,6 +36,12 @@ def to_result(
   return AttackResult(labels, scores=logits[:, 1] - logits[:, 0])
 
 
+def with_logits(view: View, result: AttackResult) -> AttackResult:
+  """Return what the metrics read of an attack that has logits."""
+  found = to_result(view, result.labels, lambda: result.logits)
+  return found._replace(logits=result.logits)
+
+
 def distance(key: jax.Array, view: View, **settings: Any) -> AttackResult:
   """Take the label of the nearest auxiliary vector."""
   del key
@@ -164,7 +170,7 @@ def _match_gradients(
     num_classes=view.num_classes,
     **settings,
   )
-  return to_result(view, result.labels, lambda: result.logits)
+  return with_logits(view, result)
 
 
 def unsplit(key: jax.Array, view: View, **settings: Any) -> AttackResult:

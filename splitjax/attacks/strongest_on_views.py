@@ -11,7 +11,7 @@ from splitjax.attacks import leave_one_out
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.on_views import own_of
-from splitjax.attacks.on_views import to_result
+from splitjax.attacks.on_views import with_logits
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.transfer import transfer_labels
 from splitjax.records.viewing import Own
@@ -40,8 +40,7 @@ def strongest(key: jax.Array, view: View) -> AttackResult:
 
 def _with_scores(view: View, found: AttackResult) -> AttackResult:
   """Return what the metrics read: labels, scores and which candidate it is."""
-  scored = to_result(view, found.labels, lambda: found.logits)
-  return scored._replace(chosen=found.chosen)
+  return with_logits(view, found)._replace(chosen=found.chosen)
 
 
 def _from_gradients(key: jax.Array, view: View) -> AttackResult:

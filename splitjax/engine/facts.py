@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from splitjax import metrics
 from splitjax.engine.config import Config
 from splitjax.engine.problems import Problem
 from splitjax.records.intermediates import INTERMEDIATES
@@ -88,7 +89,8 @@ def facts_of(
     *_attacker_facts(config),
     *_defense_facts(problem, rows),
     _known_fact(problem),
-    f'Figures: {shown} {unit}mean [95% interval].',
+    f'Figures: {shown} {unit}mean [95% interval for '
+    f'{metrics.population(config.num_seeds, config.num_aux_draws)}].',
     *_model_facts(rows, whole, measure),
     *_diverged_facts(rows, dataset.name),
     *_zero_facts(rows, dataset.name),

@@ -93,9 +93,16 @@ def _attack(
     keys.of_place(key, cell.phase, cell.intermediate),
     grant(target.view, chosen.attack.granted),
   )
-  measures = scoring.score(
-    problem.dataset, found.labels, found.scores, target.truth, target.scored
+  answers = scoring.Answers(
+    found.labels, target.truth, target.scored, found.scores, found.confidence
   )
+  measures, deleted = scoring.score(
+    problem.dataset, answers, np.asarray(target.view.sample_ids)
+  )
+  if 'accuracy' in measures:
+    accuracy = measures['accuracy']
+    measures['worst_draw'] = accuracy.min(keepdims=True)
+    measures['best_draw'] = accuracy.max(keepdims=True)
   if found.chosen is not None:
     measures |= {
       f'chose_{name}': (found.chosen == index).astype(np.float64)
@@ -111,21 +118,27 @@ def _attack(
     measures,
     num_scored=target.scored[0, 0].sum(),
     seconds=found.seconds,
+    deleted=deleted,
   )
 
 
 def _reference(problem: Problem, cell: Cell, source: Source) -> list[Row]:
   """Return what is known without an attack."""
   dataset = problem.dataset
-  num_scored = scoring.num_scored_of(dataset, cell)
   if cell.attack == 'guarantee':
-    measures = source.plan.guarantees(source.monitored())
-    num_scored = 0
-  elif cell.attack == 'model':
-    measures = scoring.score_model(dataset, cell.phase, source.observed)
+    guarantees = source.plan.guarantees(source.monitored())
+    return cell_rows(cell, guarantees, num_scored=0, seconds=None)
+  if cell.attack == 'model':
+    found = scoring.score_model(dataset, cell.phase, source.observed)
   elif cell.attack == 'mean':
     target = make_target(dataset, source, cell.phase, cell.intermediate)
-    measures = scoring.score_mean(dataset, target)
+    found = scoring.score_mean(dataset, target)
   else:
-    measures = scoring.score_guess(dataset, cell, source)
-  return cell_rows(cell, measures, num_scored=num_scored, seconds=None)
+    found = scoring.score_guess(dataset, cell, source)
+  return cell_rows(
+    cell,
+    found.measures,
+    num_scored=scoring.num_scored_of(dataset, cell),
+    seconds=None,
+    deleted=found.deleted,
+  )

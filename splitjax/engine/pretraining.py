@@ -55,9 +55,9 @@ def train(
   [[observed]] = observing.observe(
     problem, recipe, [point_of(problem)], key, progress
   )
-  measures = scoring.score_model(dataset, Phase.INFERENCE, [observed])
+  found = scoring.score_model(dataset, Phase.INFERENCE, [observed])
   name, factor = ('r2', 1) if dataset.is_real else ('accuracy', 100)
-  value = factor * float(np.mean(measures[name]))
+  value = factor * float(np.mean(found.measures[name]))
   plan = ExtractorPlan(
     model=config.model,
     options=catalog.options_of(

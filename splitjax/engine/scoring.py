@@ -1,6 +1,7 @@
 """Figures of predictions, by kind of target: only here truth meets attacks."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,40 +16,90 @@ from splitjax.results import Cell
 Measures = dict[str, np.ndarray]
 
 
+class Answers(NamedTuple):
+  """What was answered, and what is true.
+
+  Attributes:
+    labels: predicted classes or real targets, `[S, R, N]`.
+    truth: the true labels, `[S, 1, N]` or `[N]`.
+    scored: which of them count, `[S, R, N]`.
+    scores: how much more likely class 1 is, `[S, R, N]`, if there are any.
+    confidence: how sure each answer is, `[S, R, N]`, if that is known.
+  """
+
+  labels: np.ndarray
+  truth: np.ndarray
+  scored: np.ndarray
+  scores: np.ndarray | None = None
+  confidence: np.ndarray | None = None
+
+
+class Figures(NamedTuple):
+  """How good answers are.
+
+  Attributes:
+    measures: by name, `[S, R]`.
+    deleted: the same without each group of samples, `[G, S, R]`, for intervals;
+      not all measures have it.
+  """
+
+  measures: Measures
+  deleted: Measures
+
+
 def score(
-  dataset: Dataset,
-  labels: np.ndarray,
-  scores: np.ndarray | None,
-  truth: np.ndarray,
-  scored: np.ndarray | None = None,
-) -> Measures:
+  dataset: Dataset, answers: Answers, sample_ids: np.ndarray
+) -> Figures:
   """Measure predictions against the truth.
 
   Args:
     dataset: whose labels they are.
-    labels: predicted classes or real targets, `[S, R, N]`.
-    scores: how much more likely class 1 is, `[S, R, N]`, if there are any.
-    truth: the true labels, of a shape that broadcasts with `labels`.
-    scored: which of them count, in the same way; all by default.
+    answers: what was predicted, and what is true.
+    sample_ids: which samples they are, `[S, N]`.
 
   Returns:
-    Figures by name, `[S, R]`.
+    Figures `[S, R]`, and the same without each group of samples.
   """
+  groups = metrics.assign_groups(sample_ids)
+  labels, truth, scored = answers[:3]
   if dataset.is_real:
-    return metrics.measure_targets(labels, truth, scored)
-  confusion = metrics.confusion_matrices(
-    labels, truth, scored, num_classes=dataset.num_classes
-  )
-  measures = metrics.measure_all(confusion)
+    measure_fn = lambda mask: metrics.measure_targets(labels, truth, mask)
+    deleted = metrics.deleted(measure_fn, scored, groups[:, None])
+    return Figures(measure_fn(scored), deleted)
+  counted = (labels, truth, scored)
+  num_classes = dataset.num_classes
+  confusion = metrics.confusion_matrices(*counted, num_classes=num_classes)
+  ranked_fn = lambda mask: _measure_ranking(answers._replace(scored=mask))
+  measures = metrics.measure_all(confusion) | ranked_fn(scored)
+  if not metrics.enough(scored, groups[:, None]):
+    return Figures(measures, {})
+  each = [
+    metrics.measure_all(one)
+    for one in metrics.deleted_confusions(
+      *counted, groups, num_classes=num_classes
+    )
+  ]
+  deleted = {name: np.stack([one[name] for one in each]) for name in each[0]}
+  deleted |= metrics.deleted(ranked_fn, scored, groups[:, None])
+  return Figures(measures, deleted)
+
+
+def _measure_ranking(answers: Answers) -> Measures:
+  """Return the measures that depend on the order of the samples."""
+  labels, truth, scored, scores, confidence = answers
+  measures = {}
   if scores is not None:
     auc = metrics.auc(scores, truth, scored)
     measures |= {'auc': auc, 'auc_either_way': np.maximum(auc, 1 - auc)}
+  if confidence is not None:
+    right = labels == truth
+    measures['coverage_at_99'] = metrics.coverage_at(confidence, right, scored)
   return measures
 
 
 def score_model(
   dataset: Dataset, phase: str, observed: Sequence[Observed]
-) -> Measures:
+) -> Figures:
   """Measure the models' own answers to a part of the data.
 
   Args:
@@ -60,19 +111,28 @@ def score_model(
     Figures by name, `[S, 1]`.
   """
   logits = np.stack([one.logits[phase] for one in observed])[:, None]
-  truth = dataset.labels_by_id[ids_of(dataset, phase)]
+  ids = ids_of(dataset, phase)
+  truth = dataset.labels_by_id[ids]
+  scores = None
   if dataset.is_real:
-    measures = score(dataset, dataset.in_units(logits[..., 0]), None, truth)
+    labels = dataset.in_units(logits[..., 0])
   else:
-    scores = None
+    labels = logits.argmax(-1)
     if dataset.num_classes == 2:
       scores = logits[..., 1] - logits[..., 0]
-    measures = score(dataset, logits.argmax(-1), scores, truth)
+  scored = np.ones(labels.shape, bool)
+  found = score(
+    dataset,
+    Answers(labels, truth, scored, scores),
+    np.broadcast_to(ids, (len(labels), len(ids))),
+  )
   diverged = np.array([[float(one.diverged)] for one in observed])
-  return measures | ({'diverged': diverged} if diverged.any() else {})
+  if not diverged.any():
+    return found
+  return found._replace(measures=found.measures | {'diverged': diverged})
 
 
-def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Measures:
+def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Figures:
   """Measure what guessing gives: the majority class, or any class at random.
 
   Of the training set, the samples that the attacker knows do not count; in
@@ -84,7 +144,7 @@ def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Measures:
     source: says how many trials there are.
 
   Returns:
-    Figures by name, `[1, S R]`.
+    Figures by name, `[1, S R]`; they do not vary.
   """
   phase, num_classes = cell.phase, dataset.num_classes
   labels = dataset.labels_by_id[ids_of(dataset, phase)]
@@ -100,10 +160,10 @@ def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Measures:
     measures = metrics.measure_chance(confusion)
   if num_classes == 2:  # Equal scores for all, or random ones.
     measures['auc'] = np.full(confusion.shape[:-2], 0.5)
-  return measures
+  return Figures(measures, {})
 
 
-def score_mean(dataset: Dataset, target: Target) -> Measures:
+def score_mean(dataset: Dataset, target: Target) -> Figures:
   """Measure the mean of the known targets as a prediction of all.
 
   Args:
@@ -115,7 +175,8 @@ def score_mean(dataset: Dataset, target: Target) -> Measures:
   """
   means = target.view.aux_labels.mean(-1, keepdims=True)
   predictions = np.broadcast_to(means, target.scored.shape)
-  return score(dataset, predictions, None, target.truth, target.scored)
+  answers = Answers(predictions, target.truth, target.scored)
+  return score(dataset, answers, np.asarray(target.view.sample_ids))
 
 
 def num_scored_of(dataset: Dataset, cell: Cell) -> int:

@@ -10,6 +10,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from splitjax import parallel
@@ -36,6 +37,9 @@ class Predictions(NamedTuple):
       it was compiled before.
     chosen: which candidate the attack chose, an index, `[S, R]`; None if it has
       none.
+    confidence: how sure the attack is of each sample, `[S, R, N]`: how much the
+      largest logit is above the second, or how far the score is from 0; None
+      if it gives neither.
   """
 
   labels: np.ndarray
@@ -43,6 +47,7 @@ class Predictions(NamedTuple):
   seconds: float
   compile_seconds: float
   chosen: np.ndarray | None = None
+  confidence: np.ndarray | None = None
 
 
 def stack_views(views: Sequence[View]) -> View:
@@ -86,13 +91,14 @@ def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
   found = jax.block_until_ready(program(runs))
   seconds = time.perf_counter() - start
   found = jax.tree.map(lambda x: x[:num_seeds], jax.device_get(found))
-  labels, scores, chosen = found
+  labels, scores, chosen, confidence = found
   return Predictions(
     labels,
     scores,
     seconds=seconds / (num_seeds * num_draws),
     compile_seconds=compile_seconds,
     chosen=chosen,
+    confidence=confidence,
   )
 
 
@@ -100,6 +106,14 @@ def _size_of(view: View) -> int:
   """Return how many numbers the vectors of a seed hold."""
   passes = None if view.own is None else view.own.passes
   return max(view.vectors.size, 0 if passes is None else passes.vectors.size)
+
+
+def _confidence(result: AttackResult) -> jax.Array | None:
+  """Return how sure an attack is of each sample, None if it does not say."""
+  if result.logits is not None:
+    first, second = jnp.moveaxis(jax.lax.top_k(result.logits, 2)[0], -1, 0)
+    return first - second
+  return None if result.scores is None else jnp.abs(result.scores)
 
 
 @functools.lru_cache(maxsize=64)
@@ -123,7 +137,7 @@ def _compile(
       aux_rows, drawn = draw
       known = own if own is None else own.replace(aux_rows=aux_rows)
       result: AttackResult = attack_fn(key, view.replace(**drawn, own=known))
-      return result.labels, result.scores, result.chosen
+      return result.labels, result.scores, result.chosen, _confidence(result)
 
     return parallel.map_runs(
       one_draw,

@@ -13,21 +13,43 @@ from splitjax.metrics.classification import measure_chance as measure_chance
 from splitjax.metrics.classification import oracle_accuracy as oracle_accuracy
 from splitjax.metrics.confusion import confusion_matrices as confusion_matrices
 from splitjax.metrics.confusion import majority_confusion as majority_confusion
-from splitjax.metrics.intervals import bootstrap_interval as bootstrap_interval
+from splitjax.metrics.coverage import coverage_at as coverage_at
+from splitjax.metrics.intervals import DIFFERENCE as DIFFERENCE
+from splitjax.metrics.intervals import REAL as REAL
+from splitjax.metrics.intervals import SHARE as SHARE
+from splitjax.metrics.intervals import bounds_of as bounds_of
+from splitjax.metrics.intervals import interval as interval
+from splitjax.metrics.intervals import population as population
+from splitjax.metrics.intervals import simultaneous as simultaneous
+from splitjax.metrics.jackknife import assign_groups as assign_groups
+from splitjax.metrics.jackknife import deleted as deleted
+from splitjax.metrics.jackknife import deleted_confusions as deleted_confusions
+from splitjax.metrics.jackknife import enough as enough
 from splitjax.metrics.regression import measure_targets as measure_targets
 
 __all__ = [
+  'DIFFERENCE',
+  'REAL',
+  'SHARE',
   'accuracy',
   'ari',
+  'assign_groups',
   'auc',
   'balanced_accuracy',
-  'bootstrap_interval',
+  'bounds_of',
   'confusion_matrices',
+  'coverage_at',
+  'deleted',
+  'deleted_confusions',
+  'enough',
   'f1',
+  'interval',
   'macro_f1',
   'majority_confusion',
   'measure_all',
   'measure_chance',
   'measure_targets',
   'oracle_accuracy',
+  'population',
+  'simultaneous',
 ]

@@ -88,6 +88,7 @@ def cell_rows(
   *,
   num_scored: int,
   seconds: float | None,
+  deleted: Mapping[str, np.ndarray] | None = None,
 ) -> list[Row]:
   """Make one row for each measure of a cell.
 
@@ -96,6 +97,9 @@ def cell_rows(
     measures: figures by name, one a trial, `[S, R]` (seeds, draws).
     num_scored: samples scored in a trial.
     seconds: run time of one trial, None where nothing was timed.
+    deleted: figures by name without each group of samples, `[G, S, R]`, from
+      `metrics.deleted`. A measure that is not there has an interval for other
+      networks and draws, and the same samples.
 
   Returns:
     Rows with the keys of `COLUMNS`, and `values`, the figure of every trial.
@@ -103,7 +107,13 @@ def cell_rows(
   """
   rows = []
   for measure, values in measures.items():
-    low, high = metrics.bootstrap_interval(values)
+    groups = (deleted or {}).get(measure)
+    low, high = metrics.interval(
+      values,
+      groups,
+      bounds=metrics.bounds_of(measure),
+      num_samples=None if groups is None else int(num_scored),
+    )
     rows.append(
       {
         **cell.setting._asdict(),
@@ -112,8 +122,8 @@ def cell_rows(
         'attack': cell.attack,
         'measure': measure,
         'mean': float(np.mean(values)),
-        'ci_low': None if math.isnan(low) else low,
-        'ci_high': None if math.isnan(high) else high,
+        'ci_low': None if math.isnan(low) else float(low),
+        'ci_high': None if math.isnan(high) else float(high),
         'trials': int(np.size(values)),
         'num_scored': int(num_scored),
         'seconds': seconds,

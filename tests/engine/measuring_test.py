@@ -80,7 +80,9 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   monkeypatch.setattr(measuring, 'grant', lambda view, granted: view)
   scored = np.ones((1, 2, 200), bool)
   target = measuring.Target(
-    dataclasses.make_dataclass('NoView', [])(), labels[:, :1], scored
+    dataclasses.make_dataclass('Ids', ['sample_ids'])(np.arange(200)[None]),
+    labels[:, :1],
+    scored,
   )
   rows = measuring._attack(jax.random.key(0), problem, cell, target)
   found = {row['measure']: row['values'] for row in rows}
@@ -88,6 +90,27 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
     f'chose_{CANDIDATES[2]}': [[1.0, 0.0]],
     f'chose_{CANDIDATES[4]}': [[0.0, 1.0]],
   }
+
+
+def test_intervals_and_draws_of_one_network(plain):
+  rows = plain.rows()
+  for row in rows:
+    if row['measure'] in ('accuracy', 'macro_f1') and row['attack'] in (
+      'strongest',
+      'distance',
+      'model',  # One trial: its interval is that of the samples.
+    ):
+      assert 0 <= row['ci_low'] <= row['mean'] <= row['ci_high'] <= 1
+      assert row['ci_low'] < row['ci_high']
+  found = _by_place(plain)
+  for place, measures in found.items():
+    if place[0] in ('strongest', 'distance'):
+      accuracy = measures['accuracy']
+      np.testing.assert_array_equal(measures['worst_draw'], [[accuracy.min()]])
+      np.testing.assert_array_equal(measures['best_draw'], [[accuracy.max()]])
+    # Of ten classes, `distance` says no more than the nearest one.
+    assert ('coverage_at_99' in measures) == (place[0] == 'strongest')
+  assert 'for this network, fresh draws and samples]' in plain.summary()
 
 
 @pytest.mark.slow

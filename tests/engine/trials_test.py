@@ -38,7 +38,7 @@ def _attack(key, view):
 def test_all_trials_equal_a_loop():
   views = [_view(seed) for seed in range(2)]
   key = jax.random.key(0)
-  labels, scores, seconds, compile_seconds, _ = trials.predict(
+  labels, scores, seconds, compile_seconds, *_ = trials.predict(
     _attack, key, trials.stack_views(views)
   )
   assert labels.shape == (2, 3, 12)
