@@ -28,9 +28,10 @@ class Denoised(NamedTuple):
 
   Attributes:
     units: rows of length 1 whose coordinates had mean 0 and variance 1 before
-      they were scaled, `[N, D]`.
-    points: the rows along the strongest directions, of length 1, `[N, k]`;
-      coordinates after the last direction that stands out are 0.
+      they were scaled; or, unscaled, rows of length 1 less their mean, `[N,
+      D]`.
+    points: the rows along the strongest directions, of length 1 if scaled, `[N,
+      k]`; coordinates after the last direction that stands out are 0.
     num_directions: how many directions stand out, a scalar.
   """
 
@@ -39,9 +40,13 @@ class Denoised(NamedTuple):
   num_directions: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(jax.jit, static_argnames=('num_classes', 'scaled'))
 def denoise(
-  key: jax.Array, vectors: jax.Array, *, num_classes: int
+  key: jax.Array,
+  vectors: jax.Array,
+  *,
+  num_classes: int,
+  scaled: bool = True,
 ) -> Denoised:
   """Scale vectors, and keep the directions that stand out of the noise.
 
@@ -57,6 +62,8 @@ def denoise(
     key: random key for the search for directions, and for the signs.
     vectors: cut gradients or smashed data, `[N, D]`.
     num_classes: number of classes `C`.
+    scaled: whether coordinates are scaled to variance 1. They are better not
+      where a class of few samples lies far from all others.
 
   Returns:
     A `Denoised`, float32 or wider. Of 64 coordinates or fewer all are kept.
@@ -73,7 +80,7 @@ def denoise(
   _validate.matrices(vectors=vectors)
   _validate.automatic(vectors=vectors)
   _validate.count('num_classes', num_classes, at_least=2)
-  units = standardized_units(vectors)
+  units = standardized_units(vectors) if scaled else _centred_units(vectors)
   width = units.shape[1]
   if width <= _NARROW:
     return Denoised(units, units, jnp.asarray(width))
@@ -85,7 +92,9 @@ def denoise(
   standing_out = jnp.sum(_variances(points) > _variances(noise)[0])
   kept = jnp.maximum(standing_out, min(num_classes - 1, most))
   points = jnp.where(jnp.arange(most)[None] < kept, points, 0)
-  return Denoised(units, similarity.unit_normalize(points), kept)
+  if scaled:
+    points = similarity.unit_normalize(points)
+  return Denoised(units, points, kept)
 
 
 def standardized_units(vectors: jax.Array) -> jax.Array:
@@ -93,14 +102,19 @@ def standardized_units(vectors: jax.Array) -> jax.Array:
 
   A coordinate that is the same in all rows becomes 0.
   """
-  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-  rows = rows - jnp.mean(rows, axis=0, keepdims=True)
+  rows = _centred_units(vectors)
   deviations = jnp.sqrt(jnp.mean(rows**2, axis=0, keepdims=True))
   # What rounding leaves of a constant coordinate must not be blown up.
   floor = 1e-6 * jnp.max(deviations)
   varies = deviations > floor
   rows = jnp.where(varies, rows / jnp.where(varies, deviations, 1), 0)
   return similarity.unit_normalize(rows)
+
+
+def _centred_units(vectors: jax.Array) -> jax.Array:
+  """Return rows of length 1, less their mean, `[N, D]`."""
+  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
+  return rows - jnp.mean(rows, axis=0, keepdims=True)
 
 
 def _along_directions(

@@ -4,7 +4,8 @@ In shape descriptions `N` is the number of samples, `D` their width, `A` the
 number of auxiliary samples and `C` that of classes and of groups.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +13,27 @@ import jax.numpy as jnp
 from splitjax.attacks import denoising
 from splitjax.attacks import leave_one_out
 from splitjax.attacks import passes as over_passes
+from splitjax.attacks import similarity
+from splitjax.attacks.distance import nearest_labels
 from splitjax.attacks.kmeans import clustering_attack
 from splitjax.attacks.kmeans import plus_plus
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.result import Groups
 
 # What `AttackResult.chosen` counts.
-CANDIDATES = ('clustering', 'denoised', 'passes', 'votes', 'transfer')
+CANDIDATES = (
+  'clustering',
+  'denoised',
+  'passes',
+  'votes',
+  'transfer',
+  'distance',
+)
 _NUM_STARTS = 12
 _NUM_ITERS = 40
+# Over several passes, where directions turn, means of all passes say less than
+# the passes do: what is made of them has to be better by this factor.
+_CLEARLY = 1.1
 _NUM_MOVES = 3  # More fit the noise, where classes are hardly told apart.
 
 
@@ -52,10 +65,12 @@ class Grouping(NamedTuple):
   confidence: jax.Array
 
 
-def denoised(
-  key: jax.Array, vectors: jax.Array, num_classes: int
-) -> tuple[jax.Array, Grouping]:
-  """Return unit vectors, and the groups of the best start among several.
+def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
+  """Return the better of two groupings that no label took part in.
+
+  One is made of coordinates scaled to variance 1, which shows weak classes in
+  wide cuts. The other is made of rows as they are: scaling takes away a class
+  of few samples that lies far from the others.
 
   Args:
     key: random key for the directions and the starts.
@@ -63,19 +78,55 @@ def denoised(
     num_classes: number of classes.
 
   Returns:
-    The `units` of `denoise`, and the groups.
+    The groups of the larger margin.
   """
-  key_denoise, key_starts = jax.random.split(key)
-  units, points, _ = denoising.denoise(
-    key_denoise, vectors, num_classes=num_classes
-  )
-  groups = leave_one_out.reassign(
-    units,
-    _best_start(key_starts, points, num_classes),
-    num_groups=num_classes,
-    num_iters=_NUM_MOVES,
-  )
-  return units, grouping_of(units, groups, num_classes)
+
+  def group(key: jax.Array, scaled: bool) -> Grouping:
+    key_denoise, key_starts = jax.random.split(key)
+    units, points, _ = denoising.denoise(
+      key_denoise, vectors, num_classes=num_classes, scaled=scaled
+    )
+    groups = leave_one_out.reassign(
+      units,
+      _best_start(key_starts, points, num_classes),
+      num_groups=num_classes,
+      num_iters=_NUM_MOVES,
+    )
+    return grouping_of(units, groups, num_classes)
+
+  found = [group(key, scaled=scaled) for scaled in (True, False)]
+  return _widest(vectors[None], [x.groups for x in found], found, num_classes)
+
+
+def _widest(
+  passes: jax.Array,
+  groups: Sequence[jax.Array],
+  found: Sequence[Any],
+  num_groups: int,
+) -> Any:
+  """Return what belongs to the grouping of the largest margin.
+
+  Args:
+    passes: what the groupings are compared in, `[T, N, D]`.
+    groups: the group of each vector in each grouping, `[N]` each.
+    found: what belongs to each grouping: pytrees of one structure.
+    num_groups: number of groups.
+
+  Returns:
+    The first of equals. Of several passes the mean margin counts, and the
+    others must have one that is clearly larger than that of the first.
+  """
+
+  def margins_of(vectors: jax.Array) -> jax.Array:
+    rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
+    margins = [leave_one_out.margin(rows, x, num_groups) for x in groups]
+    return jnp.stack(margins)
+
+  margins = jnp.mean(jax.lax.map(margins_of, passes), axis=0)
+  if len(passes) > 1:
+    margins = margins.at[0].multiply(_CLEARLY)
+  best = jnp.argmax(margins)
+  return jax.tree.map(lambda *x: jnp.stack(x)[best], *found)
 
 
 def _best_start(
@@ -121,37 +172,50 @@ def grouping_of(
 
 
 def better(
-  units: jax.Array, vectors: jax.Array, found: Grouping, known: Known
+  passes: jax.Array,
+  found: Grouping,
+  known: Known,
+  candidate: str = 'denoised',
 ) -> AttackResult:
-  """Return the denoised grouping, or that from the auxiliary vectors.
+  """Return the best of a grouping and two that the auxiliary vectors make.
 
   Args:
-    units: what the groupings are compared in, `[N, D]`.
-    vectors: vectors to cluster from the auxiliary ones, `[N, D]`.
-    found: the denoised grouping.
+    passes: vectors of each pass to compare in, `[T, N, D]`; their mean is
+      clustered from the auxiliary ones.
+    found: a grouping that no label took part in.
     known: the auxiliary samples.
+    candidate: how it was found, one of `CANDIDATES`.
 
   Returns:
-    The result of the grouping that foretells `units` better.
+    The result of the grouping of the largest margin.
   """
   num_classes = known.num_classes
-  from_known = clustering_attack.cluster_labels(
-    jax.random.key(0),  # Draws nothing.
-    vectors,
-    vectors[known.rows],
-    known.labels,
-    num_classes=num_classes,
-  ).labels
-  other = grouping_of(units, from_known, num_classes)
-  found = grouping_of(units, found.groups, num_classes)._replace(
-    costs=found.costs
-  )
+  vectors = passes[0]
+  if len(passes) > 1:
+    vectors = jnp.mean(jax.vmap(similarity.unit_normalize)(passes), axis=0)
+  aux_vectors = vectors[known.rows]
+  from_known = {
+    'clustering': clustering_attack.cluster_labels(
+      jax.random.key(0),  # Draws nothing.
+      vectors,
+      aux_vectors,
+      known.labels,
+      num_classes=num_classes,
+    ).labels,
+    'distance': nearest_labels(vectors, aux_vectors, known.labels),
+  }
+  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
+  rows = rows - jnp.mean(rows, axis=0, keepdims=True)
   names = jnp.arange(num_classes, dtype=known.labels.dtype)
-  return jax.tree.map(
-    lambda x, y: jnp.where(found.confidence > other.confidence, x, y),
-    named(found, known, 'denoised'),
-    _result(other, names, 'clustering'),
-  )
+  results = [
+    named(found, known, candidate),
+    *(
+      _result(grouping_of(rows, labels, num_classes), names, name)
+      for name, labels in from_known.items()
+    ),
+  ]
+  groups = [x.groups.assignments for x in results if x.groups is not None]
+  return _widest(passes, groups, results, num_classes)
 
 
 def named(found: Grouping, known: Known, candidate: str) -> AttackResult:

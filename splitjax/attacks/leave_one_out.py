@@ -135,6 +135,49 @@ def explained(
   return -jnp.sum(own) / jnp.maximum(jnp.sum(points**2), 1e-30)
 
 
+def margin(points: jax.Array, groups: jax.Array, num_groups: int) -> jax.Array:
+  """Return how much nearer points are to their own group than to any other.
+
+  A cosine to the mean of a point's group without it, less the largest cosine to
+  another group, as a mean over the points of each group, then over the groups:
+  a class of one sample in a hundred counts as much as the others do, while
+  squares are explained best by cutting the largest class in two.
+
+  Args:
+    points: points as they are, not centred, `[N, D]`, float32 or wider.
+    groups: the group of each, `[N]`.
+    num_groups: number of groups, `K`.
+
+  Returns:
+    The margin, between -2 and 2; about 0 for groups of chance. A group of one
+    point has 0, as have empty ones.
+
+  Example:
+    >>> points = jnp.array([[1.0], [1.0], [-1.0], [-1.0]])
+    >>> float(margin(points, jnp.array([0, 0, 1, 1]), 2))
+    2.0
+    >>> float(margin(points, jnp.array([0, 1, 0, 1]), 2))
+    -1.0
+  """
+  own = jax.nn.one_hot(groups, num_groups, dtype=points.dtype)
+  sums, sizes = sums_of(points, own)
+  squares = jnp.sum(points**2, axis=1)[:, None]
+  dots = similarity.inner_products(points, sums)
+  # Without the point, as in `distances`.
+  lengths = jnp.sum(sums**2, axis=1)[None]
+  lengths = lengths - own * (2 * dots - own * squares)
+  dots = dots - own * squares
+  scale = jnp.sqrt(jnp.maximum(lengths, 0) * squares)
+  cosines = jnp.where(scale > 0, dots / jnp.where(scale > 0, scale, 1), 0)
+  some = sizes[None] - own > _LEAST_SIZE
+  within = jnp.sum(own * cosines, axis=1)
+  across = jnp.max(jnp.where((own > 0) | ~some, -jnp.inf, cosines), axis=1)
+  defined = jnp.any(some & (own > 0), axis=1) & jnp.isfinite(across)
+  margins = jnp.where(defined, within - jnp.where(defined, across, 0), 0)
+  means = jnp.dot(own.T, margins) / jnp.maximum(sizes, 1)
+  return jnp.mean(means)
+
+
 def name(costs: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:
   """Assign classes to groups so that auxiliary samples cost least.
 

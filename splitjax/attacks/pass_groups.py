@@ -74,7 +74,7 @@ def likeliest_groups(
     jnp.mean(passes / scales[:, None, None], axis=0),
   ]
   averaged = jax.lax.map(
-    lambda x: groupings.denoised(key, x, num_classes)[1].groups,
+    lambda x: groupings.denoised(key, x, num_classes).groups,
     jnp.stack(means),
   )
   alone = [first, *averaged]

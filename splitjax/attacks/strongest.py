@@ -19,7 +19,6 @@ from splitjax.attacks import _validate
 from splitjax.attacks import adapting
 from splitjax.attacks import groupings
 from splitjax.attacks import pass_groups
-from splitjax.attacks import similarity
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.groupings import Known
@@ -39,13 +38,15 @@ def similarity_labels(
   *,
   num_classes: int,
 ) -> AttackResult:
-  """Label vectors by the better of two groupings.
+  """Label vectors by the best of several groupings.
 
-  One is K-means from the auxiliary vectors (`cluster_labels`). The other is the
-  best of twelve K-means runs in the strongest directions (`denoise`), whose
-  members are then moved to the group that is nearest without themselves, and
-  whose groups the auxiliary samples name together. Kept is the grouping that
-  foretells the vectors better, each from the others (`explained`).
+  Two are the nearest auxiliary vector (`nearest_labels`) and K-means from these
+  (`cluster_labels`). The others are the best of twelve K-means runs in the
+  strongest directions (`denoise`), of scaled coordinates and of unscaled ones,
+  whose members are then moved to the group that is nearest without themselves,
+  and whose groups the auxiliary samples name together. Kept is the grouping
+  whose members lie nearest to their own group, compared with the others
+  (`leave_one_out.margin`).
 
   Args:
     key: random key for the search for directions, and for the starts.
@@ -70,14 +71,9 @@ def similarity_labels(
     [1, 0, 1, 0]
   """
   _check(vectors, aux_rows, aux_labels, num_classes)
-  _, found = groupings.denoised(key, vectors, num_classes)
-  # Gradients differ by class before all else, so that the groups that explain
-  # most are the classes. Other vectors differ in much else, which scaled
-  # coordinates overrate: they are compared as they are.
-  plain = similarity.unit_normalize(similarity.to_accumulator(vectors))
-  plain = plain - jnp.mean(plain, axis=0, keepdims=True)
+  found = groupings.denoised(key, vectors, num_classes)
   return groupings.better(
-    plain, vectors, found, Known(aux_rows, aux_labels, num_classes)
+    vectors[None], found, Known(aux_rows, aux_labels, num_classes)
   )
 
 
@@ -134,11 +130,9 @@ def gradient_labels(
   """
   _check(passes[0], aux_rows, aux_labels, num_classes)
   known = Known(aux_rows, aux_labels, num_classes)
-  key, passes, units, first = _first_pass(
-    key, passes, draws, counters, num_classes
-  )
+  key, passes, first = _first_pass(key, passes, draws, counters, num_classes)
   if len(passes) == 1:
-    found = groupings.better(units, passes[0], first, known)
+    found = groupings.better(passes, first, known)
   elif channel is not None and fresh:
     drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
     found = groupings.named(pass_groups.votes(drawn, channel), known, 'votes')
@@ -147,7 +141,7 @@ def gradient_labels(
     several = pass_groups.likeliest_groups(
       key, passes, first.groups, num_classes
     )
-    found = groupings.named(several, known, 'passes')
+    found = groupings.better(passes, several, known, 'passes')
   if channel is None:
     return found
   assert found.groups is not None
@@ -193,7 +187,7 @@ def gradient_groups(
     >>> (found.groups == found.groups[0]).tolist()
     [True, False, True, False]
   """
-  key, passes, _, first = _first_pass(key, passes, draws, counters, num_classes)
+  key, passes, first = _first_pass(key, passes, draws, counters, num_classes)
   found = first
   if len(passes) > 1:
     if channel is not None and fresh:
@@ -214,13 +208,13 @@ def _first_pass(
   draws: Draws,
   counters: Sequence[Counter],
   num_classes: int,
-) -> tuple[jax.Array, jax.Array, jax.Array, Grouping]:
-  """Return a key, adapted passes, and units and groups of the first."""
+) -> tuple[jax.Array, jax.Array, Grouping]:
+  """Return a key, adapted passes, and the groups of the first."""
   key_adapt, key = jax.random.split(key)
   passes = adapting.adapt(
     key_adapt, passes, draws, counters, num_classes=num_classes
   )
-  return key, passes, *groupings.denoised(key, passes[0], num_classes)
+  return key, passes, groupings.denoised(key, passes[0], num_classes)
 
 
 def _check(

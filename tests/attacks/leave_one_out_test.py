@@ -121,3 +121,38 @@ def test_names_under_vmap_equal_a_loop():
   fn = lambda x: leave_one_out.name(x, labels, 5)
   expected = jnp.stack([fn(x) for x in costs])
   assert (jax.vmap(fn)(costs) == expected).all()
+
+
+def _slow_margin(points, groups, num_groups):
+  unit = lambda x: x / max(np.linalg.norm(x), 1e-30)
+  means = []
+  for group in range(num_groups):
+    members = np.flatnonzero(groups == group)
+    margins = []
+    for i in members:
+      others = [j for j in members if j != i]
+      if not others:
+        margins.append(0.0)
+        continue
+      own = unit(points[i]) @ unit(points[others].sum(0))
+      rest = [
+        unit(points[i]) @ unit(points[groups == other].sum(0))
+        for other in range(num_groups)
+        if other != group and (groups == other).any()
+      ]
+      margins.append(own - max(rest) if rest else 0.0)
+    means.append(np.mean(margins) if margins else 0.0)
+  return np.mean(means)
+
+
+@given(
+  groups=st.lists(st.integers(0, 3), min_size=4, max_size=24),
+  width=st.integers(1, 5),
+  seed=st.integers(0, 99),
+)
+def test_margins_are_those_of_a_slow_loop(groups, width, seed):
+  groups = np.array(groups)
+  points = np.random.default_rng(seed).normal(size=(len(groups), width))
+  points = points.astype(np.float32)
+  found = leave_one_out.margin(jnp.asarray(points), jnp.asarray(groups), 4)
+  np.testing.assert_allclose(found, _slow_margin(points, groups, 4), atol=2e-3)

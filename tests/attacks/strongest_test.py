@@ -190,3 +190,25 @@ def test_bad_arguments_are_named(change, message):
   )
   with pytest.raises(ValueError, match=message):
     attacks.similarity_labels(KEY, **good | change)
+
+
+def test_a_rare_class_is_not_lost_among_parts_of_the_large_one():
+  # Two percent of class 1, opposite to class 0, which has two parts of its
+  # own: cutting class 0 in two explains more of the scaled coordinates.
+  rng = np.random.default_rng(0)
+  labels = (np.arange(600) % 50 == 0).astype(np.int32)
+  parts = rng.integers(2, size=600)
+  masks = np.zeros((2, 24))
+  masks[0, :16] = masks[1, 8:] = 1
+  sign = np.where(labels == 1, -1.0, 1.0)[:, None]
+  size = rng.uniform(0.5, 1.5, (600, 1))
+  vectors = sign * size * masks[parts] * rng.uniform(0.8, 1.2, (600, 24))
+  rows = jnp.array([1, 50])
+  found = attacks.similarity_labels(
+    jax.random.key(0),
+    jnp.asarray(vectors, jnp.float32),
+    rows,
+    jnp.asarray(labels)[rows],
+    num_classes=2,
+  )
+  np.testing.assert_array_equal(found.labels, labels)
