@@ -113,8 +113,9 @@ def _widest(
     num_groups: number of groups.
 
   Returns:
-    The first of equals. Of several passes the mean margin counts, and the
-    others must have one that is clearly larger than that of the first.
+    The first of equals. Of several passes, another than the first must have a
+    clearly larger margin in the first pass, where classes differ most, and on
+    average.
   """
 
   def margins_of(vectors: jax.Array) -> jax.Array:
@@ -122,9 +123,12 @@ def _widest(
     margins = [leave_one_out.margin(rows, x, num_groups) for x in groups]
     return jnp.stack(margins)
 
-  margins = jnp.mean(jax.lax.map(margins_of, passes), axis=0)
+  each = jax.lax.map(margins_of, passes)  # [T, S]
+  margins = jnp.mean(each, axis=0)
   if len(passes) > 1:
-    margins = margins.at[0].multiply(_CLEARLY)
+    both = jnp.stack([each[0], margins])
+    larger = jnp.all(both > _CLEARLY * both[:, :1], axis=0)
+    margins = jnp.where(larger.at[0].set(True), margins, -jnp.inf)
   best = jnp.argmax(margins)
   return jax.tree.map(lambda *x: jnp.stack(x)[best], *found)
 

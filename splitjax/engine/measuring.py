@@ -97,7 +97,9 @@ def _attack(
     found.labels, target.truth, target.scored, found.scores, found.confidence
   )
   measures, deleted = scoring.score(
-    problem.dataset, answers, np.asarray(target.view.sample_ids)
+    scoring.num_classes_of(problem.dataset),
+    answers,
+    np.asarray(target.view.sample_ids),
   )
   if 'accuracy' in measures:
     accuracy = measures['accuracy']

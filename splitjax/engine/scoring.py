@@ -11,6 +11,7 @@ from splitjax.engine.observed import Observed
 from splitjax.engine.observed import ids_of
 from splitjax.engine.sources import Source
 from splitjax.engine.targets import Target
+from splitjax.metrics import Figure
 from splitjax.results import Cell
 
 Measures = dict[str, np.ndarray]
@@ -48,12 +49,12 @@ class Figures(NamedTuple):
 
 
 def score(
-  dataset: Dataset, answers: Answers, sample_ids: np.ndarray
+  num_classes: int | None, answers: Answers, sample_ids: np.ndarray
 ) -> Figures:
   """Measure predictions against the truth.
 
   Args:
-    dataset: whose labels they are.
+    num_classes: number of classes; None for real targets.
     answers: what was predicted, and what is true.
     sample_ids: which samples they are, `[S, N]`.
 
@@ -62,15 +63,17 @@ def score(
   """
   groups = metrics.assign_groups(sample_ids)
   labels, truth, scored = answers[:3]
-  if dataset.is_real:
+  if num_classes is None:
     measure_fn = lambda mask: metrics.measure_targets(labels, truth, mask)
     deleted = metrics.deleted(measure_fn, scored, groups[:, None])
     return Figures(measure_fn(scored), deleted)
   counted = (labels, truth, scored)
-  num_classes = dataset.num_classes
   confusion = metrics.confusion_matrices(*counted, num_classes=num_classes)
-  ranked_fn = lambda mask: _measure_ranking(answers._replace(scored=mask))
-  measures = metrics.measure_all(confusion) | ranked_fn(scored)
+  measures = metrics.measure_all(confusion) | _measure_scores(answers)
+  if answers.confidence is not None:
+    measures['coverage_at_99'] = metrics.coverage_at(
+      answers.confidence, labels == truth, scored
+    )
   if not metrics.enough(scored, groups[:, None]):
     return Figures(measures, {})
   each = [
@@ -80,21 +83,93 @@ def score(
     )
   ]
   deleted = {name: np.stack([one[name] for one in each]) for name in each[0]}
-  deleted |= metrics.deleted(ranked_fn, scored, groups[:, None])
+  scores_fn = lambda mask: _measure_scores(answers._replace(scored=mask))
+  deleted |= metrics.deleted(scores_fn, scored, groups[:, None])
   return Figures(measures, deleted)
 
 
-def _measure_ranking(answers: Answers) -> Measures:
-  """Return the measures that depend on the order of the samples."""
-  labels, truth, scored, scores, confidence = answers
-  measures = {}
-  if scores is not None:
-    auc = metrics.auc(scores, truth, scored)
-    measures |= {'auc': auc, 'auc_either_way': np.maximum(auc, 1 - auc)}
-  if confidence is not None:
-    right = labels == truth
-    measures['coverage_at_99'] = metrics.coverage_at(confidence, right, scored)
-  return measures
+def _measure_scores(answers: Answers) -> Measures:
+  """Return the measures of how likely class 1 is said to be."""
+  if answers.scores is None:
+    return {}
+  auc = metrics.auc(answers.scores, answers.truth, answers.scored)
+  return {'auc': auc, 'auc_either_way': np.maximum(auc, 1 - auc)}
+
+
+def recalls(
+  num_classes: int, answers: Answers, sample_ids: np.ndarray
+) -> tuple[Figure, ...]:
+  """Measure how many of each class are found.
+
+  Args:
+    num_classes: number of classes, `C`.
+    answers: what was predicted, and what is true.
+    sample_ids: which samples they are, `[S, N]`.
+
+  Returns:
+    The recall of each class, `C` figures; NaN in a trial that has none of it.
+  """
+  groups = metrics.assign_groups(sample_ids)
+  counted = answers[:3]
+
+  def of(confusion: np.ndarray) -> np.ndarray:
+    sizes = confusion.sum(-1)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return np.where(sizes > 0, hits / np.maximum(sizes, 1), np.nan)
+
+  whole = of(metrics.confusion_matrices(*counted, num_classes=num_classes))
+  deleted = None
+  if metrics.enough(answers.scored, groups[:, None]):
+    parts = metrics.deleted_confusions(
+      *counted, groups, num_classes=num_classes
+    )
+    deleted = np.stack([of(one) for one in parts])
+  return tuple(
+    Figure(whole[..., c], None if deleted is None else deleted[..., c])
+    for c in range(num_classes)
+  )
+
+
+def guesses(
+  num_classes: int,
+  truth: np.ndarray,
+  scored: np.ndarray,
+  sample_ids: np.ndarray,
+) -> dict[str, dict[str, Figure]]:
+  """Measure what guessing gives in given trials.
+
+  Args:
+    num_classes: number of classes.
+    truth: the true classes, `[S, 1, N]`.
+    scored: which of them count, `[S, R, N]`.
+    sample_ids: which samples they are, `[S, N]`.
+
+  Returns:
+    Figures of 'majority', the largest class for all, and of 'chance', each
+    class equally often.
+  """
+  groups = metrics.assign_groups(sample_ids)
+  labels = np.broadcast_to(truth, scored.shape)
+  counted = (labels, truth, scored)
+  whole = metrics.confusion_matrices(*counted, num_classes=num_classes)
+  parts: list[np.ndarray] = []
+  if metrics.enough(scored, groups[:, None]):
+    parts = list(
+      metrics.deleted_confusions(*counted, groups, num_classes=num_classes)
+    )
+  found = {}
+  for name, measure_fn in {
+    'majority': lambda x: metrics.measure_all(metrics.majority_confusion(x)),
+    'chance': metrics.measure_chance,
+  }.items():
+    each = [measure_fn(one) for one in parts]
+    found[name] = {
+      measure: Figure(
+        values, np.stack([one[measure] for one in each]) if each else None
+      )
+      for measure, values in measure_fn(whole).items()
+    }
+  return found
 
 
 def score_model(
@@ -122,7 +197,7 @@ def score_model(
       scores = logits[..., 1] - logits[..., 0]
   scored = np.ones(labels.shape, bool)
   found = score(
-    dataset,
+    num_classes_of(dataset),
     Answers(labels, truth, scored, scores),
     np.broadcast_to(ids, (len(labels), len(ids))),
   )
@@ -176,7 +251,12 @@ def score_mean(dataset: Dataset, target: Target) -> Figures:
   means = target.view.aux_labels.mean(-1, keepdims=True)
   predictions = np.broadcast_to(means, target.scored.shape)
   answers = Answers(predictions, target.truth, target.scored)
-  return score(dataset, answers, np.asarray(target.view.sample_ids))
+  return score(None, answers, np.asarray(target.view.sample_ids))
+
+
+def num_classes_of(dataset: Dataset) -> int | None:
+  """Return the number of classes; None for real targets."""
+  return None if dataset.is_real else dataset.num_classes
 
 
 def num_scored_of(dataset: Dataset, cell: Cell) -> int:

@@ -25,10 +25,24 @@ from splitjax.metrics.jackknife import assign_groups as assign_groups
 from splitjax.metrics.jackknife import deleted as deleted
 from splitjax.metrics.jackknife import deleted_confusions as deleted_confusions
 from splitjax.metrics.jackknife import enough as enough
+from splitjax.metrics.leakage import FAIL as FAIL
+from splitjax.metrics.leakage import INCONCLUSIVE as INCONCLUSIVE
+from splitjax.metrics.leakage import PASS as PASS
+from splitjax.metrics.leakage import Figure as Figure
+from splitjax.metrics.leakage import Judgement as Judgement
+from splitjax.metrics.leakage import Leakage as Leakage
+from splitjax.metrics.leakage import judge as judge
+from splitjax.metrics.leakage import needed as needed
 from splitjax.metrics.regression import measure_targets as measure_targets
 
 __all__ = [
   'DIFFERENCE',
+  'FAIL',
+  'Figure',
+  'INCONCLUSIVE',
+  'Judgement',
+  'Leakage',
+  'PASS',
   'REAL',
   'SHARE',
   'accuracy',
@@ -44,11 +58,13 @@ __all__ = [
   'enough',
   'f1',
   'interval',
+  'judge',
   'macro_f1',
   'majority_confusion',
   'measure_all',
   'measure_chance',
   'measure_targets',
+  'needed',
   'oracle_accuracy',
   'population',
   'simultaneous',

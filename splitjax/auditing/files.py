@@ -1,0 +1,211 @@
+"""Arrays from files: `.npy`, members of `.npz`, shards and passes.
+
+Nothing that could run code is read: no pickled objects.
+"""
+
+from collections.abc import Sequence
+import glob
+import hashlib
+import os
+import pathlib
+import re
+from typing import Any
+import zipfile
+
+import ml_dtypes
+import numpy as np
+
+from splitjax.errors import ConfigError
+
+_WILD = re.compile(r'[*?\[]')
+
+
+def paths_of(field: str, source: str | os.PathLike) -> list[str]:
+  """Return the files that a text names, those of a pattern in natural order.
+
+  Args:
+    field: the argument, for the message.
+    source: a path, `file.npz:name`, or a pattern such as `pass-*.npy`.
+
+  Returns:
+    Paths; members of `.npz` files keep their `:name`.
+
+  Raises:
+    ConfigError: if nothing has such a name.
+  """
+  text = os.fspath(source)
+  if _WILD.search(text) and not pathlib.Path(text).exists():
+    path, _, member = text.partition('.npz:')
+    pattern = path + '.npz' if member else text
+    found = sorted(glob.glob(pattern), key=_natural)
+    if not found:
+      raise ConfigError(field, text, 'a pattern that matches files')
+    return [f'{one}:{member}' if member else one for one in found]
+  path = _file_of(text)
+  if not pathlib.Path(path).is_file():
+    raise ConfigError(field, text, 'a file that is there')
+  return [text]
+
+
+def _natural(text: str) -> list[Any]:
+  """Return a key that sorts pass-2 before pass-10."""
+  return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', text)]
+
+
+def _file_of(text: str) -> str:
+  """Return the path without the name of a member."""
+  path, found, _ = text.partition('.npz:')
+  return path + '.npz' if found else text
+
+
+def load(field: str, source: str) -> np.ndarray:
+  """Read one array; of a `.npy` file it is memory-mapped.
+
+  Args:
+    field: the argument, for the message.
+    source: a path of `paths_of`.
+
+  Returns:
+    The array, as it is in the file.
+
+  Raises:
+    ConfigError: if it is not there, not an array, or holds pickled objects.
+  """
+  path, member = _file_of(source), source.partition('.npz:')[2]
+  suffix = pathlib.Path(path).suffix.lower()
+  try:
+    if suffix == '.npz':
+      return _member(field, source, path, member)
+    if suffix == '.npy':
+      return np.lib.format.open_memmap(path, mode='r')
+  except (OSError, EOFError, ValueError, SyntaxError, zipfile.error) as error:
+    if isinstance(error, ConfigError):
+      raise
+    text = str(error)
+    expected = f'an array in NumPy format: {text}'
+    if 'bject' in text:
+      expected = 'numbers or text, without Python objects (no pickle is read)'
+    raise ConfigError(field, source, expected) from error
+  raise ConfigError(field, source, 'a .npy file, or .npz:NAME')
+
+
+def _member(field: str, source: str, path: str, member: str) -> np.ndarray:
+  """Read one array of a `.npz` file."""
+  with np.load(path, allow_pickle=False) as archive:
+    names = archive.files
+    if not member and len(names) == 1:
+      member = names[0]
+    if member not in names:
+      known = ', '.join(f'{path}:{name}' for name in names) or 'an array'
+      raise ConfigError(field, source, f'one of {known}')
+    return archive[member]
+
+
+def read(field: str, source: Any) -> tuple[list[np.ndarray], list[str]]:
+  """Read what an argument names.
+
+  Args:
+    field: the argument, for the message.
+    source: a path or pattern, an array, or several of either.
+
+  Returns:
+    The arrays, one for each file or array, and the files.
+
+  Raises:
+    ConfigError: if something cannot be read.
+  """
+  if isinstance(source, str | os.PathLike):
+    paths = paths_of(field, source)
+    return [load(field, path) for path in paths], paths
+  if isinstance(source, list | tuple) and source and _is_array(source[0]):
+    found = [read(field, one) for one in source]
+    return [x for one in found for x in one[0]], [
+      y for o in found for y in o[1]
+    ]
+  if isinstance(source, list | tuple) and source and _is_path(source[0]):
+    found = [read(field, one) for one in source]
+    return [x for one in found for x in one[0]], [
+      y for o in found for y in o[1]
+    ]
+  return [_to_array(field, source)], []
+
+
+def _is_array(value: Any) -> bool:
+  """Return whether a value is an array of at least one axis."""
+  return hasattr(value, 'shape') and len(value.shape) > 0
+
+
+def _is_path(value: Any) -> bool:
+  """Return whether a value names a file."""
+  if isinstance(value, os.PathLike):
+    return True
+  return isinstance(value, str) and value.lower().endswith(('.npy', '.npz'))
+
+
+def _to_array(field: str, value: Any) -> np.ndarray:
+  """Return an array of any framework as NumPy's."""
+  if hasattr(value, 'detach'):  # A PyTorch tensor that a gradient belongs to.
+    value = value.detach().cpu()
+  try:
+    array = np.asarray(value)
+  except (TypeError, ValueError) as error:
+    expected = f'an array, all rows of one length: {error}'
+    raise ConfigError(field, type(value).__name__, expected) from error
+  if array.dtype.kind == 'O' and array.size and _all_text(array):
+    array = array.astype(np.str_)
+  return array
+
+
+def _all_text(array: np.ndarray) -> bool:
+  """Return whether all objects of an array are text."""
+  return all(isinstance(one, str) for one in array.ravel())
+
+
+def digests(paths: Sequence[str]) -> dict[str, str]:
+  """Return the SHA-256 of each file."""
+  found = {}
+  for path in dict.fromkeys(map(_file_of, paths)):
+    with open(path, 'rb') as file:
+      found[path] = 'sha256:' + hashlib.file_digest(file, 'sha256').hexdigest()
+  return found
+
+
+def to_rows(field: str, array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+  """Return rows of an array as finite float32 vectors.
+
+  Args:
+    field: the argument, for the message.
+    array: `[N, ...]` of any floating type and byte order, or of whole numbers.
+    chosen: the rows to take, `[M]`.
+
+  Returns:
+    Vectors `[M, D]`, scaled as a whole if float32 could not hold them.
+
+  Raises:
+    ConfigError: if they are no numbers, or not finite.
+  """
+  if array.dtype.name == 'bfloat16' or array.dtype == ml_dtypes.bfloat16:
+    array = array.astype(np.float32)
+  if array.dtype.kind not in 'fiub':
+    raise ConfigError(field, array.dtype, 'floating numbers')
+  shape = (len(chosen), int(np.prod(array.shape[1:], dtype=np.int64)))
+  rows = np.empty(shape, np.float32)
+  largest = 0.0
+  wide = array.dtype.itemsize > 4 and array.dtype.kind == 'f'
+  for scale in (1.0, None):
+    if scale is None:
+      if not largest > 1e18:  # Squares have to fit as well.
+        break
+      scale = 1.0 / largest
+    for start in range(0, len(chosen), 1024):
+      part = np.asarray(array[chosen[start : start + 1024]])
+      part = part.reshape(len(part), -1)
+      part = part.astype(np.float64 if wide else np.float32) * scale
+      finite = np.isfinite(part).all(axis=1)
+      if not finite.all():
+        row = chosen[start + int(np.argmin(finite))]
+        expected = f'finite numbers, got NaN or infinity in row {row}'
+        raise ConfigError(field, f'{array.shape}', expected)
+      largest = max(largest, float(np.abs(part).max(initial=0)))
+      rows[start : start + 1024] = part
+  return rows

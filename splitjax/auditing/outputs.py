@@ -1,0 +1,82 @@
+"""What an audit writes into a folder: each file whole or not at all."""
+
+import csv
+import io
+import os
+import pathlib
+import tempfile
+
+from splitjax import files
+from splitjax.auditing.result import AuditResult
+from splitjax.errors import ConfigError
+from splitjax.reports import audit_page
+
+_COLUMNS = (
+  'phase',
+  'place',
+  'attack',
+  'leaks',
+  'measure',
+  'mean',
+  'low',
+  'high',
+)
+WRITTEN = (
+  'audit.json',
+  'junit.xml',
+  'results.csv',
+  'report.html',
+  'leakage.png',
+  'leakage.svg',
+)
+
+
+def check(folder: str | os.PathLike) -> None:
+  """Raise `ConfigError` if a folder cannot be written, before long work starts.
+
+  Args:
+    folder: the folder; it is made if it is not there.
+  """
+  path = pathlib.Path(folder)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.', dir=path):
+      pass
+  except OSError as error:
+    expected = f'a folder that can be written: {error.strerror}'
+    raise ConfigError('out_dir', folder, expected) from error
+
+
+def write(result: AuditResult, folder: str | os.PathLike) -> list[str]:
+  """Write all outputs of an audit; those of an earlier one are replaced.
+
+  Args:
+    result: what was found.
+    folder: the folder; it is made if it is not there.
+
+  Returns:
+    Names of the files.
+  """
+  path = pathlib.Path(folder)
+  path.mkdir(parents=True, exist_ok=True)
+  for name, text in (
+    ('junit.xml', result.to_junit()),
+    ('results.csv', to_csv(result)),
+  ):
+    with files.replacing(path / name) as scratch:
+      scratch.write_text(text, encoding='utf-8')
+  audit_page.write_audit(result.to_dict(), path)
+  result.save(path / 'audit.json')  # The last: with it the folder is whole.
+  return sorted(x.name for x in path.iterdir() if x.suffix in _SUFFIXES)
+
+
+_SUFFIXES = ('.json', '.xml', '.csv', '.html', '.png', '.svg')
+
+
+def to_csv(result: AuditResult) -> str:
+  """Return all figures in long form, in percent."""
+  text = io.StringIO()
+  writer = csv.DictWriter(text, _COLUMNS, lineterminator='\n')
+  writer.writeheader()
+  writer.writerows(result.to_dataframe().to_dict('records'))
+  return text.getvalue()

@@ -1,0 +1,88 @@
+"""The verdict in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from splitjax.auditing.result import in_words
+
+_READS = {
+  'accuracy': 'reads {}% of the labels',
+  'balanced_accuracy': 'reads {}% of the labels, all classes weighted alike,',
+  'r2': 'explains {}% of the variance of the labels',
+}
+# A class this many times as frequent as the others on average is worth a word.
+_FREQUENT = 1.5
+
+
+def summary(content: Mapping[str, Any]) -> str:
+  """Return the answer first, in words.
+
+  Args:
+    content: of an audit, but its summary.
+
+  Returns:
+    Two or three sentences.
+  """
+  measure, audited = content['measure'], content['audited']
+  strongest, baseline = content['strongest'], content['baseline']
+  figure = strongest[measure]
+  text = _READS[measure].format(f'{figure["mean"]:.1f}')
+  between = ''
+  if figure['low'] is not None:
+    between = f' [{figure["low"]:.1f}, {figure["high"]:.1f}]'
+  of = {'training': '', 'inference': ' of new samples'}[strongest['phase']]
+  parts = [
+    f'An attacker that knows {_known(audited)} {text}{between} from '
+    f'{strongest["place"]}{of}'
+  ]
+  guessed = _guessed(content)
+  if guessed is None and measure != 'r2':
+    parts.append(
+      f'without the cut it would read {baseline[measure]["mean"]:.1f}%'
+    )
+  elif measure == 'r2':
+    parts.append(
+      f'without the cut it would explain {baseline[measure]["mean"]:.1f}%'
+    )
+  chance = _chance(content, measure)
+  if guessed is not None:
+    parts.append(f'{guessed} gives {baseline[measure]["mean"]:.1f}%')
+  elif chance is not None:
+    parts.append(f'guessing gives {chance:.1f}%')
+  leakage = in_words(content['leakage'])
+  verdict = (
+    f'{content["verdict"].upper()}: {leakage} points of leakage, limit '
+    f'{content["limit"]:g}.'
+  )
+  needed = content.get('needed')
+  if needed:
+    verdict += f' {needed["words"][0].upper()}{needed["words"][1:]}.'
+  return f'{"; ".join(parts)}. {verdict}'
+
+
+def _guessed(content: Mapping[str, Any]) -> str | None:
+  """Return what guesses, where no attack does better without the cut."""
+  name = content['baseline']['name']
+  sizes = content['audited'].get('class_sizes')
+  if name not in ('majority', 'chance'):
+    return None
+  if name == 'majority' and max(sizes) * len(sizes) > _FREQUENT * sum(sizes):
+    return 'naming the most frequent class for all'
+  return 'guessing'
+
+
+def _known(audited: Mapping[str, Any]) -> str:
+  """Return what the attacker knows."""
+  number = audited['known_labels']
+  if 'classes' not in audited:
+    return f'{number} labels'
+  return 'one label a class' if number == 1 else f'{number} labels a class'
+
+
+def _chance(content: Mapping[str, Any], measure: str) -> float | None:
+  """Return what guessing gives in the phase that decides."""
+  phase = content['strongest']['phase']
+  for one in content['references']:
+    if (one['phase'], one['name']) == (phase, 'chance'):
+      return one[measure]['mean']
+  return None
