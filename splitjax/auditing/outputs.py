@@ -21,14 +21,7 @@ _COLUMNS = (
   'low',
   'high',
 )
-WRITTEN = (
-  'audit.json',
-  'junit.xml',
-  'results.csv',
-  'report.html',
-  'leakage.png',
-  'leakage.svg',
-)
+_SUFFIXES = ('.json', '.xml', '.csv', '.html', '.png', '.svg')
 
 
 def check(folder: str | os.PathLike) -> None:
@@ -68,9 +61,6 @@ def write(result: AuditResult, folder: str | os.PathLike) -> list[str]:
   audit_page.write_audit(result.to_dict(), path)
   result.save(path / 'audit.json')  # The last: with it the folder is whole.
   return sorted(x.name for x in path.iterdir() if x.suffix in _SUFFIXES)
-
-
-_SUFFIXES = ('.json', '.xml', '.csv', '.html', '.png', '.svg')
 
 
 def to_csv(result: AuditResult) -> str:
