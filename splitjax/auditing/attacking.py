@@ -9,6 +9,7 @@ import numpy as np
 
 from splitjax import metrics
 from splitjax.attacks.choice import Choice
+from splitjax.auditing.material import Run
 from splitjax.auditing.preparing import Prepared
 from splitjax.engine import keys
 from splitjax.engine import scoring
@@ -138,15 +139,18 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
   """Return the view of an attacker of one run."""
   run, rows = prepared.runs[index], prepared.rows[index]
   known = prepared.auxiliary[index]
-  own: dict[str, Any] = {}
-  passes = run.passes[: place.num_passes] if place.num_passes else run.passes
-  if passes and (place.num_passes or place.name == Name.SMASHED):
-    received = np.stack([one.vectors(rows) for one in passes])
-    own['passes'] = viewing.Passes(received, run.steps[: len(passes)][:, rows])
+  own: dict[str, Any] = {
+    'aux_rows': known.ids.astype(np.int32),
+    'new_samples': place.phase == Phase.INFERENCE,
+  }
+  received = _passes(run, rows, place)
+  if received is not None:
+    own['passes'] = received
+  array = _BASELINES.get(place.name, 'smashed')
   if place.num_passes:
-    vectors = received[0] if len(passes) == 1 else _mean(received)
+    assert received is not None
+    vectors = _mean(np.asarray(received.vectors))
   else:
-    array = _BASELINES.get(place.name, 'smashed')
     vectors = run.arrays[array].vectors(rows)
     own['features'] = vectors
   sample_ids, found = np.arange(len(rows)), vectors
@@ -154,27 +158,38 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
     found = run.test_arrays[array].vectors(prepared.test_rows[index])
     sample_ids = len(rows) + np.arange(len(found))
   if prepared.num_classes:
-    own['shares'] = (
-      np.bincount(prepared.labels[index], minlength=prepared.num_classes)
-      / len(rows)
-    ).astype(np.float32)
+    counts = np.bincount(prepared.labels[index], minlength=prepared.num_classes)
+    own['shares'] = (counts / len(rows)).astype(np.float32)
+  fields: dict[str, Any] = {
+    'vectors': found,
+    'aux_vectors': vectors[known.ids],
+    'aux_labels': known.labels,
+    'sample_ids': sample_ids.astype(np.int32),
+    'aux_ids': known.ids.astype(np.int32),
+  }
   return viewing.View(
-    vectors=found,
-    aux_vectors=vectors[known.ids],
-    aux_labels=known.labels,
-    sample_ids=sample_ids.astype(np.int32),
-    aux_ids=known.ids.astype(np.int32),
+    **fields,
     num_classes=prepared.num_classes or 0,
-    own=viewing.Own(
-      **own,
-      aux_rows=known.ids.astype(np.int32),
-      new_samples=place.phase == Phase.INFERENCE,
-    ),
+    own=viewing.Own(**own),
   )
 
 
+def _passes(run: Run, rows: np.ndarray, place: Place) -> viewing.Passes | None:
+  """Return the gradients that an attacker of a place has, None without."""
+  passes = run.passes[: place.num_passes] if place.num_passes else run.passes
+  if not passes or not (place.num_passes or place.name == Name.SMASHED):
+    return None
+  arrays: dict[str, Any] = {
+    'vectors': np.stack([one.vectors(rows) for one in passes]),
+    'steps': run.steps[: len(passes)][:, rows],
+  }
+  return viewing.Passes(**arrays)
+
+
 def _mean(passes: np.ndarray) -> np.ndarray:
-  """Return each sample's mean direction over passes, `[N, D]`."""
+  """Return each sample's mean direction over passes; one as it is, `[N, D]`."""
+  if len(passes) == 1:
+    return passes[0]
   total = np.zeros(passes.shape[1:], np.float32)
   for one in passes:
     lengths = np.linalg.norm(one, axis=1, keepdims=True)

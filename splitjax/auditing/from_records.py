@@ -1,6 +1,7 @@
 """Runs from record folders: cut records, and those of `save_record`."""
 
 from collections.abc import Mapping
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -60,7 +61,7 @@ def from_folder(folder: str | os.PathLike, given: Mapping[str, Any]) -> Run:
       'labels', '', f'the true labels: the record {folder} holds none'
     )
   run = material.from_arrays(arrays)
-  return Run(**{**vars(run), 'paths': (*run.paths, str(folder))})
+  return dataclasses.replace(run, paths=(*run.paths, str(folder)))
 
 
 def _of_cut_record(path: pathlib.Path) -> dict[str, Any]:
