@@ -53,8 +53,13 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
-from splitjax.attacks.strongest import gradient_groups as gradient_groups
+from splitjax.attacks.strongest import Evidence as Evidence
+from splitjax.attacks.strongest import gradient_evidence as gradient_evidence
 from splitjax.attacks.strongest import gradient_labels as gradient_labels
+from splitjax.attacks.strongest import read_evidence as read_evidence
+from splitjax.attacks.strongest import (
+  similarity_evidence as similarity_evidence,
+)
 from splitjax.attacks.strongest import similarity_labels as similarity_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
 from splitjax.attacks.transfer import (
@@ -89,7 +94,7 @@ __all__ = [
   'exploit_labels',
   'fine_tuned_completion',
   'fine_tuned_labels',
-  'gradient_groups',
+  'gradient_evidence',
   'gradient_labels',
   'gramssat_labels',
   'inner_product_scores',
@@ -104,6 +109,8 @@ __all__ = [
   'norm_scores',
   'online_labels',
   'ridge_targets',
+  'read_evidence',
+  'similarity_evidence',
   'similarity_labels',
   'spectral_labels',
   'spectral_scores',

@@ -57,6 +57,8 @@ class Attack:
     two_classes: whether it is defined for two classes only.
     logits: whether it is defined only for a cut that the logits cross.
     granted: what it knows beside a view: fields of `viewing.Own`.
+    share_fn: `(key, view) -> shared`: what is done once for all draws of known
+      samples, and given to `fn` as a third argument; None if nothing is.
   """
 
   fn: on_views.AttackFn
@@ -66,6 +68,7 @@ class Attack:
   two_classes: bool = False
   logits: bool = False
   granted: tuple[Name, ...] = ()
+  share_fn: Callable[..., Any] | None = None
 
   @functools.cached_property
   def settings(self) -> dict[str, type]:
@@ -149,7 +152,9 @@ _TRANSFER = attacks.transfer_labels
 ATTACKS = types.MappingProxyType(
   {
     'strongest': Attack(
-      strongest_on_views.strongest, granted=(Name.FEATURES, Name.PASSES)
+      strongest_on_views.strongest,
+      granted=(Name.FEATURES, Name.PASSES),
+      share_fn=strongest_on_views.share,
     ),
     'distance': Attack(on_views.distance, (attacks.nearest_labels,)),
     'clustering': Attack(on_views.clustering, _CLUSTER),

@@ -40,13 +40,13 @@ class Denoised(NamedTuple):
   num_directions: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames=('num_classes', 'scaled'))
+@functools.partial(jax.jit, static_argnames='num_classes')
 def denoise(
   key: jax.Array,
   vectors: jax.Array,
   *,
   num_classes: int,
-  scaled: bool = True,
+  scaled: bool | jax.Array = True,
 ) -> Denoised:
   """Scale vectors, and keep the directions that stand out of the noise.
 
@@ -80,41 +80,48 @@ def denoise(
   _validate.matrices(vectors=vectors)
   _validate.automatic(vectors=vectors)
   _validate.count('num_classes', num_classes, at_least=2)
-  units = standardized_units(vectors) if scaled else _centred_units(vectors)
+  units = standardized_units(vectors, scaled)
   width = units.shape[1]
   if width <= _NARROW:
     return Denoised(units, units, jnp.asarray(width))
   most = min(_MOST_A_CLASS * num_classes, width)
   key_directions, key_signs, key_noise = jax.random.split(key, 3)
   points = _along_directions(key_directions, units, most)
+  # One search after the other: both at once take twice the memory.
+  units, points = jax.lax.optimization_barrier((units, points))
   signs = jax.random.rademacher(key_signs, units.shape, units.dtype)
   noise = _along_directions(key_noise, units * signs, 1)
   standing_out = jnp.sum(_variances(points) > _variances(noise)[0])
   kept = jnp.maximum(standing_out, min(num_classes - 1, most))
   points = jnp.where(jnp.arange(most)[None] < kept, points, 0)
-  if scaled:
-    points = similarity.unit_normalize(points)
-  return Denoised(units, points, kept)
+  return Denoised(units, _unit_if(scaled, points), kept)
 
 
-def standardized_units(vectors: jax.Array) -> jax.Array:
-  """Return rows of length 1, of coordinates scaled to variance 1, `[N, D]`.
+def standardized_units(
+  vectors: jax.Array, scaled: bool | jax.Array = True
+) -> jax.Array:
+  """Return rows of length 1, of coordinates scaled to variance 1.
 
-  A coordinate that is the same in all rows becomes 0.
+  Args:
+    vectors: vectors, `[N, D]`.
+    scaled: whether to scale; else rows of length 1 are centred alone.
+
+  Returns:
+    Rows, `[N, D]`. If scaled, a coordinate that is the same in all rows is 0.
   """
-  rows = _centred_units(vectors)
+  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
+  rows = rows - jnp.mean(rows, axis=0, keepdims=True)
   deviations = jnp.sqrt(jnp.mean(rows**2, axis=0, keepdims=True))
   # What rounding leaves of a constant coordinate must not be blown up.
   floor = 1e-6 * jnp.max(deviations)
   varies = deviations > floor
-  rows = jnp.where(varies, rows / jnp.where(varies, deviations, 1), 0)
-  return similarity.unit_normalize(rows)
+  scales = jnp.where(varies, 1 / jnp.where(varies, deviations, 1), 0)
+  return _unit_if(scaled, rows * jnp.where(scaled, scales, 1))
 
 
-def _centred_units(vectors: jax.Array) -> jax.Array:
-  """Return rows of length 1, less their mean, `[N, D]`."""
-  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-  return rows - jnp.mean(rows, axis=0, keepdims=True)
+def _unit_if(scaled: bool | jax.Array, rows: jax.Array) -> jax.Array:
+  """Scale rows to length 1, if that is asked for."""
+  return jax.lax.cond(scaled, similarity.unit_normalize, lambda x: x, rows)
 
 
 def _along_directions(

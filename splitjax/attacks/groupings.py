@@ -4,8 +4,7 @@ In shape descriptions `N` is the number of samples, `D` their width, `A` the
 number of auxiliary samples and `C` that of classes and of groups.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +33,10 @@ _NUM_ITERS = 40
 # Over several passes, where directions turn, means of all passes say less than
 # the passes do: what is made of them has to be better by this factor.
 _CLEARLY = 1.1
+# Of more products than this in an iteration, starts are compared on a part.
+_MOST_WORK = 300_000_000
+_NUM_ITERS_OF_PART = 20
+_NUM_ITERS_OF_ALL = 10
 _NUM_MOVES = 3  # More fit the noise, where classes are hardly told apart.
 
 
@@ -58,11 +61,14 @@ class Grouping(NamedTuple):
     groups: the group of each sample, `[N]`.
     costs: what it costs that a sample is of a group, `[N, C]`.
     confidence: see `AttackResult`, a scalar.
+    margins: `leave_one_out.margin` in each pass, `[T]`; None if nothing is to
+      be compared by it.
   """
 
   groups: jax.Array
   costs: jax.Array
   confidence: jax.Array
+  margins: jax.Array | None = None
 
 
 def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
@@ -81,7 +87,7 @@ def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
     The groups of the larger margin.
   """
 
-  def group(key: jax.Array, scaled: bool) -> Grouping:
+  def group(scaled: jax.Array) -> tuple[Grouping, jax.Array]:
     key_denoise, key_starts = jax.random.split(key)
     units, points, _ = denoising.denoise(
       key_denoise, vectors, num_classes=num_classes, scaled=scaled
@@ -92,45 +98,26 @@ def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
       num_groups=num_classes,
       num_iters=_NUM_MOVES,
     )
-    return grouping_of(units, groups, num_classes)
+    margins = margins_of(vectors[None], groups, num_classes)
+    return grouping_of(units, groups, num_classes), margins
 
-  found = [group(key, scaled=scaled) for scaled in (True, False)]
-  return _widest(vectors[None], [x.groups for x in found], found, num_classes)
+  # One after the other, which takes half of the memory.
+  found, margins = jax.lax.map(group, jnp.array([True, False]))
+  best = jnp.argmax(margins[:, 0])
+  found = jax.tree.map(lambda x: x[best], found)
+  return found._replace(margins=margins[best])
 
 
-def _widest(
-  passes: jax.Array,
-  groups: Sequence[jax.Array],
-  found: Sequence[Any],
-  num_groups: int,
-) -> Any:
-  """Return what belongs to the grouping of the largest margin.
+def margins_of(
+  passes: jax.Array, groups: jax.Array, num_groups: int
+) -> jax.Array:
+  """Return the margin of groups in each pass, of vectors of length 1, `[T]`."""
 
-  Args:
-    passes: what the groupings are compared in, `[T, N, D]`.
-    groups: the group of each vector in each grouping, `[N]` each.
-    found: what belongs to each grouping: pytrees of one structure.
-    num_groups: number of groups.
-
-  Returns:
-    The first of equals. Of several passes, another than the first must have a
-    clearly larger margin in the first pass, where classes differ most, and on
-    average.
-  """
-
-  def margins_of(vectors: jax.Array) -> jax.Array:
+  def margin(vectors: jax.Array) -> jax.Array:
     rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-    margins = [leave_one_out.margin(rows, x, num_groups) for x in groups]
-    return jnp.stack(margins)
+    return leave_one_out.margin(rows, groups, num_groups)
 
-  each = jax.lax.map(margins_of, passes)  # [T, S]
-  margins = jnp.mean(each, axis=0)
-  if len(passes) > 1:
-    both = jnp.stack([each[0], margins])
-    larger = jnp.all(both > _CLEARLY * both[:, :1], axis=0)
-    margins = jnp.where(larger.at[0].set(True), margins, -jnp.inf)
-  best = jnp.argmax(margins)
-  return jax.tree.map(lambda *x: jnp.stack(x)[best], *found)
+  return jax.lax.map(margin, passes)
 
 
 def _best_start(
@@ -139,21 +126,31 @@ def _best_start(
   """Return the groups of the best of several K-means runs, `[N]`.
 
   A fixed number of iterations over few coordinates: the lanes of `kmeans`
-  would take longer to compile than these take to run.
+  would take longer to compile than these take to run. Of many points, the
+  starts are compared on a part, and the best goes on with all.
   """
+  step = max(points.size * num_groups // _MOST_WORK, 1)
+  part = points[::step]
   draws = plus_plus.start_draws(key, num_groups, (_NUM_STARTS,))
-  starts = jax.vmap(plus_plus.spread_centroids, (0, None))(draws, points)
+  starts = jax.vmap(plus_plus.spread_centroids, (0, None))(draws, part)
 
-  def run(means: jax.Array) -> tuple[jax.Array, jax.Array]:
-    step = lambda _, means: over_passes.means_of(
+  num_iters = _NUM_ITERS if step == 1 else _NUM_ITERS_OF_PART
+
+  def iterate(points: jax.Array, means: jax.Array, num_iters: int) -> jax.Array:
+    move = lambda _, means: over_passes.means_of(
       points, over_passes.nearest(points, means)[0], means
     )
-    means = jax.lax.fori_loop(0, _NUM_ITERS, step, means)
-    groups, close = over_passes.nearest(points, means)
-    return groups, jnp.sum(close)
+    return jax.lax.fori_loop(0, num_iters, move, means)
 
-  groups, close = jax.lax.map(run, starts)
-  return groups[jnp.argmax(close)]
+  def run(means: jax.Array) -> tuple[jax.Array, jax.Array]:
+    means = iterate(part, means, num_iters)
+    return means, jnp.sum(over_passes.nearest(part, means)[1])
+
+  means, close = jax.lax.map(run, starts)
+  best = means[jnp.argmax(close)]
+  if step > 1:
+    best = iterate(points, best, _NUM_ITERS_OF_ALL)
+  return over_passes.nearest(points, best)[0]
 
 
 def grouping_of(
@@ -167,11 +164,12 @@ def grouping_of(
     num_classes: number of groups.
 
   Returns:
-    The grouping; its confidence is what the groups foretell of the vectors.
+    The grouping; its confidence is what the groups foretell of the vectors,
+    see `leave_one_out.explained`.
   """
   own = jax.nn.one_hot(groups, num_classes, dtype=units.dtype)
   costs = leave_one_out.distances(units, own, leave_one_out.sums_of(units, own))
-  share = leave_one_out.explained(units, groups, num_classes)
+  share = leave_one_out.explained_by(units, groups, costs)
   return Grouping(groups, costs, share)
 
 
@@ -186,40 +184,51 @@ def better(
   Args:
     passes: vectors of each pass to compare in, `[T, N, D]`; their mean is
       clustered from the auxiliary ones.
-    found: a grouping that no label took part in.
+    found: a grouping that no label took part in, with margins.
     known: the auxiliary samples.
     candidate: how it was found, one of `CANDIDATES`.
 
   Returns:
-    The result of the grouping of the largest margin.
+    The result of the grouping of the largest margin; of several passes, another
+    than the first must have a clearly larger one in the first pass, where
+    classes differ most, and on average.
   """
   num_classes = known.num_classes
   vectors = passes[0]
   if len(passes) > 1:
     vectors = jnp.mean(jax.vmap(similarity.unit_normalize)(passes), axis=0)
   aux_vectors = vectors[known.rows]
-  from_known = {
-    'clustering': clustering_attack.cluster_labels(
-      jax.random.key(0),  # Draws nothing.
-      vectors,
-      aux_vectors,
-      known.labels,
-      num_classes=num_classes,
-    ).labels,
-    'distance': nearest_labels(vectors, aux_vectors, known.labels),
-  }
+  clusters = clustering_attack.cluster_labels(
+    jax.random.key(0),  # Draws nothing.
+    vectors,
+    aux_vectors,
+    known.labels,
+    num_classes=num_classes,
+  ).labels
+  nearest = nearest_labels(vectors, aux_vectors, known.labels)
+  labels = [clusters, nearest.astype(clusters.dtype)]
+  assert found.margins is not None
+  each = jnp.stack(
+    [found.margins, *(margins_of(passes, x, num_classes) for x in labels)]
+  )
+  margins = jnp.mean(each, axis=1)
+  if len(passes) > 1:
+    both = jnp.stack([each[:, 0], margins])
+    larger = jnp.all(both > _CLEARLY * both[:, :1], axis=0)
+    margins = jnp.where(larger.at[0].set(True), margins, -jnp.inf)
+  best = jnp.argmax(margins)
   rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
   rows = rows - jnp.mean(rows, axis=0, keepdims=True)
-  names = jnp.arange(num_classes, dtype=known.labels.dtype)
-  results = [
-    named(found, known, candidate),
-    *(
-      _result(grouping_of(rows, labels, num_classes), names, name)
-      for name, labels in from_known.items()
-    ),
-  ]
-  groups = [x.groups.assignments for x in results if x.groups is not None]
-  return _widest(passes, groups, results, num_classes)
+  from_known = jnp.where(best == 1, *labels)
+  other = _result(
+    grouping_of(rows, from_known, num_classes),
+    jnp.arange(num_classes, dtype=known.labels.dtype),
+    'distance',
+  )
+  indices = [CANDIDATES.index(x) for x in (candidate, 'clustering', 'distance')]
+  first = named(found, known, candidate)
+  picked = jax.tree.map(lambda x, y: jnp.where(best == 0, x, y), first, other)
+  return picked._replace(chosen=jnp.array(indices, jnp.int32)[best])
 
 
 def named(found: Grouping, known: Known, candidate: str) -> AttackResult:

@@ -131,6 +131,13 @@ def explained(
   """
   members = jax.nn.one_hot(groups, num_groups, dtype=points.dtype)
   far = distances(points, members, sums_of(points, members))
+  return explained_by(points, groups, far)
+
+
+def explained_by(
+  points: jax.Array, groups: jax.Array, far: jax.Array
+) -> jax.Array:
+  """Return `explained`, given `distances` to all groups, a scalar."""
   own = jnp.take_along_axis(far, groups[:, None], axis=1)
   return -jnp.sum(own) / jnp.maximum(jnp.sum(points**2), 1e-30)
 

@@ -17,6 +17,9 @@ from splitjax.attacks import scoring
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import clustering_attack
 
+# Up to this width, all directions may be found at once.
+_MOST_SQUARE = 1024
+
 _matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -31,8 +34,9 @@ def top_directions(
   """Find the directions of largest variance, by subspace iteration.
 
   Each iteration takes two products with the vectors; no `[D, D]` matrix is
-  made. The directions explain as much variance as the singular vectors do,
-  except where further directions have nearly the same variance.
+  made, except where it is small and cheaper than the iterations. The directions
+  explain as much variance as the singular vectors do, except where further
+  directions have nearly the same variance.
 
   Args:
     key: random key for the initial subspace.
@@ -62,6 +66,9 @@ def top_directions(
   centred = centred / similarity.largest_entry(centred)
   # A few more directions than asked for make the last ones converge as well.
   block = min(num_directions + 8, width)
+  if width <= min(_MOST_SQUARE, 2 * block * (num_iters + 1)):
+    _, vectors = linalg.eigh(_matmul(centred.T, centred))
+    return vectors[:, ::-1][:, :num_directions].T
   start = jax.random.normal(key, (width, block), wide.dtype)
 
   def iterate(_: jax.Array, basis: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ width of the cut, `A` the number of auxiliary samples and `C` that of classes.
 
 from collections.abc import Sequence
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,10 +72,75 @@ def similarity_labels(
     [1, 0, 1, 0]
   """
   _check(vectors, aux_rows, aux_labels, num_classes)
+  evidence = similarity_evidence(key, vectors, num_classes=num_classes)
+  return read_evidence(evidence, aux_rows, aux_labels, num_classes=num_classes)
+
+
+class Evidence(NamedTuple):
+  """What vectors say before any label is known: the same for all draws.
+
+  Attributes:
+    passes: vectors of each pass, made comparable, `[T, N, D]`.
+    found: groups that no label took part in.
+    drawn: group of each sample in each pass where labels are drawn anew, `[T,
+      N]`; None elsewhere.
+  """
+
+  passes: jax.Array
+  found: Grouping
+  drawn: jax.Array | None = None
+
+
+@functools.partial(jax.jit, static_argnames='num_classes')
+def similarity_evidence(
+  key: jax.Array, vectors: jax.Array, *, num_classes: int
+) -> Evidence:
+  """Group vectors, before the auxiliary samples name the groups.
+
+  Args:
+    key: random key for the search for directions, and for the starts.
+    vectors: vectors, `[N, D]`.
+    num_classes: number of classes `C`.
+
+  Returns:
+    What `read_evidence` needs.
+  """
   found = groupings.denoised(key, vectors, num_classes)
-  return groupings.better(
-    vectors[None], found, Known(aux_rows, aux_labels, num_classes)
-  )
+  return Evidence(vectors[None], found)
+
+
+@functools.partial(jax.jit, static_argnames='num_classes')
+def read_evidence(
+  evidence: Evidence,
+  aux_rows: jax.Array,
+  aux_labels: jax.Array,
+  *,
+  num_classes: int,
+  channel: Channel | None = None,
+) -> AttackResult:
+  """Label samples, given what no label took part in.
+
+  Args:
+    evidence: from `similarity_evidence` or `gradient_evidence`.
+    aux_rows: rows of the auxiliary samples, `[A]`.
+    aux_labels: labels of the auxiliary samples, `[A]`.
+    num_classes: number of classes `C`.
+    channel: the mechanism that labels went through, if there is one.
+
+  Returns:
+    An `AttackResult` with labels, logits, groups and `chosen`.
+  """
+  known = Known(aux_rows, aux_labels, num_classes)
+  passes, found, drawn = evidence
+  if drawn is not None:
+    assert channel is not None
+    return _decode(groupings.named(found, known, 'votes'), drawn, channel)
+  candidate = 'denoised' if len(passes) == 1 else 'passes'
+  result = groupings.better(passes, found, known, candidate)
+  if channel is None:
+    return result
+  assert result.groups is not None
+  return _decode(result, result.groups.assignments[None], channel)
 
 
 @functools.partial(
@@ -129,29 +195,24 @@ def gradient_labels(
     [1, 0, 1]
   """
   _check(passes[0], aux_rows, aux_labels, num_classes)
-  known = Known(aux_rows, aux_labels, num_classes)
-  key, passes, first = _first_pass(key, passes, draws, counters, num_classes)
-  if len(passes) == 1:
-    found = groupings.better(passes, first, known)
-  elif channel is not None and fresh:
-    drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
-    found = groupings.named(pass_groups.votes(drawn, channel), known, 'votes')
-    return _decode(found, drawn, channel)
-  else:
-    several = pass_groups.likeliest_groups(
-      key, passes, first.groups, num_classes
-    )
-    found = groupings.better(passes, several, known, 'passes')
-  if channel is None:
-    return found
-  assert found.groups is not None
-  return _decode(found, found.groups.assignments[None], channel)
+  evidence = gradient_evidence(
+    key,
+    passes,
+    draws,
+    num_classes=num_classes,
+    counters=counters,
+    channel=channel,
+    fresh=fresh,
+  )
+  return read_evidence(
+    evidence, aux_rows, aux_labels, num_classes=num_classes, channel=channel
+  )
 
 
 @functools.partial(
   jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
 )
-def gradient_groups(
+def gradient_evidence(
   key: jax.Array,
   passes: jax.Array,
   draws: Draws,
@@ -160,7 +221,7 @@ def gradient_groups(
   counters: Sequence[Counter] = (),
   channel: Channel | None = None,
   fresh: bool = False,
-) -> Grouping:
+) -> Evidence:
   """Group samples by their cut gradients, before anything names the groups.
 
   The groups of `gradient_labels` without the auxiliary samples: what follows
@@ -176,45 +237,38 @@ def gradient_groups(
     fresh: whether it draws labels anew in every pass.
 
   Returns:
-    The groups, and how sure they are to be those of the true labels.
+    What `read_evidence` needs.
 
   Example:
     >>> passes = jnp.array([[[9.0], [-9.0], [7.0], [-8.0]]])
     >>> draws = Draws(steps=jnp.zeros((1, 4), int))
-    >>> found = gradient_groups(
+    >>> groups = gradient_evidence(
     ...   jax.random.key(0), passes, draws, num_classes=2
-    ... )
-    >>> (found.groups == found.groups[0]).tolist()
+    ... ).found.groups
+    >>> (groups == groups[0]).tolist()
     [True, False, True, False]
   """
-  key, passes, first = _first_pass(key, passes, draws, counters, num_classes)
-  found = first
-  if len(passes) > 1:
-    if channel is not None and fresh:
-      return pass_groups.votes(
-        pass_groups.drawn_groups(key, passes, first, num_classes), channel
-      )
-    found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
-  if channel is None:
-    return found
-  return found._replace(
-    confidence=found.confidence * pass_groups.kept_share(channel)
-  )
-
-
-def _first_pass(
-  key: jax.Array,
-  passes: jax.Array,
-  draws: Draws,
-  counters: Sequence[Counter],
-  num_classes: int,
-) -> tuple[jax.Array, jax.Array, Grouping]:
-  """Return a key, adapted passes, and the groups of the first."""
   key_adapt, key = jax.random.split(key)
   passes = adapting.adapt(
     key_adapt, passes, draws, counters, num_classes=num_classes
   )
-  return key, passes, groupings.denoised(key, passes[0], num_classes)
+  first = groupings.denoised(key, passes[0], num_classes)
+  if len(passes) == 1:
+    return Evidence(passes, first)
+  if channel is not None and fresh:
+    drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
+    return Evidence(passes, pass_groups.votes(drawn, channel), drawn)
+  found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
+  margins = groupings.margins_of(passes, found.groups, num_classes)
+  return Evidence(passes, found._replace(margins=margins))
+
+
+def confidence_of(evidence: Evidence, channel: Channel | None) -> jax.Array:
+  """Return how sure groups are to be those of the true labels, a scalar."""
+  confidence = evidence.found.confidence
+  if channel is None or evidence.drawn is not None:
+    return confidence
+  return confidence * pass_groups.kept_share(channel)
 
 
 def _check(

@@ -1,6 +1,6 @@
 """The strongest attacker on a view: what it does with all that is granted."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.on_views import own_of
 from splitjax.attacks.on_views import with_logits
 from splitjax.attacks.result import AttackResult
+from splitjax.attacks.strongest import Evidence
+from splitjax.attacks.strongest import confidence_of
 from splitjax.attacks.transfer import transfer_labels
 from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
@@ -24,18 +26,75 @@ _SELF_TRUST = 0.75
 _HIDDEN_SIZE = 64
 
 
-def strongest(key: jax.Array, view: View) -> AttackResult:
-  """Take the best of several candidates, picked without truth."""
+class Shared(NamedTuple):
+  """What does not depend on which samples are known: found once for all draws.
+
+  Attributes:
+    gradients: groups of the gradients; None where there are none.
+    similar: groups of the features; None where gradients are what is read.
+    logits: what a head trained on the groups of the gradients says of the
+      samples to label, `[M, C]`; None where there is no head.
+    foretold: the groups that heads foretold of held-out samples, `[N]`.
+  """
+
+  gradients: Evidence | None = None
+  similar: Evidence | None = None
+  logits: jax.Array | None = None
+  foretold: jax.Array | None = None
+
+
+def share(key: jax.Array, view: View) -> Shared:
+  """Do all that does not depend on which samples are known.
+
+  Args:
+    key: random key.
+    view: what the attacker knows; auxiliary samples are not read.
+
+  Returns:
+    What `strongest` needs beside the view.
+  """
   own = own_of(view)
   key_gradients, key_similarity, key_transfer = jax.random.split(key, 3)
+  gradients = None
+  if own.passes is not None:
+    gradients = attacks.gradient_evidence(
+      key_gradients, **_passes_of(view), num_classes=view.num_classes
+    )
   if own.features is None:  # Gradients are what is read.
-    found = _from_gradients(key_gradients, view)
+    return Shared(gradients)
+  vectors = own.features
+  if own.new_samples:
+    vectors = jnp.concatenate([view.vectors, vectors])
+  similar = attacks.similarity_evidence(
+    key_similarity, vectors, num_classes=view.num_classes
+  )
+  if gradients is None:
+    return Shared(None, similar)
+  logits, foretold = _fit_heads(key_transfer, own, view, gradients.found)
+  return Shared(gradients, similar, logits, foretold)
+
+
+def strongest(
+  key: jax.Array, view: View, shared: Shared | None = None
+) -> AttackResult:
+  """Take the best of several candidates, picked without truth."""
+  shared = share(key, view) if shared is None else shared
+  own = own_of(view)
+  if shared.similar is None:
+    assert shared.gradients is not None and own.aux_rows is not None
+    assert own.passes is not None
+    found = attacks.read_evidence(
+      shared.gradients,
+      own.aux_rows,
+      view.aux_labels,
+      num_classes=view.num_classes,
+      channel=own.passes.channel,
+    )
     return _with_scores(view, found)
-  similar = _by_similarity(key_similarity, view)
-  if own.passes is None:
+  similar = _by_similarity(view, shared.similar)
+  if shared.gradients is None:
     return _with_scores(view, similar[0])
-  found = _with_head(key_transfer, view, similar)
-  return _with_scores(view, found)
+  return _with_scores(view, _with_head(view, shared, similar))
 
 
 def _with_scores(view: View, found: AttackResult) -> AttackResult:
@@ -43,25 +102,13 @@ def _with_scores(view: View, found: AttackResult) -> AttackResult:
   return with_logits(view, found)._replace(chosen=found.chosen)
 
 
-def _from_gradients(key: jax.Array, view: View) -> AttackResult:
-  """Label the training samples by their gradients."""
-  own = own_of(view)
-  assert own.aux_rows is not None
-  return attacks.gradient_labels(
-    key,
-    **_passes_of(own),
-    aux_rows=own.aux_rows,
-    aux_labels=view.aux_labels,
-    num_classes=view.num_classes,
-  )
-
-
-def _passes_of(own: Own) -> dict[str, Any]:
+def _passes_of(view: View) -> dict[str, Any]:
   """Return what kernels take of the passes."""
-  passes = own.passes
+  passes = own_of(view).passes
   assert passes is not None
+  vectors = passes.vectors
   return dict(
-    passes=passes.vectors,
+    passes=view.vectors[None] if vectors is None else vectors,
     draws=Draws(passes.steps, passes.partners, passes.weights),
     counters=passes.counters,
     channel=passes.channel,
@@ -70,25 +117,24 @@ def _passes_of(own: Own) -> dict[str, Any]:
 
 
 def _by_similarity(
-  key: jax.Array, view: View
+  view: View, evidence: Evidence
 ) -> tuple[AttackResult, jax.Array]:
   """Label the view's samples together with the training samples.
 
   Args:
-    key: random key.
     view: what the attacker knows.
+    evidence: groups of both.
 
   Returns:
     What is found of the samples to label, and how sure that is.
   """
   own = own_of(view)
-  assert own.features is not None and own.aux_rows is not None
-  vectors, rows = own.features, own.aux_rows
+  assert own.aux_rows is not None
+  rows = own.aux_rows
   if own.new_samples:
-    vectors = jnp.concatenate([view.vectors, vectors])
     rows = rows + len(view.vectors)
-  found = attacks.similarity_labels(
-    key, vectors, rows, view.aux_labels, num_classes=view.num_classes
+  found = attacks.read_evidence(
+    evidence, rows, view.aux_labels, num_classes=view.num_classes
   )
   assert found.logits is not None
   nearest = jnp.argmax(found.logits, axis=1)
@@ -114,29 +160,27 @@ def _agreement(
 
 
 def _with_head(
-  key: jax.Array, view: View, similar: tuple[AttackResult, jax.Array]
+  view: View, shared: Shared, similar: tuple[AttackResult, jax.Array]
 ) -> AttackResult:
-  """Train a head on what gradients gave away, if that holds anything.
+  """Take the answers of a head that gradients trained, if they hold anything.
 
-  It is trained on groups, once for all draws of known samples, and these name
+  It was trained on groups, once for all draws of known samples, and these name
   its answers. The groups are trusted as far as the known samples lie in their
   own, times how sure they are: by themselves, or by how well a head foretells
   those of samples it was not trained on. Labels that are drawn at random it
   does not foretell.
   """
   own, num_classes = own_of(view), view.num_classes
-  assert own.features is not None and own.aux_rows is not None
-  key_groups, key_fit = jax.random.split(key)
-  found = attacks.gradient_groups(
-    key_groups, **_passes_of(own), num_classes=num_classes
-  )
-  logits, foretold = _fit_heads(key_fit, own, view, found)
-  names = leave_one_out.name(
-    found.costs[own.aux_rows], view.aux_labels, num_classes
-  )
-  nearest = names[jnp.argmin(found.costs[own.aux_rows], axis=1)]
+  gradients, logits = shared.gradients, shared.logits
+  assert gradients is not None and logits is not None
+  assert shared.foretold is not None
+  assert own.aux_rows is not None and own.passes is not None
+  costs = gradients.found.costs[own.aux_rows]
+  names = leave_one_out.name(costs, view.aux_labels, num_classes)
+  nearest = names[jnp.argmin(costs, axis=1)]
   sure = jnp.maximum(
-    _recall(foretold, found.groups, num_classes), found.confidence
+    _recall(shared.foretold, gradients.found.groups, num_classes),
+    confidence_of(gradients, own.passes.channel),
   )
   sure *= jnp.mean(nearest == view.aux_labels)
   logits = logits[:, jnp.argsort(names)]

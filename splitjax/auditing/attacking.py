@@ -147,7 +147,11 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
   if received is not None:
     own['passes'] = received
   array = _BASELINES.get(place.name, 'smashed')
-  if place.num_passes:
+  if place.num_passes == 1:
+    assert received is not None
+    vectors = np.asarray(received.vectors)[0]
+    own['passes'] = received.replace(vectors=None)
+  elif place.num_passes:
     assert received is not None
     vectors = _mean(np.asarray(received.vectors))
   else:
@@ -179,17 +183,16 @@ def _passes(run: Run, rows: np.ndarray, place: Place) -> viewing.Passes | None:
   passes = run.passes[: place.num_passes] if place.num_passes else run.passes
   if not passes or not (place.num_passes or place.name == Name.SMASHED):
     return None
+  found = [one.vectors(rows) for one in passes]
   arrays: dict[str, Any] = {
-    'vectors': np.stack([one.vectors(rows) for one in passes]),
+    'vectors': found[0][None] if len(found) == 1 else np.stack(found),
     'steps': run.steps[: len(passes)][:, rows],
   }
   return viewing.Passes(**arrays)
 
 
 def _mean(passes: np.ndarray) -> np.ndarray:
-  """Return each sample's mean direction over passes; one as it is, `[N, D]`."""
-  if len(passes) == 1:
-    return passes[0]
+  """Return each sample's mean direction over passes, `[N, D]`."""
   total = np.zeros(passes.shape[1:], np.float32)
   for one in passes:
     lengths = np.linalg.norm(one, axis=1, keepdims=True)
@@ -257,6 +260,7 @@ def _read(
     chosen.fn,
     keys.of_place(key, place.phase, place.name),
     grant(target.view, chosen.attack.granted),
+    share_fn=chosen.attack.share_fn,
   )
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence

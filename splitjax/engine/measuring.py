@@ -92,6 +92,7 @@ def _attack(
     chosen.fn,
     keys.of_place(key, cell.phase, cell.intermediate),
     grant(target.view, chosen.attack.granted),
+    share_fn=chosen.attack.share_fn,
   )
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence

@@ -4,7 +4,7 @@ In shape descriptions `S` is the number of seeds, `R` the auxiliary draws of a
 seed, `N` the samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import functools
 import time
 from typing import Any, NamedTuple
@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitjax import parallel
-from splitjax.attacks.on_views import AttackFn
 from splitjax.attacks.result import AttackResult
 from splitjax.records.viewing import View
 
@@ -22,6 +21,10 @@ PyTree = Any
 
 # What the copies of the vectors that the draws of a seed make may take, bytes.
 _MEMORY = 2 << 30
+# The same for arrays of a number for each sample and class, and how many such
+# arrays a draw may have.
+_MEMORY_OF_ANSWERS = 1 << 28
+_ANSWERS = 10
 
 
 class Predictions(NamedTuple):
@@ -59,10 +62,18 @@ def stack_views(views: Sequence[View]) -> View:
   Returns:
     A view whose arrays have a leading `S`.
   """
+  if len(views) == 1:  # Without a copy.
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[None], views[0])
   return jax.tree.map(lambda *leaves: np.stack(leaves), *views)
 
 
-def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
+def predict(
+  attack_fn: Callable[..., AttackResult],
+  key: jax.Array,
+  view: View,
+  *,
+  share_fn: Callable[..., PyTree] | None = None,
+) -> Predictions:
   """Run an attack once for every seed and auxiliary draw of a view.
 
   All devices share the seeds; as many draws go side by side as memory allows.
@@ -73,6 +84,8 @@ def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
       key.
     key: random key for the attack's draws.
     view: with a leading axis of seeds, from `stack_views`.
+    share_fn: `(key, view) -> shared`, what is done once for all draws of a
+      seed; `attack_fn` gets it as a third argument.
 
   Returns:
     The predictions.
@@ -84,7 +97,7 @@ def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
   leaves, structure = jax.tree.flatten(runs)
   shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
   start = time.perf_counter()
-  program = _compile(attack_fn, structure, shapes, mesh)
+  program = _compile(attack_fn, share_fn, structure, shapes, mesh)
   compile_seconds = time.perf_counter() - start
   jax.block_until_ready(runs)
   start = time.perf_counter()
@@ -102,10 +115,15 @@ def predict(attack_fn: AttackFn, key: jax.Array, view: View) -> Predictions:
   )
 
 
-def _size_of(view: View) -> int:
-  """Return how many numbers the vectors of a seed hold."""
-  passes = None if view.own is None else view.own.passes
-  return max(view.vectors.size, 0 if passes is None else passes.vectors.size)
+def _at_once(view: View) -> int:
+  """Return how many draws of a seed go side by side."""
+  own = view.own
+  passes = None if own is None or own.passes is None else own.passes.vectors
+  size = max(view.vectors.size, 0 if passes is None else passes.size)
+  # Each draw has logits and the like of its own.
+  rows = max(len(view.vectors), 1)
+  answers = _ANSWERS * rows * max(view.num_classes, 1)
+  return max(min(_MEMORY // (4 * size), _MEMORY_OF_ANSWERS // (4 * answers)), 1)
 
 
 def _confidence(result: AttackResult) -> jax.Array | None:
@@ -118,7 +136,8 @@ def _confidence(result: AttackResult) -> jax.Array | None:
 
 @functools.lru_cache(maxsize=64)
 def _compile(
-  attack_fn: AttackFn,
+  attack_fn: Callable[..., AttackResult],
+  share_fn: Callable[..., PyTree] | None,
   structure: Any,
   shapes: tuple[jax.ShapeDtypeStruct, ...],
   mesh: jax.sharding.Mesh | None,
@@ -133,16 +152,20 @@ def _compile(
       for name in ('aux_vectors', 'aux_labels', 'aux_ids')
     }
 
+    shared = () if share_fn is None else (share_fn(key, view),)
+
     def one_draw(draw: PyTree) -> PyTree:
       aux_rows, drawn = draw
       known = own if own is None else own.replace(aux_rows=aux_rows)
-      result: AttackResult = attack_fn(key, view.replace(**drawn, own=known))
+      result: AttackResult = attack_fn(
+        key, view.replace(**drawn, own=known), *shared
+      )
       return result.labels, result.scores, result.chosen, _confidence(result)
 
     return parallel.map_runs(
       one_draw,
       (None if own is None else own.aux_rows, draws),
-      at_once=max(_MEMORY // (4 * _size_of(view)), 1),
+      at_once=_at_once(view),
     )
 
   def all_seeds(runs: PyTree) -> PyTree:

@@ -49,7 +49,8 @@ class Passes(struct.PyTreeNode):
   """Cut gradients of several passes, and what is known of how they were made.
 
   Attributes:
-    vectors: cut gradients received in each pass, `[T, N, E]`.
+    vectors: cut gradients received in each pass, `[T, N, E]`; None for a single
+      pass whose gradients are the view's own vectors.
     steps: step of each sample in each pass, `[T, N]`.
     partners: row of the sample that each was mixed with, `[T, N]`; None where
       nothing is mixed.
@@ -59,7 +60,7 @@ class Passes(struct.PyTreeNode):
     fresh_labels: whether labels are drawn anew in every pass.
   """
 
-  vectors: jax.Array
+  vectors: jax.Array | None
   steps: jax.Array
   partners: jax.Array | None = None
   weights: jax.Array | None = None
