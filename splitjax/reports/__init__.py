@@ -1,5 +1,6 @@
 """Tables, plots and pages of results, for a person to read."""
 
+from splitjax.reports.audit_page import write_audit as write_audit
 from splitjax.reports.frontier import Curve as Curve
 from splitjax.reports.frontier import defense_frontier as defense_frontier
 from splitjax.reports.known import by_known as by_known
@@ -22,4 +23,5 @@ __all__ = [
   'sweep',
   'to_text',
   'write',
+  'write_audit',
 ]

@@ -1,8 +1,11 @@
 """Drawing surfaces: made without global state, written as PNG and SVG."""
 
+from collections.abc import Iterator
+import contextlib
 import pathlib
 import typing
-from typing import Any
+from typing import Any, NamedTuple
+import warnings
 
 from splitjax import files
 
@@ -14,12 +17,71 @@ if typing.TYPE_CHECKING:
 COLORS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 
 
+DPI = 150
+
+
+class Theme(NamedTuple):
+  """Colours of a plot on a light or on a dark page.
+
+  Attributes:
+    paper: the ground.
+    ink: text and what matters.
+    muted: text that explains, axes.
+    grid: lines that guide the eye.
+    accent: what is measured.
+    alarm: the limit.
+    band: the area that the limit allows.
+  """
+
+  paper: str
+  ink: str
+  muted: str
+  grid: str
+  accent: str
+  alarm: str
+  band: str
+
+
+LIGHT = Theme(
+  '#ffffff', '#1c1f23', '#59616b', '#e3e6ea', '#0072B2', '#B34700', '#f3f0e6'
+)
+DARK = Theme(
+  '#1b1e23', '#e8eaed', '#a7afb9', '#343a42', '#56B4E9', '#F0A35E', '#2b2a24'
+)
+
+
+@contextlib.contextmanager
+def themed(dark: bool = False) -> Iterator[Theme]:
+  """Draw in the colours of a page, and every text as it is.
+
+  Args:
+    dark: whether the page is dark.
+
+  Yields:
+    The colours. What is drawn and saved in the body has them.
+  """
+  import matplotlib  # Slow to import, and needed to draw alone.
+
+  theme = DARK if dark else LIGHT
+  inks = ('text.color', 'axes.labelcolor', 'xtick.color', 'ytick.color')
+  settings = dict.fromkeys(inks, theme.ink) | {
+    'figure.facecolor': theme.paper,
+    'axes.facecolor': theme.paper,
+    'axes.edgecolor': theme.muted,
+    'text.parse_math': False,  # A class may be called '$5'.
+  }
+  with matplotlib.rc_context(settings), warnings.catch_warnings():
+    # A class may be called what the font has no letters for.
+    warnings.filterwarnings('ignore', 'Glyph .* missing from')
+    yield theme
+
+
 def color(index: int) -> str:
   """Return a colour for the n-th of several things."""
   return COLORS[index % len(COLORS)]
 
 
-def make_figure(size: tuple[float, float], dpi: int = 150) -> 'Figure':
+def make_figure(size: tuple[float, float], dpi: int = DPI) -> 'Figure':
   """Make a figure that belongs to no window.
 
   Args:

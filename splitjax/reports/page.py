@@ -1,15 +1,13 @@
 """A summary of results as text and as one self-contained HTML page."""
 
-import base64
 from collections.abc import Mapping, Sequence
-import html
 import pathlib
-import string
 from typing import NamedTuple
 
 import tabulate
 
-from splitjax import files
+from splitjax.reports import markup
+from splitjax.reports.tables import Table
 from splitjax.results import TIMES
 from splitjax.results import Cell
 from splitjax.results import Row
@@ -84,35 +82,6 @@ class Summary(NamedTuple):
   how_to_read: str = HOW_TO_READ
 
 
-_PAGE = string.Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>$title</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; color: #222; }
-img { max-width: 100%; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; }
-pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-<ul>
-$facts
-</ul>
-<img src="data:image/png;base64,$image" alt="$title">
-<p>$how_to_read</p>
-$tables
-<h2>Configuration</h2>
-<pre>$config</pre>
-</body>
-</html>
-""")
-
-
 def factor_of(measure: str) -> float:
   """Return what a measure is multiplied with to be shown: shares in percent."""
   return 1.0 if measure in _NUMBERS or measure in TIMES else 100.0
@@ -159,6 +128,36 @@ def pivot(
   Returns:
     The table.
   """
+  table = table_of(rows, lines, attacks, measure=measure, bound=bound)
+  return tabulate.tabulate(
+    table.body,
+    headers=table.head,
+    tablefmt=style,
+    disable_numparse=True,
+    colalign=['left', 'left', *['right'] * (len(table.head) - 2)],
+  )
+
+
+def table_of(
+  rows: Sequence[Row],
+  lines: Sequence[Line],
+  attacks: Sequence[str],
+  *,
+  measure: str,
+  bound: bool = False,
+) -> Table:
+  """Return a table of attacks by what they read, as `pivot` does, in parts.
+
+  Args:
+    rows: from `results.cell_rows`.
+    lines: what was read.
+    attacks: one a column.
+    measure: which measure to show.
+    bound: whether to add a column with the best of all attacks.
+
+  Returns:
+    The table.
+  """
   found = by_cell(rows, measure)
   body = [
     [
@@ -170,12 +169,8 @@ def pivot(
     for line in lines
   ]
   columns = [*attacks, *([_BOUND] if bound else [])]
-  return tabulate.tabulate(
-    body,
-    headers=['phase', 'what is read', *columns],
-    tablefmt=style,
-    disable_numparse=True,
-    colalign=['left', 'left', *['right'] * len(columns)],
+  return Table(
+    in_words(measure), ['phase', 'what is read', *columns], body, num_names=2
   )
 
 
@@ -223,25 +218,23 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     row['measure'] for row in summary.rows if row['measure'] != 'zero_share'
   )
   tables = [
-    f'<h2>{html.escape(in_words(measure))}</h2>\n'
-    + pivot(
+    table_of(
       summary.rows,
       summary.lines,
       summary.attacks,
       measure=measure,
-      style='html',
       bound=_has_bound(summary) and measure == summary.measure,
     )
-    for measure in measures
+    for measure in sorted(measures, key=lambda name: name != summary.measure)
   ]
-  image = (out_dir / 'leakage.png').read_bytes()
-  text = _PAGE.substitute(
-    title=html.escape(summary.title),
-    facts='\n'.join(f'<li>{html.escape(fact)}</li>' for fact in summary.facts),
-    image=base64.b64encode(image).decode(),
-    how_to_read=html.escape(summary.how_to_read),
-    tables='\n'.join(tables),
-    config=html.escape((out_dir / 'config.json').read_text()),
+  page = markup.render(
+    'run.html',
+    title=summary.title,
+    facts=summary.facts,
+    image=markup.read_image(out_dir / 'leakage.png'),
+    how_to_read=summary.how_to_read,
+    table=tables[0] if tables else None,
+    others=tables[1:],
+    config=(out_dir / 'config.json').read_text(),
   )
-  with files.replacing(out_dir / 'report.html') as path:
-    path.write_text(text)
+  markup.write(out_dir / 'report.html', page)

@@ -70,9 +70,27 @@ def test_page_is_self_contained_and_escaped(tmp_path):
   assert 'a &lt;title&gt;' in text
   assert 'one &amp; two' in text
   assert '&lt;b&gt;' in text
-  assert 'src="data:image/png;base64,iVBOR' in text
+  assert 'src="data:image/svg+xml;base64,' in text
   assert 'http' not in text
   assert 'one & two' in page.to_text(summary)
+
+
+def test_main_measure_is_open_and_the_others_are_folded(tmp_path):
+  results = report.Results(tmp_path, {}, CELLS)
+  for cell in CELLS:
+    values = {'auc': np.full((2, 2), 0.75), 'accuracy': np.full((2, 2), 0.5)}
+    results.add(
+      cell, report.cell_rows(cell, values, num_scored=7, seconds=None)
+    )
+  summary = _summary(results.rows())
+  plots.leakage(summary, tmp_path / 'leakage.png')
+  page.write(summary, tmp_path)
+  text = (tmp_path / 'report.html').read_text()
+  opened, folded = text.split('<details>', 1)
+  assert '<h2>accuracy, %</h2>' in opened
+  assert '50.0' in opened
+  assert '75.0' not in opened
+  assert '<h2>auc, %</h2>' in folded
 
 
 def test_shares_are_shown_in_percent_and_other_measures_as_they_are():
