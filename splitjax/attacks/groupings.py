@@ -219,7 +219,7 @@ def better(
   best = jnp.argmax(margins)
   rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
   rows = rows - jnp.mean(rows, axis=0, keepdims=True)
-  from_known = jnp.where(best == 1, *labels)
+  from_known = jnp.where(best == 1, labels[0], labels[1])
   other = _result(
     grouping_of(rows, from_known, num_classes),
     jnp.arange(num_classes, dtype=known.labels.dtype),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import decomposition
 
+from splitjax import metrics
 from splitjax.attacks import choice
 from splitjax.attacks.catalog import ATTACKS
 from splitjax.attacks.catalog import Setup
@@ -180,7 +181,7 @@ def _audit(
   finding = judging.judge(
     reads,
     guesses,
-    judging.measures_of(sizes),
+    metrics.judged_by(sizes),
     limit=options.limit / 100,
     level=options.level,
   )

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from splitjax import metrics
-from splitjax.auditing import words
 from splitjax.auditing.attacking import Figures
 from splitjax.auditing.attacking import Read
 from splitjax.auditing.judging import Case
@@ -19,6 +18,7 @@ from splitjax.auditing.result import FORMAT
 from splitjax.auditing.result import VERSION
 from splitjax.metrics import Figure
 from splitjax.metrics import Leakage
+from splitjax.reports import verdict
 
 _PERCENT = 100.0
 
@@ -82,7 +82,7 @@ def make(
       {'class': name, **figure_of(one, 'accuracy', options.level)}
       for name, one in zip(prepared.class_names or (), read.recall, strict=True)
     ]
-  content['summary'] = words.summary(content)
+  content['summary'] = verdict.summary(content)
   return content
 
 

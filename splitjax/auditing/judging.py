@@ -13,10 +13,6 @@ from splitjax.metrics import Judgement
 from splitjax.metrics import Leakage
 from splitjax.records.intermediates import Phase
 
-# A class of more than this times its fair share hides the others in an
-# accuracy: then classes are also weighted alike.
-_LARGE = 1.5
-
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -50,29 +46,6 @@ class Finding:
   deciding: Case
   cases: tuple[Case, ...]
   guesses: Mapping[Phase, Mapping[str, Figures]]
-
-
-def measures_of(class_sizes: np.ndarray | None) -> tuple[str, ...]:
-  """Return by which measures leakage is judged.
-
-  Args:
-    class_sizes: samples of each class; None for real targets.
-
-  Returns:
-    The accuracy; where a class is much larger than the others also the mean
-    recall of all classes, since guessing that class is right most of the time
-    whatever leaks; of real targets the share of variance that is explained.
-
-  Example:
-    >>> measures_of(np.array([98, 2]))
-    ('accuracy', 'balanced_accuracy')
-  """
-  if class_sizes is None:
-    return ('r2',)
-  largest = class_sizes.max() / class_sizes.sum()
-  if largest * len(class_sizes) > _LARGE:
-    return ('accuracy', 'balanced_accuracy')
-  return ('accuracy',)
 
 
 def judge(
@@ -127,8 +100,8 @@ def _baselines(
 ) -> dict[Hashable, Figures]:
   """Return what is read in the same trials without the cut, by name.
 
-  The same attack and the strongest one count, on inputs and on what the client
-  made of them before it was trained; and guessing.
+  Every attack counts, on inputs and on what the client made of them before it
+  was trained; and guessing.
   """
   found: dict[Hashable, Figures] = {}
   for name, figures in guesses[read.place.phase].items():
@@ -136,9 +109,8 @@ def _baselines(
   for other in reads:
     if other.place.leaks or other.place.phase != read.place.phase:
       continue
-    if other.attack in ('strongest', read.attack):
-      title = other.place.title.removeprefix('no leak: ')
-      found[f'{other.attack} on {title}'] = other.figures
+    title = other.place.title.removeprefix('no leak: ')
+    found[f'{other.attack} on {title}'] = other.figures
   if measure == 'r2':  # The mean of the known targets explains nothing.
     values = read.figures[measure].values
     zeros = Figure(np.zeros_like(values))

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from splitjax import files
 from splitjax import metrics
+from splitjax.reports.verdict import in_words
 
 FORMAT, VERSION = 'splitjax audit', 1
 EXIT_STATUS = {metrics.PASS: 0, metrics.FAIL: 1, metrics.INCONCLUSIVE: 3}
@@ -145,16 +146,3 @@ class AuditResult:
       suite.set(name, str(count))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, 'unicode', xml_declaration=True) + '\n'
-
-
-def in_words(figure: Mapping[str, float | None]) -> str:
-  """Return a figure with its interval, to one digit.
-
-  Example:
-    >>> in_words({'mean': 97.43, 'low': 96.9, 'high': 97.84})
-    '97.4 [96.9, 97.8]'
-  """
-  mean, low, high = (figure[x] for x in ('mean', 'low', 'high'))
-  if low is None or high is None:
-    return f'{mean:.1f}'
-  return f'{mean:.1f} [{low:.1f}, {high:.1f}]'

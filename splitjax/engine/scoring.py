@@ -219,23 +219,35 @@ def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Figures:
     source: says how many trials there are.
 
   Returns:
-    Figures by name, `[1, S R]`; they do not vary.
+    Figures by name, `[1, S R]`.
   """
   phase, num_classes = cell.phase, dataset.num_classes
   labels = dataset.labels_by_id[ids_of(dataset, phase)]
   sizes = np.bincount(labels, minlength=num_classes)
   sizes = sizes - (cell.setting.num_aux if phase == 'training' else 0)
   num_trials = sum(len(one.ids) for one in source.auxiliary)
-  confusion = np.broadcast_to(
-    np.diag(sizes), (1, num_trials, num_classes, num_classes)
-  )
+  guess_fn = metrics.measure_chance
   if cell.attack == 'majority':
-    measures = metrics.measure_all(metrics.majority_confusion(confusion))
-  else:
-    measures = metrics.measure_chance(confusion)
+    guess_fn = lambda x: metrics.measure_all(metrics.majority_confusion(x))
+
+  def measure(sizes: np.ndarray) -> Measures:
+    shape = (1, num_trials, num_classes, num_classes)
+    return guess_fn(np.broadcast_to(np.diag(sizes), shape))
+
+  measures = measure(sizes)
   if num_classes == 2:  # Equal scores for all, or random ones.
-    measures['auc'] = np.full(confusion.shape[:-2], 0.5)
-  return Figures(measures, {})
+    measures['auc'] = np.full((1, num_trials), 0.5)
+  groups = metrics.assign_groups(ids_of(dataset, phase))
+  each = [
+    measure(
+      np.maximum(
+        sizes - np.bincount(labels[groups == group], minlength=num_classes), 0
+      )
+    )
+    for group in range(groups.max() + 1)
+  ]
+  deleted = {name: np.stack([one[name] for one in each]) for name in each[0]}
+  return Figures(measures, deleted)
 
 
 def score_mean(dataset: Dataset, target: Target) -> Figures:

@@ -32,6 +32,7 @@ from splitjax.metrics.leakage import Figure as Figure
 from splitjax.metrics.leakage import Judgement as Judgement
 from splitjax.metrics.leakage import Leakage as Leakage
 from splitjax.metrics.leakage import judge as judge
+from splitjax.metrics.leakage import judged_by as judged_by
 from splitjax.metrics.leakage import needed as needed
 from splitjax.metrics.regression import measure_targets as measure_targets
 
@@ -59,6 +60,7 @@ __all__ = [
   'f1',
   'interval',
   'judge',
+  'judged_by',
   'macro_f1',
   'majority_confusion',
   'measure_all',

@@ -13,6 +13,9 @@ import numpy as np
 
 from splitjax.metrics import intervals
 
+# A class of more than this times its fair share hides the others in an
+# accuracy: then classes are also weighted alike.
+_LARGE = 1.5
 PASS, FAIL, INCONCLUSIVE = 'pass', 'fail', 'inconclusive'
 
 
@@ -61,6 +64,29 @@ class Judgement:
   verdict: str
   deciding: int
   leakages: tuple[Leakage, ...]
+
+
+def judged_by(class_sizes: np.ndarray | None) -> tuple[str, ...]:
+  """Return by which measures leakage is judged.
+
+  Args:
+    class_sizes: samples of each class; None for real targets.
+
+  Returns:
+    The accuracy; where a class is much larger than the others also the mean
+    recall of all classes, since guessing that class is right most of the time
+    whatever leaks; of real targets the share of variance that is explained.
+
+  Example:
+    >>> judged_by(np.array([98, 2]))
+    ('accuracy', 'balanced_accuracy')
+  """
+  if class_sizes is None:
+    return ('r2',)
+  largest = class_sizes.max() / class_sizes.sum()
+  if largest * len(class_sizes) > _LARGE:
+    return ('accuracy', 'balanced_accuracy')
+  return ('accuracy',)
 
 
 def judge(

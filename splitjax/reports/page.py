@@ -70,6 +70,7 @@ class Summary(NamedTuple):
     attacks: columns of the table.
     measure: what the table shows.
     how_to_read: what the figures say.
+    verdict: whether more leaks than a limit allows, in words; empty without.
   """
 
   title: str
@@ -80,6 +81,7 @@ class Summary(NamedTuple):
   attacks: Sequence[str]
   measure: str
   how_to_read: str = HOW_TO_READ
+  verdict: str = ''
 
 
 def factor_of(measure: str) -> float:
@@ -199,7 +201,8 @@ def to_text(summary: Summary) -> str:
     measure=summary.measure,
     bound=_has_bound(summary),
   )
-  return '\n'.join(['', summary.title, *summary.facts, '', table, ''])
+  ending = [summary.verdict, ''] if summary.verdict else []
+  return '\n'.join(['', summary.title, *summary.facts, '', table, '', *ending])
 
 
 def _has_bound(summary: Summary) -> bool:
@@ -231,6 +234,7 @@ def write(summary: Summary, out_dir: pathlib.Path) -> None:
     'run.html',
     title=summary.title,
     facts=summary.facts,
+    verdict=summary.verdict,
     image=markup.read_image(out_dir / 'leakage.png'),
     how_to_read=summary.how_to_read,
     table=tables[0] if tables else None,

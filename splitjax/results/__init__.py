@@ -3,6 +3,7 @@
 from splitjax.results.environment import environment as environment
 from splitjax.results.environment import identity_of as identity_of
 from splitjax.results.rows import COLUMNS as COLUMNS
+from splitjax.results.rows import JUDGED as JUDGED
 from splitjax.results.rows import TIMES as TIMES
 from splitjax.results.rows import Cell as Cell
 from splitjax.results.rows import Row as Row
@@ -18,6 +19,7 @@ from splitjax.results.store import Results as Results
 __all__ = [
   'COLUMNS',
   'Cell',
+  'JUDGED',
   'REPORT_FILES',
   'RESULT_FILES',
   'Results',

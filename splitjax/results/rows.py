@@ -78,6 +78,9 @@ class Cell(NamedTuple):
 
 Row = dict[str, Any]
 
+# Measures by which leakage is judged.
+JUDGED = ('accuracy', 'balanced_accuracy')
+
 # Measures that a clock gives, which no seed repeats, and how to print them.
 TIMES = {'samples_per_second': ',.0f', 'compile_seconds': '.2f'}
 
@@ -103,7 +106,8 @@ def cell_rows(
 
   Returns:
     Rows with the keys of `COLUMNS`, and `values`, the figure of every trial.
-    An interval that one trial cannot give is None.
+    An interval that one trial cannot give is None. Those of `JUDGED` measures
+    also have `deleted`, from which leakage is judged.
   """
   rows = []
   for measure, values in measures.items():
@@ -130,6 +134,8 @@ def cell_rows(
         'values': np.asarray(values).tolist(),
       }
     )
+    if measure in JUDGED and groups is not None:
+      rows[-1]['deleted'] = np.asarray(groups).round(6).tolist()
   return rows
 
 

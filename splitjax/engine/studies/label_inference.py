@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 import pathlib
 
+import numpy as np
+
 from splitjax.engine import facts
+from splitjax.engine import verdicts
 from splitjax.engine.config import Config
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
@@ -75,7 +78,15 @@ def _summarise(study: Study, rows: Sequence[Row]) -> Summary:
   """Return title, facts and table."""
   what = 'targets' if study.problem.dataset.is_real else 'labels'
   title = f'{what} read at the cut of a split model'
-  return facts.summarise(study.problem, rows, study.problem.setting, title)
+  problem = study.problem
+  summary = facts.summarise(problem, rows, problem.setting, title)
+  if problem.dataset.is_real:
+    return summary
+  sizes = np.bincount(
+    problem.dataset.train_labels, minlength=problem.dataset.num_classes
+  )
+  settings = [reading.setting for reading in study.trainings[0].readings]
+  return summary._replace(verdict=verdicts.in_words(rows, settings, sizes))
 
 
 def _draw(study: Study, summary: Summary, path: pathlib.Path) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from splitjax.auditing.result import in_words
-
 _READS = {
   'accuracy': 'reads {}% of the labels',
   'balanced_accuracy': 'reads {}% of the labels, all classes weighted alike,',
@@ -12,6 +10,19 @@ _READS = {
 }
 # A class this many times as frequent as the others on average is worth a word.
 _FREQUENT = 1.5
+
+
+def in_words(figure: Mapping[str, float | None]) -> str:
+  """Return a figure with its interval, to one digit.
+
+  Example:
+    >>> in_words({'mean': 97.43, 'low': 96.9, 'high': 97.84})
+    '97.4 [96.9, 97.8]'
+  """
+  mean, low, high = (figure[x] for x in ('mean', 'low', 'high'))
+  if low is None or high is None:
+    return f'{mean:.1f}'
+  return f'{mean:.1f} [{low:.1f}, {high:.1f}]'
 
 
 def summary(content: Mapping[str, Any]) -> str:
