@@ -1,10 +1,13 @@
-"""Old path of `splitjax.results.rows` and `splitjax.results.store`.
+"""`python -m splitjax.report RUN RUN`: compares audits.
 
-Use the new paths; this one goes in 0.3.
+As a module it is the old path of `splitjax.results.rows` and
+`splitjax.results.store`. Use the new paths; this one goes in 0.3.
 """
 
+import sys
 import warnings
 
+from splitjax.auditing import comparing
 from splitjax.results.rows import COLUMNS as COLUMNS
 from splitjax.results.rows import TIMES as TIMES
 from splitjax.results.rows import Cell as Cell
@@ -30,6 +33,9 @@ __all__ = [
   'cell_rows',
   'to_csv',
 ]
+
+if __name__ == '__main__':
+  sys.exit(comparing.main())
 
 warnings.warn(
   f'{__name__} goes in 0.3: use splitjax.results.rows, splitjax.results.store.',
