@@ -10,6 +10,7 @@ from splitjax import files
 from splitjax.auditing.result import AuditResult
 from splitjax.errors import ConfigError
 from splitjax.reports import audit_page
+from splitjax.reports import audit_plots
 
 _COLUMNS = (
   'phase',
@@ -58,6 +59,7 @@ def write(result: AuditResult, folder: str | os.PathLike) -> list[str]:
   ):
     with files.replacing(path / name) as scratch:
       scratch.write_text(text, encoding='utf-8')
+  audit_plots.leakage(result.to_dict(), path / 'leakage.png')
   audit_page.write_audit(result.to_dict(), path)
   result.save(path / 'audit.json')  # The last: with it the folder is whole.
   return sorted(x.name for x in path.iterdir() if x.suffix in _SUFFIXES)
