@@ -28,6 +28,7 @@ ROOMS = (
   'reports',
   'engine',
   'integrations',
+  'auditing',
 )
 
 

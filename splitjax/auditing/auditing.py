@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-from sklearn import decomposition
 
 from splitjax import metrics
 from splitjax.attacks import choice
@@ -258,6 +257,8 @@ def _picture(prepared: Prepared, read: Read) -> dict[str, Any] | None:
     part = part / np.where(lengths > 0, lengths, 1)
   if min(part.shape) < 2:
     return None
+  from sklearn import decomposition  # Slow to import, and needed here alone.
+
   points = decomposition.PCA(2, random_state=0).fit_transform(part)
   labels = {'true': target.truth[0, 0][rows], 'read': read.labels[rows]}
   picture = content.picture_of(points, labels)
