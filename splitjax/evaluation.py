@@ -6,7 +6,7 @@ Use the new paths; this one goes in 0.3.
 import warnings
 
 from splitjax.attacks import AttackResult as Answer
-from splitjax.attacks.on_views import AttackFn as AttackFn
+from splitjax.engine.trials import AttackFn as AttackFn
 from splitjax.engine.trials import Predictions as Predictions
 from splitjax.engine.trials import predict as predict
 from splitjax.engine.trials import stack_views as stack_views

@@ -146,10 +146,20 @@ def test_all_arguments_and_returns_are_annotated():
   assert {place: names for place, names in missing.items() if names} == {}
 
 
-def test_the_package_neither_prints_nor_exits():
+# They print a verdict and leave with a status.
+COMMANDS = (
+  'splitjax/audit.py',
+  'splitjax/report.py',
+  'splitjax/auditing/command.py',
+  'splitjax/auditing/comparing.py',
+)
+
+
+def test_the_package_but_for_its_commands_neither_prints_nor_exits():
   calls = [
     (source, node)
     for source in PACKAGE
+    if source.name not in COMMANDS
     for node in ast.walk(source.tree)
     if isinstance(node, ast.Call)
   ]

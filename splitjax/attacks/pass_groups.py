@@ -8,6 +8,7 @@ from splitjax.attacks import passes as passes_fit
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
 from splitjax.attacks.groupings import Grouping
+from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 
 _LEAST_PROBABILITY = 1e-6
@@ -115,3 +116,32 @@ def _likeliest(log_likelihoods: jax.Array) -> Grouping:
   sure = jnp.mean(jnp.max(jax.nn.softmax(log_likelihoods), axis=1))
   groups = jnp.argmax(log_likelihoods, axis=1)
   return Grouping(groups, -log_likelihoods, sure)
+
+
+def decode(
+  found: AttackResult, drawn: jax.Array, channel: Channel
+) -> AttackResult:
+  """Return the likeliest true labels, given labels that were released.
+
+  Args:
+    found: names of the groups.
+    drawn: group of each sample in each draw, `[T, N]`.
+    channel: how labels were drawn.
+
+  Returns:
+    The result with the labels that the channel and its prior make likeliest.
+  """
+  assert found.groups is not None and found.logits is not None
+  released = found.groups.labels[drawn]
+  least = _LEAST_PROBABILITY
+  log_channel = jnp.log(jnp.maximum(channel.probabilities, least))
+  log_prior = jnp.log(jnp.maximum(channel.prior, least))
+  logits = log_prior[None] + jnp.sum(log_channel.T[released], axis=0)
+  # What the gradients say beside decides among equals.
+  spread = jnp.max(jnp.abs(found.logits))
+  logits += 1e-3 * found.logits / jnp.where(spread > 0, spread, 1)
+  labels = jnp.argmax(logits, axis=1).astype(found.labels.dtype)
+  # Sure of a released label, it is as sure of the true one as labels are kept.
+  assert found.confidence is not None
+  confidence = found.confidence * kept_share(channel)
+  return found._replace(labels=labels, logits=logits, confidence=confidence)

@@ -27,8 +27,6 @@ from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
 
-_LEAST_PROBABILITY = 1e-6
-
 
 @functools.partial(jax.jit, static_argnames='num_classes')
 def similarity_labels(
@@ -134,13 +132,15 @@ def read_evidence(
   passes, found, drawn = evidence
   if drawn is not None:
     assert channel is not None
-    return _decode(groupings.named(found, known, 'votes'), drawn, channel)
+    return pass_groups.decode(
+      groupings.named(found, known, 'votes'), drawn, channel
+    )
   candidate = 'denoised' if len(passes) == 1 else 'passes'
   result = groupings.better(passes, found, known, candidate)
   if channel is None:
     return result
   assert result.groups is not None
-  return _decode(result, result.groups.assignments[None], channel)
+  return pass_groups.decode(result, result.groups.assignments[None], channel)
 
 
 @functools.partial(
@@ -284,32 +284,3 @@ def _check(
   _validate.labels_of('aux_labels', aux_labels, aux_rows)
   if not jnp.issubdtype(aux_rows.dtype, jnp.integer):
     raise ValueError(f'aux_rows must be integers, got {aux_rows.dtype}.')
-
-
-def _decode(
-  found: AttackResult, drawn: jax.Array, channel: Channel
-) -> AttackResult:
-  """Return the likeliest true labels, given labels that were released.
-
-  Args:
-    found: names of the groups.
-    drawn: group of each sample in each draw, `[T, N]`.
-    channel: how labels were drawn.
-
-  Returns:
-    The result with the labels that the channel and its prior make likeliest.
-  """
-  assert found.groups is not None and found.logits is not None
-  released = found.groups.labels[drawn]
-  least = _LEAST_PROBABILITY
-  log_channel = jnp.log(jnp.maximum(channel.probabilities, least))
-  log_prior = jnp.log(jnp.maximum(channel.prior, least))
-  logits = log_prior[None] + jnp.sum(log_channel.T[released], axis=0)
-  # What the gradients say beside decides among equals.
-  spread = jnp.max(jnp.abs(found.logits))
-  logits += 1e-3 * found.logits / jnp.where(spread > 0, spread, 1)
-  labels = jnp.argmax(logits, axis=1).astype(found.labels.dtype)
-  # Sure of a released label, it is as sure of the true one as labels are kept.
-  assert found.confidence is not None
-  confidence = found.confidence * pass_groups.kept_share(channel)
-  return found._replace(labels=labels, logits=logits, confidence=confidence)

@@ -18,6 +18,7 @@ from splitjax.auditing import files
 from splitjax.auditing import from_records
 from splitjax.auditing import judging
 from splitjax.auditing import material
+from splitjax.auditing import places
 from splitjax.auditing import preparing
 from splitjax.auditing.attacking import Read
 from splitjax.auditing.material import Run
@@ -247,7 +248,7 @@ def _picture(prepared: Prepared, read: Read) -> dict[str, Any] | None:
   """Return a picture of what was read, in the two directions that vary most."""
   if prepared.num_classes is None:
     return None
-  target = attacking.target_of(prepared, read.place)
+  target = places.target_of(prepared, read.place)
   vectors = np.asarray(target.view.vectors[0])
   rng = np.random.default_rng(0)
   rows = np.sort(rng.permutation(len(vectors))[:_POINTS])

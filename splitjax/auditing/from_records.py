@@ -14,6 +14,7 @@ from splitjax.errors import ConfigError
 from splitjax.records import cut_record
 from splitjax.records import recording
 from splitjax.records.cut_record import Pass
+from splitjax.records.viewing import rows_of
 
 _BESIDE = ('smashed', 'untrained_smashed', 'inputs')
 
@@ -106,7 +107,7 @@ def _in_order(one: Pass, name: str, ids: np.ndarray) -> np.ndarray | None:
     return None
   if np.array_equal(one.sample_ids, ids):
     return value
-  rows, found = material.rows_of(ids, one.sample_ids)
+  rows, found = rows_of(ids, one.sample_ids)
   return value[rows] if found.all() else None
 
 

@@ -10,36 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from splitjax.auditing import aligning
 from splitjax.auditing import files
 from splitjax.auditing import truth
+from splitjax.auditing.aligning import Rows
 from splitjax.errors import ConfigError
-from splitjax.records.viewing import rows_of
 
-Found = dict[str, 'Rows']
-
-
-@dataclasses.dataclass(frozen=True)
-class Rows:
-  """Rows of an array, which stay where they are until they are attacked.
-
-  Attributes:
-    field: what it was given as, for messages.
-    array: the array, perhaps on disk.
-    index: row of each sample.
-  """
-
-  field: str
-  array: np.ndarray
-  index: np.ndarray
-
-  @property
-  def width(self) -> int:
-    """Numbers of a row."""
-    return int(np.prod(self.array.shape[1:], dtype=np.int64))
-
-  def vectors(self, samples: np.ndarray) -> np.ndarray:
-    """Return finite float32 vectors of some samples, `[n, D]`."""
-    return files.to_rows(self.field, self.array, self.index[samples])
+Found = dict[str, Rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +91,7 @@ def from_arrays(given: Mapping[str, Any]) -> Run:
   values = labels[order] if by_id else labels
   passes = _passes(given, len(order), paths, several=ids)
   steps = _steps(given, len(order), max(len(passes), 1), paths)
-  passes, steps, kept = _align(passes, steps, ids, order)
+  passes, steps, kept = aligning.align(passes, steps, ids, order)
   arrays = {
     name: Rows(name, _whole(name, given[name], len(order), paths), kept)
     for name in ('smashed', 'untrained_smashed', 'inputs')
@@ -171,12 +148,7 @@ def _passes(
   """Return the cut gradients of each pass, from passes or from shards."""
   if 'cut_grads' not in given:
     return []
-  arrays, read = files.read('cut_grads', given['cut_grads'])
-  paths += read
-  arrays = [_two_axes('cut_grads', one) for one in arrays]
-  if len({one.shape[1:] for one in arrays}) > 1:
-    shapes = ', '.join(str(one.shape) for one in arrays)
-    raise ConfigError('cut_grads', shapes, 'one width in all files')
+  arrays = _alike('cut_grads', given['cut_grads'], paths)
   rows = [len(one) for one in arrays]
   sizes = [num_rows] if several is None else [len(one) for one in several]
   if rows == sizes or all(one == num_rows for one in rows):
@@ -210,59 +182,26 @@ def _steps(
   return found
 
 
-def _align(
-  passes: Sequence[np.ndarray],
-  steps: Sequence[np.ndarray],
-  ids: Sequence[np.ndarray] | None,
-  order: np.ndarray,
-) -> tuple[tuple[Rows, ...], np.ndarray, np.ndarray]:
-  """Put all passes into the order of the first, without what is not in all.
-
-  Returns:
-    The passes, the steps `[T, n]`, and the rows of the first pass that stay.
-  """
-  each = [order] * len(passes) if ids is None or len(ids) == 1 else list(ids)
-  if len(each) != len(passes) and passes:
-    raise ConfigError(
-      'sample_ids',
-      f'{len(each)} files',
-      f'one for each of {len(passes)} passes',
-    )
-  kept = np.arange(len(order))
-  for one in each[1:]:
-    kept = kept[np.isin(order[kept], one)]
-  if not len(kept):
-    raise ConfigError('sample_ids', '', 'samples that are in every pass')
-  rows = [rows_of(order[kept], one)[0] for one in each]
-  for index, one in enumerate(steps):
-    if len(one) != len(each[index] if each else order):
-      raise ConfigError(
-        'steps', f'{len(one)} steps', f'{len(each[index])}, one for each row'
-      )
-  at = [one[r] for one, r in zip(steps, rows, strict=False)]
-  shape = (max(len(passes), 1), len(kept))
-  numbered = np.stack(at) if at else np.zeros(shape, np.int32)
-  _, numbered = np.unique(numbered, return_inverse=True)
-  found = tuple(
-    Rows('cut_grads', one, r) for one, r in zip(passes, rows, strict=True)
-  )
-  return found, numbered.reshape(shape).astype(np.int32), kept
-
-
 def _whole(
   name: str, source: Any, num_rows: int, paths: list[str]
 ) -> np.ndarray:
   """Return one array of all rows, perhaps of several shards."""
+  arrays = _alike(name, source, paths)
+  rows = sum(map(len, arrays))
+  if rows != num_rows:
+    raise ConfigError(name, f'{rows} rows', f'{num_rows}, one for each label')
+  return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _alike(name: str, source: Any, paths: list[str]) -> list[np.ndarray]:
+  """Return the arrays of all files, of one width."""
   arrays, read = files.read(name, source)
   paths += read
   arrays = [_two_axes(name, one) for one in arrays]
   if len({one.shape[1:] for one in arrays}) > 1:
     shapes = ', '.join(str(one.shape) for one in arrays)
     raise ConfigError(name, shapes, 'one width in all files')
-  rows = sum(map(len, arrays))
-  if rows != num_rows:
-    raise ConfigError(name, f'{rows} rows', f'{num_rows}, one for each label')
-  return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+  return arrays
 
 
 def _two_axes(name: str, array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from splitjax.auditing import truth
-from splitjax.auditing.material import Rows
+from splitjax.auditing.aligning import Rows
 from splitjax.auditing.material import Run
 from splitjax.auditing.options import Options
 from splitjax.errors import ConfigError

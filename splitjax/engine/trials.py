@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from splitjax import parallel
+from splitjax.attacks.on_views import AttackFn as AttackFn
 from splitjax.attacks.result import AttackResult
 from splitjax.records.viewing import View
 

@@ -75,7 +75,7 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   labels = np.zeros((1, 2, 200), int)
   chosen = np.array([[2, 4]])
   answer = Predictions(labels, None, 1.0, 0.0, chosen)
-  monkeypatch.setattr(measuring, 'predict', lambda *args: answer)
+  monkeypatch.setattr(measuring, 'predict', lambda *args, **_: answer)
   cell = Cell(problem.setting, 'training', 'cut_grads', 'strongest')
   monkeypatch.setattr(measuring, 'grant', lambda view, granted: view)
   scored = np.ones((1, 2, 200), bool)
