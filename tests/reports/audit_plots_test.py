@@ -110,7 +110,7 @@ def test_picture_rings_what_was_read_wrongly(audit, tmp_path, quick):
   titles = [axes.get_title() for axes in quick[0].axes]
   assert titles == [
     'by their true labels',
-    'by the labels read; ringed: 2 wrong',
+    'by the labels read, 2 wrong (ringed)',
   ]
   audit_plots.picture(audit, tmp_path / 'a.png', width=audit_plots.NARROW)
   wide, narrow = (figure.get_size_inches() for figure in quick)
