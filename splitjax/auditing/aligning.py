@@ -42,8 +42,17 @@ def align(
 ) -> tuple[tuple[Rows, ...], np.ndarray, np.ndarray]:
   """Put all passes into the order of the first, without what is not in all.
 
+  Args:
+    passes: cut gradients of each pass, `[N, ...]` each.
+    steps: step of each row of each pass; none if they were not given.
+    ids: sample of each row, of each pass or of all; None for one order.
+    order: ids of the rows of the first pass, `[N]`.
+
   Returns:
     The passes, the steps `[T, n]`, and the rows of the first pass that stay.
+
+  Raises:
+    ConfigError: if the passes share no sample, or steps are not one a row.
   """
   each = [order] * len(passes) if ids is None or len(ids) == 1 else list(ids)
   if len(each) != len(passes) and passes:

@@ -93,7 +93,7 @@ def _values(audit: Audit) -> dict[str, Any]:
     )
   seconds = figures.number(audit.get('seconds'))
   return {
-    'audit': audit,
+    'summary': str(audit.get('summary') or ''),
     'verdict': audit['verdict'],
     'headline': headline(audit),
     'needed': needed(audit),
@@ -103,7 +103,7 @@ def _values(audit: Audit) -> dict[str, Any]:
     'confusion': confusion,
     'picture': picture,
     'audited': tables.audited(audit),
-    'not_tried': audit.get('not_tried'),
+    'not_tried': _not_tried(audit),
     'decisive': tables.decisive(audit),
     'attacks': tables.attacks(audit),
     'references': tables.references(audit),
@@ -117,6 +117,17 @@ def _values(audit: Audit) -> dict[str, Any]:
     'seconds': '' if seconds is None else f'{seconds:,.1f}',
     'alt': _alt(audit),
   }
+
+
+def _not_tried(audit: Audit) -> list[str] | None:
+  """Return what was not tried and why, None if the audit does not say."""
+  given = audit.get('not_tried')
+  if given is None:
+    return None
+  return [
+    ': '.join(str(one[name]) for name in ('what', 'why') if one.get(name))
+    for one in given
+  ]
 
 
 def _alt(audit: Audit) -> str:

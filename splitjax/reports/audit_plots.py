@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import pathlib
+import textwrap
 import typing
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ if typing.TYPE_CHECKING:
 
 WIDE, NARROW = 9.2, 3.75  # Inches: 883 and 360 CSS pixels.
 _ROW = 0.245  # Inches.
+_HEAD = -1.0  # Where a narrow plot names its columns: above all rows.
+_CUT = '\u2026'
 _SAME = 0.06  # Points: figures of one digit that show the same.
 # How the rows of a kind are marked: form, size, and whether it is filled.
 _MARKS = {
@@ -76,7 +79,7 @@ def leakage(
     look = _Look(theme, width >= 6)
     figure = canvas.make_figure((width, 1.2 + _ROW * (depth + 1)))
     axes = figure.subplots()
-    axes.set_ylim(depth + 0.8, -0.7)
+    axes.set_ylim(depth + 0.8, -0.7 if look.wide else _HEAD - 0.7)
     _frame(axes, audit, places, look)
     _levels(axes, audit, places, look)
     for place in places:
@@ -104,7 +107,7 @@ def _frame(
     for place in places
     for at, entry in zip(place.rows_at, place.group.entries, strict=True)
   ]
-  lows = [figures.mean(entry.figure) or 0.0 for _, entry in rows]
+  lows = [x for _, entry in rows for x in _span(entry.figure)]
   low = 0.0 if min(lows, default=0.0) >= 0 else max(-100.0, min(lows) - 5)
   axes.set_xlim(low - 1, 101)
   axes.set_yticks([at for at, _ in rows], [entry.label for _, entry in rows])
@@ -187,9 +190,11 @@ def _name_levels(
 def _draw_place(axes: 'Axes', place: _Place, look: _Look) -> None:
   """Draw the rows of one place under its title."""
   group, theme = place.group, look.theme
-  title = group.title
+  title = textwrap.shorten(
+    group.title, 90 if look.wide else 36, placeholder=_CUT
+  )
   if group.left_out:
-    title += f' ({group.left_out} weaker ones in the table)'
+    title += f' (+{group.left_out} weaker)'
   axes.annotate(
     title,
     (0.01, place.title_at),
@@ -211,8 +216,8 @@ def _draw_entry(
   theme: canvas.Theme,
 ) -> None:
   """Draw one row: the mark, the interval, the leakage as a bar."""
-  middle = figures.mean(entry.figure) or 0.0
-  ends = figures.ends(entry.figure)
+  low, high = axes.get_xlim()
+  middle, *ends = (min(max(x, low), high) for x in _span(entry.figure))
   marker, size, filled = _MARKS[entry.kind]
   color = theme.muted
   if entry.kind in ('strongest', 'attack'):
@@ -220,7 +225,7 @@ def _draw_entry(
   if entry.kind == 'strongest' and baseline is not None:
     bar: dict[str, Any] = dict(linewidth=7, solid_capstyle='butt', alpha=0.3)
     axes.plot([baseline, middle], [at, at], color=color, **bar)
-  if ends is not None:
+  if ends:
     axes.plot(ends, [at, at], color=color, linewidth=1.8, clip_on=False)
   axes.plot(
     [middle],
@@ -233,6 +238,11 @@ def _draw_entry(
     clip_on=False,
     zorder=4,
   )
+
+
+def _span(figure: figures.Figure) -> list[float]:
+  """Return the mean of a figure, and the ends of its interval if known."""
+  return [figures.mean(figure) or 0.0, *(figures.ends(figure) or ())]
 
 
 def _columns(
@@ -255,12 +265,12 @@ def _columns(
     )
 
   leaks = any(place.group.baseline is not None for place in places)
-  columns = {'read': 38, 'leak': 82}
+  columns, head = {'read': 38, 'leak': 82}, _HEAD
   if look.wide:
-    columns = {'read': 42, 'leakage': 182}
+    columns, head = {'read': 42, 'leakage': 182}, -0.15
   for name, offset in list(columns.items())[: 1 + leaks]:
-    write(-0.15, offset, name, color=theme.muted, ha='right')
-    write(-0.15, offset + 2, interval, color=theme.muted)
+    write(head, offset, name, color=theme.muted, ha='right')
+    write(head, offset + 2, interval, color=theme.muted)
   for place in places:
     for at, entry in zip(place.rows_at, place.group.entries, strict=True):
       weight = 'bold' if entry.kind == 'strongest' else 'normal'

@@ -16,6 +16,7 @@ if typing.TYPE_CHECKING:
 _MOST_NUMBERS = 20  # Classes of a confusion matrix that shows numbers.
 _MOST_NAMES = 20  # Classes that a picture names.
 _LONGEST = 14  # Letters of a class's name in a plot.
+_MOST_RINGS = 0.2  # Share of wrong samples up to which each is ringed.
 _MARKERS = 'osv^DPX*'
 
 
@@ -64,7 +65,7 @@ def picture(
   """Draw samples in two dimensions, by their true and by their read labels.
 
   Each class has its own colour or mark, and its name at its middle; samples
-  that were read wrongly are ringed.
+  that were read wrongly are ringed, unless they are many.
 
   Args:
     audit: the content of an `audit.json` with `picture`.
@@ -78,18 +79,20 @@ def picture(
   most = max((int(x.max(initial=-1)) for x in labels.values()), default=-1)
   names = _names(audit, most + 1)
   wrong = labels['true'] != labels['read']
+  ringed = wrong.any() and wrong.mean() <= _MOST_RINGS
   shape = (1, 2) if width >= 6 else (2, 1)
   height = 0.47 * width if width >= 6 else 1.9 * width
   titles = {
     'true': 'by their true labels',
-    'read': f'by the labels read; ringed: {wrong.sum()} wrong',
+    'read': f'by the labels read, {wrong.sum():,} wrong'
+    + (' (ringed)' if ringed else ''),
   }
   with canvas.themed(dark) as theme:
     figure = canvas.make_figure((width, height))
     grid = figure.subplots(*shape, sharex=True, sharey=True)
     for axes, (kind, title) in zip(grid, titles.items(), strict=True):
       _scatter(axes, places, labels[kind], theme)
-      if kind == 'read' and wrong.any():
+      if kind == 'read' and ringed:
         axes.scatter(
           *places[:, wrong], s=46, facecolors='none', edgecolors=theme.ink
         )
@@ -150,6 +153,8 @@ def _write_shares(
   axes: 'Axes', shares: np.ndarray, theme: canvas.Theme
 ) -> None:
   """Write each share that is not zero into its field."""
+  # From this share on, the colour of the ground is read better.
+  bright = 30 if theme is canvas.DARK else 75
   for (row, column), share in np.ndenumerate(shares):
     if share > 0:
       axes.text(
@@ -159,7 +164,7 @@ def _write_shares(
         ha='center',
         va='center',
         fontsize=8,
-        color=theme.paper if share > 30 else theme.ink,
+        color=theme.paper if share > bright else theme.ink,
       )
 
 
