@@ -1,5 +1,6 @@
 """Attacks on what is audited, place by place."""
 
+import collections
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from splitjax.records.intermediates import granted_with
 from splitjax.records.viewing import View
 
 Figures = dict[str, Figure]
+# What attacks use if it is there, and do without.
+_OPTIONAL = collections.defaultdict(frozenset, ridge=frozenset({Name.SENT}))
 
 
 class Read(NamedTuple):
@@ -59,7 +62,7 @@ def can_run(place: Place, chosen: Choice, view: View) -> str:
   own = view.own
   missing = [
     name
-    for name in needed - {Name.PASSES, Name.FEATURES}
+    for name in needed - {Name.PASSES, Name.FEATURES} - _OPTIONAL[chosen.name]
     if own is None or getattr(own, name) is None
   ]
   if missing:
