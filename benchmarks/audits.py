@@ -27,7 +27,7 @@ _ATTACKS = flags.DEFINE_list(
 )
 _NUM_PLANTED = 10_000
 _CLASSES = 5
-_DISTANCE = 1.0  # Of the classes' means from 0, where noise has variance 1.
+_DISTANCE = 0.75  # Of the classes' means from 0, where noise has variance 1.
 
 
 def _noise(rng: np.random.Generator) -> dict:
