@@ -40,7 +40,7 @@ def align(
   ids: Sequence[np.ndarray] | None,
   order: np.ndarray,
 ) -> tuple[tuple[Rows, ...], np.ndarray, np.ndarray]:
-  """Put all passes into the order of the first, without what is not in all.
+  """Put all passes into the order of the ids, without what is not in all.
 
   Args:
     passes: cut gradients of each pass, `[N, ...]` each.
@@ -49,7 +49,8 @@ def align(
     order: ids of the rows of the first pass, `[N]`.
 
   Returns:
-    The passes, the steps `[T, n]`, and the rows of the first pass that stay.
+    The passes, the steps `[T, n]`, and the rows of the first pass that stay,
+    by rising id: the order of the rows in files changes nothing.
 
   Raises:
     ConfigError: if the passes share no sample, or steps are not one a row.
@@ -61,7 +62,7 @@ def align(
       f'{len(each)} files',
       f'one for each of {len(passes)} passes',
     )
-  kept = np.arange(len(order))
+  kept = np.argsort(order, kind='stable')
   for one in each[1:]:
     kept = kept[np.isin(order[kept], one)]
   if not len(kept):

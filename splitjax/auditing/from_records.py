@@ -88,7 +88,7 @@ def _of_cut_record(path: pathlib.Path) -> dict[str, Any]:
     if found is not None:
       arrays[name] = found
   if 'labels' in arrays:
-    # By row, whatever the ids are.
+    # Whatever the ids are: without this they might be no places of labels.
     arrays |= _by_place(arrays)
   if record.inference is not None:
     for name in (*_BESIDE, 'labels'):
@@ -112,13 +112,13 @@ def _in_order(one: Pass, name: str, ids: np.ndarray) -> np.ndarray | None:
 
 
 def _by_place(arrays: Mapping[str, Any]) -> dict[str, Any]:
-  """Return ids numbered so that label `i` is of id `i`."""
+  """Return ids numbered in rising order, and labels in the order of these."""
   first = arrays['sample_ids'][0]
-  known = {int(one): index for index, one in enumerate(first)}
+  order = np.argsort(first)
+  number = {int(one): place for place, one in enumerate(first[order])}
   others = iter(range(len(first), 1 << 62))
   ids = []
   for one in arrays['sample_ids']:
-    ids.append(
-      np.array([known[x] if x in known else next(others) for x in one])
-    )
-  return {'sample_ids': ids}
+    places = [number[x] if x in number else next(others) for x in one.tolist()]
+    ids.append(np.array(places))
+  return {'sample_ids': ids, 'labels': np.asarray(arrays['labels'])[order]}
