@@ -6,6 +6,7 @@ Nothing that could run code is read: no pickled objects.
 from collections.abc import Sequence
 import glob
 import hashlib
+import mmap
 import os
 import pathlib
 import re
@@ -208,4 +209,16 @@ def to_rows(field: str, array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         raise ConfigError(field, f'{array.shape}', expected)
       largest = max(largest, float(np.abs(part).max(initial=0)))
       rows[start : start + 1024] = part
+      _release(array)
   return rows
+
+
+def _release(array: np.ndarray) -> None:
+  """Give back the memory of pages of a file that were read.
+
+  A record that is larger than memory would otherwise fill it, since rows that
+  are picked at random bring their neighbours along.
+  """
+  mapped = getattr(array, '_mmap', None)
+  if mapped is not None and hasattr(mmap, 'MADV_DONTNEED'):
+    mapped.madvise(mmap.MADV_DONTNEED)

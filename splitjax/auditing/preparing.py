@@ -15,6 +15,11 @@ from splitjax.records.auxiliary import sample_auxiliary
 
 # Of real targets, where the class of none is known: fewer say nothing.
 _REAL_AUX = 20
+# How many numbers of a run are attacked where no option says it: fewer of those
+# that are too large to be held in memory beside what attacks need.
+_MOST = 1 << 25
+_LARGE = 1 << 28
+_MOST_OF_LARGE = 1 << 23
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +89,7 @@ def prepare(runs: Sequence[Run], options: Options) -> Prepared:
   lengths = {len(one) for one in test_kept}
   if len(lengths) > 1:
     raise ConfigError('test_labels', tuple(lengths), 'one number in all runs')
-  most = max(options.max_numbers // _width(runs[0]), 1)
+  most = _most_samples(runs[0], options)
   if test_kept[0].size > most:
     rng = np.random.default_rng((options.seed, 2))
     chosen = np.sort(rng.permutation(test_kept[0].size)[:most])
@@ -121,6 +126,15 @@ def _check_alike(runs: Sequence[Run]) -> None:
       raise ConfigError(
         'cut_grads', f'run {index}', 'the arrays and widths of the first run'
       )
+
+
+def _most_samples(run: Run, options: Options) -> int:
+  """Return how many samples of a run are attacked at most."""
+  most = options.max_numbers
+  if not most:
+    large = _width(run) * len(run.ids) > _LARGE
+    most = _MOST_OF_LARGE if large else _MOST
+  return max(most // _width(run), 1)
 
 
 def _width(run: Run) -> int:
@@ -198,7 +212,7 @@ def _choose(
 ) -> list[np.ndarray]:
   """Return the samples that are attacked: as many in every run."""
   fewest = min(map(len, kept))
-  most = max(options.max_numbers // _width(runs[0]), 1)
+  most = _most_samples(runs[0], options)
   number = min(fewest, most)
   if all(len(one) == number for one in kept):
     return kept

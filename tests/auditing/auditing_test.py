@@ -355,3 +355,13 @@ def test_pickles_are_not_read(tmp_path):
   np.save(path, np.array([{'a': 1}, None], object), allow_pickle=True)
   with pytest.raises(ConfigError, match='no pickle is read'):
     splitjax.audit(str(path), [0, 1])
+
+
+def test_of_large_records_a_part_is_attacked_and_said():
+  grads, labels = _arrays()
+  wide = np.tile(grads, 4)
+  found = splitjax.audit(wide, labels, **FAST, max_numbers=60 * 4 * WIDTH)
+  audited = found.content['audited']
+  assert audited['samples'] == 60
+  assert any('60 of 90 samples were attacked' in x for x in audited['notes'])
+  assert min(audited['class_sizes']) >= 2
