@@ -34,7 +34,7 @@ _NUM_ITERS = 40
 # the passes do: what is made of them has to be better by this factor.
 _CLEARLY = 1.1
 # Of more products than this in an iteration, starts are compared on a part.
-_MOST_WORK = 300_000_000
+_MOST_WORK = 150_000_000
 _NUM_ITERS_OF_PART = 20
 _NUM_ITERS_OF_ALL = 10
 _NUM_MOVES = 3  # More fit the noise, where classes are hardly told apart.
