@@ -22,6 +22,8 @@ from splitjax.auditing import places
 from splitjax.auditing import preparing
 from splitjax.auditing.attacking import Read
 from splitjax.auditing.material import Run
+from splitjax.auditing.options import ARRAYS
+from splitjax.auditing.options import TEXTS
 from splitjax.auditing.options import Options
 from splitjax.auditing.options import from_mapping
 from splitjax.auditing.preparing import Prepared
@@ -30,6 +32,7 @@ from splitjax.engine import keys
 from splitjax.engine.progress import SILENT
 from splitjax.engine.progress import Progress
 from splitjax.errors import ConfigError
+from splitjax.errors import check_name
 from splitjax.records.intermediates import Name
 from splitjax.results import environment
 
@@ -144,7 +147,11 @@ def _runs_of(
 
 def _run_of(arrays: Mapping[str, Any]) -> Run:
   """Return one of several runs."""
+  if not isinstance(arrays, Mapping):
+    raise ConfigError('runs', arrays, 'arrays by name in each run')
   arrays = dict(arrays)
+  for name in arrays:
+    check_name('runs', name, (*ARRAYS, *TEXTS))
   folder = arrays.pop('record', None)
   if folder is None:
     return material.from_arrays(arrays)
@@ -256,7 +263,7 @@ def _picture(prepared: Prepared, read: Read) -> dict[str, Any] | None:
   if read.place.name == Name.CUT_GRADS:  # Directions carry the class.
     lengths = np.linalg.norm(part, axis=1, keepdims=True)
     part = part / np.where(lengths > 0, lengths, 1)
-  if min(part.shape) < 2:
+  if min(part.shape) < 2 or not part.std():
     return None
   from sklearn import decomposition  # Slow to import, and needed here alone.
 

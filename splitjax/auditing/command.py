@@ -177,6 +177,9 @@ def _run(values: dict[str, Any]) -> int:
   if isinstance(progress, _Lines):
     progress.finish()
   print(result.summary())
+  if not quiet:
+    for note in result.content['audited']['notes']:
+      print(f'Note: {note}')
   if out_dir is not None:
     written = outputs.write(result, out_dir)
     if not quiet:
@@ -240,7 +243,10 @@ def _relative_to(folder: pathlib.Path, values: Mapping[str, Any]) -> Any:
   }
   if 'runs' in found:
     runs = typing.cast(list[Any], found['runs'])
-    found['runs'] = [_relative_to(folder, one) for one in runs]
+    found['runs'] = [
+      _relative_to(folder, one) if isinstance(one, Mapping) else one
+      for one in runs
+    ]
   return found
 
 

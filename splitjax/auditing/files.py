@@ -3,7 +3,7 @@
 Nothing that could run code is read: no pickled objects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import glob
 import hashlib
 import mmap
@@ -18,6 +18,7 @@ import numpy as np
 
 from splitjax.errors import ConfigError
 
+_ROWS = 1024  # Read at once.
 _WILD = re.compile(r'[*?\[]')
 
 
@@ -189,28 +190,36 @@ def to_rows(field: str, array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     array = array.astype(np.float32)
   if array.dtype.kind not in 'fiub':
     raise ConfigError(field, array.dtype, 'floating numbers')
+  largest = max(
+    (float(np.abs(x).max()) for x in _parts(field, array, chosen)), default=0
+  )
+  # Squares have to fit into float32 as well.
+  scale = 1.0 if not largest or 1e-18 < largest < 1e18 else 1.0 / largest
   shape = (len(chosen), int(np.prod(array.shape[1:], dtype=np.int64)))
   rows = np.empty(shape, np.float32)
-  largest = 0.0
-  wide = array.dtype.itemsize > 4 and array.dtype.kind == 'f'
-  for scale in (1.0, None):
-    if scale is None:
-      if not largest > 1e18:  # Squares have to fit as well.
-        break
-      scale = 1.0 / largest
-    for start in range(0, len(chosen), 1024):
-      part = np.asarray(array[chosen[start : start + 1024]])
-      part = part.reshape(len(part), -1)
-      part = part.astype(np.float64 if wide else np.float32) * scale
-      finite = np.isfinite(part).all(axis=1)
-      if not finite.all():
-        row = chosen[start + int(np.argmin(finite))]
-        expected = f'finite numbers, got NaN or infinity in row {row}'
-        raise ConfigError(field, f'{array.shape}', expected)
-      largest = max(largest, float(np.abs(part).max(initial=0)))
-      rows[start : start + 1024] = part
-      _release(array)
+  start = 0
+  for part in _parts(field, array, chosen):
+    rows[start : start + len(part)] = part if scale == 1 else part * scale
+    start += len(part)
   return rows
+
+
+def _parts(
+  field: str, array: np.ndarray, chosen: np.ndarray
+) -> Iterator[np.ndarray]:
+  """Yield some rows after the other, flat and checked, in a native type."""
+  wide = array.dtype.itemsize > 4 and array.dtype.kind == 'f'
+  for start in range(0, len(chosen), _ROWS):
+    part = np.asarray(array[chosen[start : start + _ROWS]])
+    part = part.reshape(len(part), -1)
+    part = part.astype(np.float64 if wide else np.float32)
+    finite = np.isfinite(part).all(axis=1)
+    if not finite.all():
+      row = chosen[start + int(np.argmin(finite))]
+      expected = f'finite numbers, got NaN or infinity in row {row}'
+      raise ConfigError(field, f'{array.shape}', expected)
+    yield part
+    _release(array)
 
 
 def _release(array: np.ndarray) -> None:

@@ -79,9 +79,9 @@ def from_arrays(given: Mapping[str, Any]) -> Run:
   )
   if shared is not None:
     notes.append(
-      'Labels were taken by sample id.'
+      'Labels were taken by sample id: label i is of sample i.'
       if by_id
-      else 'Labels were taken by row.'
+      else 'Labels were taken by row, since ids are no places of labels.'
     )
   order = np.arange(len(labels)) if shared is None else shared
   if not by_id and len(order) != len(labels):

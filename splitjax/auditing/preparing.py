@@ -216,6 +216,13 @@ def _choose(
   number = min(fewest, most)
   if all(len(one) == number for one in kept):
     return kept
+  least = (num_aux + 1) * len(names or (0,))
+  if number < least:
+    raise ConfigError(
+      'max_numbers',
+      options.max_numbers,
+      f'enough for {least} samples of {_width(runs[0])} numbers',
+    )
   if number < max(map(len, kept)):
     why = 'so that attacks fit into memory (max_numbers)'
     if fewest <= most:

@@ -50,6 +50,20 @@ def test_types_and_byte_orders_of_the_same_numbers_are_the_same():
   assert _read(grads.reshape(NUM, 1, WIDTH), labels) == expected
 
 
+@pytest.mark.parametrize('scale', [2.0**900, 2.0**-900, 2.0**-70, 2.0**70])
+def test_scale_of_the_numbers_changes_nothing(scale):
+  grads, labels = _arrays()
+  expected = _read(grads, labels)['leakage']
+  found = _read(scale * grads, labels)['leakage']
+  assert found['mean'] == pytest.approx(expected['mean'], abs=0.3)
+
+
+def test_arrays_of_zeros_say_nothing():
+  found = splitjax.audit(np.zeros((30, 4)), np.arange(30) % 3, **FAST)
+  assert found.verdict == 'inconclusive'
+  assert 'picture' not in found.content
+
+
 def test_labels_may_be_columns_one_hot_text_or_bytes():
   grads, labels = _arrays()
   names = np.array(['ant', 'bee', 'cat'])
@@ -241,6 +255,12 @@ def test_runs_are_networks():
     (dict(cut_grads=np.ones((4, 2)), labels=[[1, 1], [0, 1]] * 2), 'labels'),
     (dict(cut_grads=np.ones((4, 2)), labels=[0, 1] * 2, limit=-1), 'limit'),
     (dict(cut_grads=np.ones((4, 2)), labels=[0, 1] * 2, limt=3), 'limt'),
+    (dict(runs=[3]), 'runs'),
+    (dict(runs=[dict(cut_grad=np.ones((4, 2)))]), 'runs'),
+    (
+      dict(cut_grads=np.ones((9, 2)), labels=[0, 1, 2] * 3, max_numbers=3),
+      'max_numbers',
+    ),
     (dict(cut_grads=np.ones((4, 2)), labels=[0, 1] * 2, num_aux=9), 'num_aux'),
     (
       dict(
