@@ -67,8 +67,11 @@ def measure(num: int, width: int, num_passes: int) -> dict:
   row: dict = {'samples': num, 'width': width, 'passes': num_passes}
   for name in ('clustering', 'strongest'):
     seen = view if name == 'strongest' else view.replace(own=None)
-    fn, key = catalog.ATTACKS[name].fn, jax.random.key(0)
-    found = [trials.predict(fn, key, seen) for _ in range(timing.REPEATS.value)]
+    attack, key = catalog.ATTACKS[name], jax.random.key(0)
+    found = [
+      trials.predict(attack.fn, key, seen, share_fn=attack.share_fn)
+      for _ in range(timing.REPEATS.value)
+    ]
     row[f'{name}, s'] = float(np.median([x.seconds for x in found]))
     row[f'{name}, %'] = 100 * float(np.mean(found[0].labels == truth))
   row['times'] = row['strongest, s'] / row['clustering, s']
