@@ -1,11 +1,14 @@
 """The command that compares audits: before and after, old and new."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import json
 import pathlib
 import sys
+from typing import Any
 
 from splitjax.auditing.result import AuditResult
+from splitjax.engine import verdicts
 from splitjax.reports import compare
 
 _NAME = 'splitjax-report'
@@ -28,14 +31,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     allow_abbrev=False,
   )
   parser.add_argument(
-    'runs', nargs='+', metavar='RUN', help='A folder with an audit.json.'
+    'runs',
+    nargs='+',
+    metavar='RUN',
+    help='A folder of an audit, or of experiments.label_inference.',
   )
   parser.add_argument(
     '--out_dir', metavar='FOLDER', help='Where to write compare.html.'
   )
   flags = parser.parse_args(argv)
   try:
-    audits = {run: AuditResult.load(run).to_dict() for run in flags.runs}
+    audits = {run: _content_of(run) for run in flags.runs}
     if len(audits) < len(flags.runs):
       raise ValueError(f'RUN={flags.runs[0]}: expected each run once')
     print(compare.to_text(audits))
@@ -46,6 +52,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f'{_NAME}: error: {text}', file=sys.stderr)
     return ERROR
   return 0
+
+
+def _content_of(run: str) -> Mapping[str, Any]:
+  """Return the content of an audit, or what a run of the engine says.
+
+  Args:
+    run: the folder of either.
+
+  Raises:
+    ValueError: if it is the folder of neither.
+  """
+  path = pathlib.Path(run)
+  if not path.exists():
+    raise ValueError(f'RUN={run}: expected the folder of an audit or of a run')
+  lines = path / 'results.jsonl'
+  if (path / 'audit.json').exists() or not lines.exists():
+    return AuditResult.load(run).to_dict()
+  settings = json.loads((path / 'config.json').read_text())
+  if settings.get('binary') != 'label_inference':
+    raise ValueError(
+      f'RUN={run}: expected an audit or a run of label_inference, got one of '
+      f'{settings.get("binary")}'
+    )
+  rows = [json.loads(line) for line in lines.read_text().splitlines()]
+  found = verdicts.judge(rows)
+  if found is None:
+    raise ValueError(f'RUN={run}: expected a run that read classes')
+  return found
 
 
 if __name__ == '__main__':

@@ -12,43 +12,51 @@ from splitjax.records.intermediates import Name
 from splitjax.reports import verdict
 from splitjax.results import Row
 from splitjax.results import Setting
+from splitjax.results import cell_of
 
 LIMIT = 0.05  # Leakage that is allowed, as a share.
 _GUESSES = ('majority', 'chance')
 
 
-def in_words(
+def judge(
   rows: Sequence[Row],
-  settings: Iterable[Setting],
-  class_sizes: np.ndarray,
+  settings: Iterable[Setting] | None = None,
   *,
   limit: float = LIMIT,
-) -> str:
-  """Judge a run, and say it in words.
+) -> dict[str, Any] | None:
+  """Judge a run by the rule of the audit.
 
   Args:
-    rows: the rows of the run, of classes.
-    settings: what is judged together: the undivided cut, or several.
-    class_sizes: samples of each class in the training set.
+    rows: the rows of the run.
+    settings: what is judged together: the undivided cut, or several; all by
+      default.
     limit: leakage that is allowed, as a share.
 
   Returns:
-    The verdict as the audit words it; nothing if nothing was read.
+    What an audit says of it, in its form and in percent: 'verdict', 'limit',
+    'measure', 'leakage', 'strongest', 'baseline', 'references', 'audited',
+    'summary'. None if no attack on classes read anything.
   """
-  wanted = set(settings)
+  wanted = None if settings is None else set(settings)
   judged = [
     row
     for row in rows
-    if row['measure'] in metrics.judged_by(class_sizes)
-    and 'deleted' in row
-    and Setting(*(row[x] for x in Setting._fields)) in wanted
+    if 'deleted' in row and (wanted is None or cell_of(row).setting in wanted)
   ]
+  guesses = {
+    row['attack']: row['mean']
+    for row in judged
+    if row['attack'] in _GUESSES and row['measure'] == 'accuracy'
+  }
+  if len(guesses) < len(_GUESSES):
+    return None
+  sizes = _class_sizes(guesses['majority'], round(1 / guesses['chance']))
+  measures = metrics.judged_by(sizes)
+  judged = [row for row in judged if row['measure'] in measures]
   reads = [row for row in judged if _leaks(row)]
-  if not reads:
-    return ''
   baselines = [_baselines(row, judged) for row in reads]
-  if not all(baselines):
-    return ''
+  if not reads or not all(baselines):
+    return None
   found = metrics.judge(
     [_figure(row) for row in reads],
     [{k: _figure(v) for k, v in one.items()} for one in baselines],
@@ -56,43 +64,38 @@ def in_words(
   )
   read, leakage = reads[found.deciding], found.leakages[found.deciding]
   above = baselines[found.deciding][leakage.baseline]
-  guess = next(
-    (x for x in judged if x['attack'] == 'chance' and _beside(x, read)), None
-  )
+  measure = read['measure']
+  chance = [x for x in judged if x['attack'] == 'chance' and _beside(x, read)]
   title = INTERMEDIATES[Name(read['intermediate'])].title
-  return verdict.summary(
-    {
-      'measure': read['measure'],
-      'verdict': found.verdict,
-      'limit': 100 * limit,
-      'leakage': {
-        x: 100 * getattr(leakage, x) for x in ('mean', 'low', 'high')
-      },
-      'strongest': {
-        'place': f'{title} ({read["attack"]})',
-        'phase': read['phase'],
-        read['measure']: _percent(read),
-      },
-      'baseline': {
-        'name': str(leakage.baseline),
-        read['measure']: _percent(above),
-      },
-      'references': []
-      if guess is None
-      else [
-        {
-          'phase': read['phase'],
-          'name': 'chance',
-          read['measure']: _percent(guess),
-        }
-      ],
-      'audited': {
-        'known_labels': read['num_aux'],
-        'classes': len(class_sizes),
-        'class_sizes': class_sizes.tolist(),
-      },
-    }
-  )
+  content = {
+    'verdict': found.verdict,
+    'limit': 100 * limit,
+    'measure': measure,
+    'leakage': {x: 100 * getattr(leakage, x) for x in ('mean', 'low', 'high')},
+    'strongest': {
+      'name': read['attack'],
+      'place': f'{title} ({read["attack"]})',
+      'phase': read['phase'],
+      measure: _percent(read),
+    },
+    'baseline': {'name': str(leakage.baseline), measure: _percent(above)},
+    'references': [
+      {'phase': read['phase'], 'name': 'chance', measure: _percent(one)}
+      for one in chance[:1]
+    ],
+    'audited': {
+      'known_labels': read['num_aux'],
+      'classes': len(sizes),
+      'class_sizes': sizes.tolist(),
+    },
+  }
+  return {**content, 'summary': verdict.summary(content)}
+
+
+def _class_sizes(majority: float, num_classes: int) -> np.ndarray:
+  """Return shares of classes of which the largest is known."""
+  rest = (1 - majority) / max(num_classes - 1, 1)
+  return np.array([majority] + [rest] * (num_classes - 1))
 
 
 def _leaks(row: Row) -> bool:

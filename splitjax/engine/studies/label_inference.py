@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 import pathlib
 
-import numpy as np
-
 from splitjax.engine import facts
 from splitjax.engine import verdicts
 from splitjax.engine.config import Config
@@ -80,13 +78,9 @@ def _summarise(study: Study, rows: Sequence[Row]) -> Summary:
   title = f'{what} read at the cut of a split model'
   problem = study.problem
   summary = facts.summarise(problem, rows, problem.setting, title)
-  if problem.dataset.is_real:
-    return summary
-  sizes = np.bincount(
-    problem.dataset.train_labels, minlength=problem.dataset.num_classes
-  )
   settings = [reading.setting for reading in study.trainings[0].readings]
-  return summary._replace(verdict=verdicts.in_words(rows, settings, sizes))
+  judged = verdicts.judge(rows, settings)
+  return summary._replace(verdict=judged['summary'] if judged else '')
 
 
 def _draw(study: Study, summary: Summary, path: pathlib.Path) -> None:
