@@ -29,9 +29,24 @@ class Rows:
     """Numbers of a row."""
     return int(np.prod(self.array.shape[1:], dtype=np.int64))
 
-  def vectors(self, samples: np.ndarray) -> np.ndarray:
-    """Return finite float32 vectors of some samples, `[n, D]`."""
-    return files.to_rows(self.field, self.array, self.index[samples])
+  def vectors(
+    self, samples: np.ndarray, largest: float | None = None
+  ) -> np.ndarray:
+    """Return finite float32 vectors of some samples, `[n, D]`.
+
+    Args:
+      samples: which samples.
+      largest: largest magnitude of all that is compared with them, so that all
+        is scaled alike; that of these samples by default.
+
+    Returns:
+      The vectors, as `files.to_rows` gives them.
+    """
+    return files.to_rows(self.field, self.array, self.index[samples], largest)
+
+  def largest(self, samples: np.ndarray) -> float:
+    """Return the largest magnitude in the vectors of some samples."""
+    return files.largest_of(self.field, self.array, self.index[samples])
 
 
 def align(
@@ -56,12 +71,9 @@ def align(
     ConfigError: if the passes share no sample, or steps are not one a row.
   """
   each = [order] * len(passes) if ids is None or len(ids) == 1 else list(ids)
-  if len(each) != len(passes) and passes:
-    raise ConfigError(
-      'sample_ids',
-      f'{len(each)} files',
-      f'one for each of {len(passes)} passes',
-    )
+  if len(each) != len(passes):
+    expected = f'one for each of {len(passes)} passes of cut_grads, or one'
+    raise ConfigError('sample_ids', f'{len(each)} files', expected)
   kept = np.argsort(order, kind='stable')
   for one in each[1:]:
     kept = kept[np.isin(order[kept], one)]

@@ -138,10 +138,14 @@ def _runs_of(
     if given or record is not None:
       name = next(iter(given), 'record')
       raise ConfigError(name, '', 'all arrays within runs')
+    if not isinstance(runs, list | tuple):
+      raise ConfigError('runs', runs, 'a list of runs')
     return [_run_of(one) for one in runs]
   if record is None:
     return [material.from_arrays(given)]
-  folders = [record] if isinstance(record, str | os.PathLike) else list(record)
+  folders = [record] if isinstance(record, str | os.PathLike) else record
+  if not isinstance(folders, list | tuple) or not folders:
+    raise ConfigError('record', record, 'a record folder, or several')
   return [from_records.from_folder(one, given) for one in folders]
 
 

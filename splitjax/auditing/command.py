@@ -9,7 +9,6 @@ import pathlib
 import sys
 import time
 import tomllib
-import typing
 from typing import Any, NoReturn
 
 from splitjax.auditing import outputs
@@ -195,7 +194,7 @@ def _of_file(path: str) -> dict[str, Any]:
     raise ConfigError('audit', path, f'a file that ends in {", ".join(kinds)}')
   try:
     found = _parse(file)
-  except (ValueError, UnicodeDecodeError) as error:
+  except (ValueError, OSError, RecursionError) as error:
     expected = f'a file that can be read: {error}'
     raise ConfigError('audit', path, expected) from error
   if not isinstance(found, dict):
@@ -210,7 +209,10 @@ def _of_file(path: str) -> dict[str, Any]:
   for name in found:
     if name not in known:
       raise ConfigError('audit', f'{path} {name}', f'one of {", ".join(known)}')
-  return _relative_to(file.parent, found)
+  try:
+    return _relative_to(file.parent, found)
+  except RecursionError as error:
+    raise ConfigError('audit', path, 'values that end') from error
 
 
 def _parse(file: pathlib.Path) -> Any:
@@ -241,8 +243,8 @@ def _relative_to(folder: pathlib.Path, values: Mapping[str, Any]) -> Any:
     name: moved(value) if name in places else value
     for name, value in values.items()
   }
-  if 'runs' in found:
-    runs = typing.cast(list[Any], found['runs'])
+  runs = found.get('runs')
+  if isinstance(runs, list):
     found['runs'] = [
       _relative_to(folder, one) if isinstance(one, Mapping) else one
       for one in runs

@@ -110,7 +110,9 @@ def figure_of(
   """
   values = np.asarray(figure.values, np.float64)
   if np.isnan(values).any():
-    return {'mean': _number(np.nanmean(values)), 'low': None, 'high': None}
+    known = values[~np.isnan(values)]
+    mean = known.mean() if known.size else math.nan
+    return {'mean': _number(mean), 'low': None, 'high': None}
   low, high = metrics.interval(
     values,
     figure.deleted,
@@ -173,12 +175,13 @@ def _attack(read: Read, finding: Finding, options: Options) -> dict[str, Any]:
   }
   if cases:
     limit = options.limit / _PERCENT
-    case = _worst(cases, finding.verdict)
+    verdict_of = _verdict_of(cases, limit)
+    case = _worst(cases, verdict_of)
     shown |= {
       'measure': case.measure,
       'leakage': _leakage(case.leakage),
       'baseline': str(case.leakage.baseline),
-      'verdict': _verdict_of(cases, limit),
+      'verdict': verdict_of,
     }
   return shown | _figures(read.figures, options.level, read.num_scored)
 
@@ -209,7 +212,7 @@ def _needed(
   found = metrics.needed(
     finding.deciding.leakage,
     options.limit / _PERCENT,
-    num_samples=len(prepared.ids[0]),
+    num_samples=np.asarray(read.labels).size,
     num_draws=num_runs * num_draws,
   )
   if found is None:

@@ -6,12 +6,15 @@ Nothing that could run code is read: no pickled objects.
 from collections.abc import Iterator, Sequence
 import glob
 import hashlib
+import math
 import mmap
 import os
 import pathlib
 import re
+import tokenize
 from typing import Any
 import zipfile
+import zlib
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +23,20 @@ from splitjax.errors import ConfigError
 
 _ROWS = 1024  # Read at once.
 _WILD = re.compile(r'[*?\[]')
+# What NumPy and zipfile raise for files that are not what they should be.
+_BROKEN = (
+  ArithmeticError,
+  EOFError,
+  KeyError,
+  OSError,
+  RuntimeError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+  tokenize.TokenError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
 
 
 def paths_of(field: str, source: str | os.PathLike) -> list[str]:
@@ -36,22 +53,22 @@ def paths_of(field: str, source: str | os.PathLike) -> list[str]:
     ConfigError: if nothing has such a name.
   """
   text = os.fspath(source)
-  if _WILD.search(text) and not pathlib.Path(text).exists():
+  if _WILD.search(text) and not os.path.exists(_file_of(text)):
     path, _, member = text.partition('.npz:')
     pattern = path + '.npz' if member else text
-    found = sorted(glob.glob(pattern), key=_natural)
+    found = sorted(sorted(glob.glob(pattern)), key=_natural)
     if not found:
       raise ConfigError(field, text, 'a pattern that matches files')
     return [f'{one}:{member}' if member else one for one in found]
   path = _file_of(text)
-  if not pathlib.Path(path).is_file():
+  if not os.path.isfile(path):
     raise ConfigError(field, text, 'a file that is there')
   return [text]
 
 
 def _natural(text: str) -> list[Any]:
   """Return a key that sorts pass-2 before pass-10."""
-  return [int(x) if x.isdigit() else x for x in re.split(r'(\d+)', text)]
+  return [int(x) if x.isdecimal() else x for x in re.split(r'(\d+)', text)]
 
 
 def _file_of(text: str) -> str:
@@ -79,11 +96,11 @@ def load(field: str, source: str) -> np.ndarray:
     if suffix == '.npz':
       return _member(field, source, path, member)
     if suffix == '.npy':
-      return np.lib.format.open_memmap(path, mode='r')
-  except (OSError, EOFError, ValueError, SyntaxError, zipfile.error) as error:
-    if isinstance(error, ConfigError):
-      raise
-    text = str(error)
+      return _numbers_of(np.lib.format.open_memmap(path, mode='r'))
+  except ConfigError:
+    raise
+  except _BROKEN as error:
+    text = f'{error}'[:200]
     expected = f'an array in NumPy format: {text}'
     if 'bject' in text:
       expected = 'numbers or text, without Python objects (no pickle is read)'
@@ -93,6 +110,8 @@ def load(field: str, source: str) -> np.ndarray:
 
 def _member(field: str, source: str, path: str, member: str) -> np.ndarray:
   """Read one array of a `.npz` file."""
+  if not zipfile.is_zipfile(path):
+    raise ConfigError(field, source, 'an archive of np.savez')
   with np.load(path, allow_pickle=False) as archive:
     names = archive.files
     if not member and len(names) == 1:
@@ -100,7 +119,17 @@ def _member(field: str, source: str, path: str, member: str) -> np.ndarray:
     if member not in names:
       known = ', '.join(f'{path}:{name}' for name in names) or 'an array'
       raise ConfigError(field, source, f'one of {known}')
-    return archive[member]
+    array = archive[member]
+  if not isinstance(array, np.ndarray):
+    raise ConfigError(field, source, 'a member that is an array')
+  return _numbers_of(array)
+
+
+def _numbers_of(array: np.ndarray) -> np.ndarray:
+  """Return an array whose bfloat16 numbers, which files do not name, are so."""
+  if array.dtype.kind == 'V' and array.dtype.itemsize == 2:
+    return array if array.dtype.names else array.view(ml_dtypes.bfloat16)
+  return array
 
 
 def read(field: str, source: Any) -> tuple[list[np.ndarray], list[str]]:
@@ -141,7 +170,9 @@ def _is_path(value: Any) -> bool:
   """Return whether a value names a file."""
   if isinstance(value, os.PathLike):
     return True
-  return isinstance(value, str) and value.lower().endswith(('.npy', '.npz'))
+  return isinstance(value, str) and _file_of(value).lower().endswith(
+    ('.npy', '.npz')
+  )
 
 
 def _to_array(field: str, value: Any) -> np.ndarray:
@@ -172,35 +203,55 @@ def digests(paths: Sequence[str]) -> dict[str, str]:
   return found
 
 
-def to_rows(field: str, array: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def largest_of(field: str, array: np.ndarray, chosen: np.ndarray) -> float:
+  """Return the largest magnitude in rows of an array, for `to_rows`."""
+  parts = _parts(field, array, chosen)
+  return max((float(np.abs(x).max()) for x in parts), default=0.0)
+
+
+def to_rows(
+  field: str,
+  array: np.ndarray,
+  chosen: np.ndarray,
+  largest: float | None = None,
+) -> np.ndarray:
   """Return rows of an array as finite float32 vectors.
 
   Args:
     field: the argument, for the message.
     array: `[N, ...]` of any floating type and byte order, or of whole numbers.
     chosen: the rows to take, `[M]`.
+    largest: largest magnitude of all arrays that are compared with this one;
+      that of these rows by default.
 
   Returns:
-    Vectors `[M, D]`, scaled as a whole if float32 could not hold them.
+    Vectors `[M, D]`, scaled as a whole by a power of two if float32 could not
+    hold their squares.
 
   Raises:
-    ConfigError: if they are no numbers, or not finite.
+    ConfigError: if they are no numbers, not finite, or so different in size
+      that float32 could not hold the squares of most.
   """
-  if array.dtype.name == 'bfloat16' or array.dtype == ml_dtypes.bfloat16:
-    array = array.astype(np.float32)
-  if array.dtype.kind not in 'fiub':
-    raise ConfigError(field, array.dtype, 'floating numbers')
-  largest = max(
-    (float(np.abs(x).max()) for x in _parts(field, array, chosen)), default=0
-  )
-  # Squares have to fit into float32 as well.
-  scale = 1.0 if not largest or 1e-18 < largest < 1e18 else 1.0 / largest
+  if largest is None:
+    largest = largest_of(field, array, chosen)
+  exponent = 0
+  if largest and not 1e-18 < largest < 1e18:
+    exponent = min(-math.frexp(largest)[1], 1023)
+  scale = math.ldexp(1.0, exponent)
   shape = (len(chosen), int(np.prod(array.shape[1:], dtype=np.int64)))
   rows = np.empty(shape, np.float32)
-  start = 0
+  start, zeros, small = 0, 0, 0
   for part in _parts(field, array, chosen):
-    rows[start : start + len(part)] = part if scale == 1 else part * scale
+    if exponent:
+      part = np.multiply(part, scale, dtype=np.float64)
+      sizes = np.abs(part).max(axis=1)
+      zeros += int((sizes == 0).sum())
+      small += int((sizes < 1e-18).sum())
+    rows[start : start + len(part)] = part
     start += len(part)
+  if small - zeros > (len(rows) - zeros) / 2:
+    expected = f'numbers of one scale, got {largest:g} beside much smaller ones'
+    raise ConfigError(field, f'{array.shape}', expected)
   return rows
 
 
@@ -208,6 +259,10 @@ def _parts(
   field: str, array: np.ndarray, chosen: np.ndarray
 ) -> Iterator[np.ndarray]:
   """Yield some rows after the other, flat and checked, in a native type."""
+  if array.dtype.name == 'bfloat16' or array.dtype == ml_dtypes.bfloat16:
+    array = array.astype(np.float32)
+  if array.dtype.kind not in 'fiub':
+    raise ConfigError(field, array.dtype, 'floating numbers')
   wide = array.dtype.itemsize > 4 and array.dtype.kind == 'f'
   for start in range(0, len(chosen), _ROWS):
     part = np.asarray(array[chosen[start : start + _ROWS]])

@@ -32,12 +32,14 @@ def from_folder(folder: str | os.PathLike, given: Mapping[str, Any]) -> Run:
   Raises:
     ConfigError: if it is no record, or holds no labels and none are given.
   """
+  if not isinstance(folder, str | os.PathLike):
+    raise ConfigError('record', folder, 'the name of a folder')
   path = pathlib.Path(folder)
   if not path.is_dir():
     raise ConfigError('record', folder, 'a folder with a record')
   try:
     if (path / 'record.json').exists():
-      arrays = _of_cut_record(path)
+      arrays = _of_cut_record(path, given)
     elif (path / 'metadata.json').exists():
       record = recording.load_record(path)
       arrays = {
@@ -52,11 +54,12 @@ def from_folder(folder: str | os.PathLike, given: Mapping[str, Any]) -> Run:
     if isinstance(error, ConfigError):
       raise
     raise ConfigError('record', folder, f'a whole record: {error}') from error
-  both = {k for k, v in given.items() if v is not None and k in arrays}
+  given = {k: v for k, v in given.items() if v is not None}
+  both = {k for k in given if k in arrays}
   if both - {'labels', 'test_labels'}:
     name = sorted(both)[0]
     raise ConfigError(name, given[name], f'none beside record={folder}')
-  arrays |= {k: v for k, v in given.items() if v is not None}
+  arrays |= given
   if 'labels' not in arrays:
     raise ConfigError(
       'labels', '', f'the true labels: the record {folder} holds none'
@@ -65,12 +68,13 @@ def from_folder(folder: str | os.PathLike, given: Mapping[str, Any]) -> Run:
   return dataclasses.replace(run, paths=(*run.paths, str(folder)))
 
 
-def _of_cut_record(path: pathlib.Path) -> dict[str, Any]:
-  """Return the arrays of a cut record by argument."""
+def _of_cut_record(
+  path: pathlib.Path, given: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Return the arrays of a cut record by argument, beside those given."""
   record = cut_record.read_cut_record(path)
   if not record.passes:
     raise ValueError('it must hold a pass of the training')
-  first, last = record.passes[0], record.passes[-1]
   arrays: dict[str, Any] = {}
   passes = [one for one in record.passes if one.cut_grads is not None]
   if passes:
@@ -79,23 +83,27 @@ def _of_cut_record(path: pathlib.Path) -> dict[str, Any]:
     if all(one.steps is not None for one in passes):
       arrays['steps'] = [np.asarray(one.steps) for one in passes]
   else:
-    arrays['sample_ids'] = [first.sample_ids]
+    arrays['sample_ids'] = [record.passes[0].sample_ids]
   ids = arrays['sample_ids'][0]
   for name in (*_BESIDE, 'labels'):
     # What the client makes of the data changes: the last pass is the latest.
-    one = last if name == 'smashed' else first
-    found = _in_order(one, name, ids)
-    if found is not None:
-      arrays[name] = found
-  if 'labels' in arrays:
+    step = -1 if name == 'smashed' else 1
+    for one in record.passes[::step]:
+      found = _in_order(one, name, ids)
+      if found is not None:
+        arrays[name] = found
+        break
+  if 'labels' in arrays and given.get('labels') is None:
     # Whatever the ids are: without this they might be no places of labels.
+    # Labels that are given go by the ids of the record.
     arrays |= _by_place(arrays)
   if record.inference is not None:
     for name in (*_BESIDE, 'labels'):
       value = getattr(record.inference, name)
       if value is not None and (name == 'labels' or name in arrays):
         arrays[f'test_{name}'] = value
-    if 'test_smashed' not in arrays or 'test_labels' not in arrays:
+    labelled = 'test_labels' in arrays or given.get('test_labels') is not None
+    if 'test_smashed' not in arrays or not labelled:
       arrays = {k: v for k, v in arrays.items() if not k.startswith('test_')}
   return arrays
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from splitjax.auditing import aligning
@@ -92,6 +93,11 @@ def from_arrays(given: Mapping[str, Any]) -> Run:
   passes = _passes(given, len(order), paths, several=ids)
   steps = _steps(given, len(order), max(len(passes), 1), paths)
   passes, steps, kept = aligning.align(passes, steps, ids, order)
+  if len(kept) < len(order):
+    notes.append(
+      f'{len(order) - len(kept):,} of {len(order):,} samples are not in every '
+      'pass and were left out.'
+    )
   arrays = {
     name: Rows(name, _whole(name, given[name], len(order), paths), kept)
     for name in ('smashed', 'untrained_smashed', 'inputs')
@@ -124,6 +130,8 @@ def _ids_of(
     one = np.asarray(one).reshape(-1)
     if one.dtype.kind not in 'iu':
       raise ConfigError('sample_ids', one.dtype, 'whole numbers')
+    if not one.size:
+      raise ConfigError('sample_ids', one.shape, 'at least one id')
     found.append(one.astype(np.int64))
   together = np.concatenate(found)
   if len(found) > 1 and len(np.unique(together)) == len(together):
@@ -150,8 +158,16 @@ def _passes(
     return []
   arrays = _alike('cut_grads', given['cut_grads'], paths)
   rows = [len(one) for one in arrays]
-  sizes = [num_rows] if several is None else [len(one) for one in several]
-  if rows == sizes or all(one == num_rows for one in rows):
+  if several is not None and len(several) > 1:
+    sizes = [len(one) for one in several]
+    if len(rows) == len(sizes) and rows != sizes:
+      raise ConfigError(
+        'sample_ids',
+        f'{", ".join(map(str, sizes))} ids',
+        f'one for each row of cut_grads, {", ".join(map(str, rows))}',
+      )
+    return arrays
+  if all(one == num_rows for one in rows):
     return arrays
   if sum(rows) == num_rows:
     return [np.concatenate(arrays)]
@@ -206,7 +222,9 @@ def _alike(name: str, source: Any, paths: list[str]) -> list[np.ndarray]:
 
 def _two_axes(name: str, array: np.ndarray) -> np.ndarray:
   """Return an array `[N, ...]` of at least two axes."""
-  if array.ndim == 1 and array.dtype.kind in 'fiub':
+  if array.ndim == 1 and (
+    array.dtype.kind in 'fiub' or array.dtype == ml_dtypes.bfloat16
+  ):
     array = array[:, None]
   if array.ndim < 2 or 0 in array.shape:
     raise ConfigError(name, array.shape, 'an array [N, ...] of vectors')

@@ -120,8 +120,9 @@ def _number(name: str, value: Any, kind: type) -> Any:
   words = {int: 'a whole number', float: 'a number'}[kind]
   try:
     number = kind(value)
+    exact = kind is float or number == float(value)
   except (TypeError, ValueError, OverflowError) as error:
     raise ConfigError(name, value, words) from error
-  if isinstance(value, bool) or (kind is int and number != float(value)):
+  if isinstance(value, bool) or not exact:
     raise ConfigError(name, value, words)
   return number

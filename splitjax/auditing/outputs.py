@@ -31,6 +31,8 @@ def check(folder: str | os.PathLike) -> None:
   Args:
     folder: the folder; it is made if it is not there.
   """
+  if not isinstance(folder, str | os.PathLike):
+    raise ConfigError('out_dir', folder, 'the name of a folder')
   path = pathlib.Path(folder)
   try:
     path.mkdir(parents=True, exist_ok=True)

@@ -120,13 +120,18 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
   elif place.num_passes:
     assert received is not None
     vectors = _mean(np.asarray(received.vectors))
-  else:
-    vectors = run.arrays[array].vectors(rows)
-    own['features'] = vectors
-  sample_ids, found = np.arange(len(rows)), vectors
-  if place.phase == Phase.INFERENCE:
-    found = run.test_arrays[array].vectors(prepared.test_rows[index])
+  elif place.phase == Phase.INFERENCE:
+    test, test_rows = run.test_arrays[array], prepared.test_rows[index]
+    # Of one scale, since they are compared.
+    largest = max(run.arrays[array].largest(rows), test.largest(test_rows))
+    own['features'] = run.arrays[array].vectors(rows, largest)
+    vectors = own['features']
+    found = test.vectors(test_rows, largest)
     sample_ids = len(rows) + np.arange(len(found))
+  else:
+    own['features'] = vectors = run.arrays[array].vectors(rows)
+  if place.phase != Phase.INFERENCE:
+    sample_ids, found = np.arange(len(rows)), vectors
   if prepared.num_classes:
     counts = np.bincount(prepared.labels[index], minlength=prepared.num_classes)
     own['shares'] = (counts / len(rows)).astype(np.float32)

@@ -85,6 +85,10 @@ def prepare(runs: Sequence[Run], options: Options) -> Prepared:
     names, labels, tests, kept, test_kept = _drop_rare(
       names, labels, tests, num_aux, notes
     )
+  if any(len(x) and not len(y) for x, y in zip(tests, test_kept, strict=True)):
+    raise ConfigError(
+      'test_labels', len(tests[0]), 'labels of classes of the training'
+    )
   kept = _choose(runs, labels, kept, names, num_aux, options, notes)
   lengths = {len(one) for one in test_kept}
   if len(lengths) > 1:

@@ -11,6 +11,7 @@ from splitjax.errors import ConfigError
 CLASS, REAL, AUTO = 'class', 'real', 'auto'
 # Whole numbers of a floating type are classes if there are no more than these.
 _MOST_FLOAT_CLASSES = 100
+_MOST_WHOLE = 2.0**53  # Larger ones are not told apart.
 
 
 class Truth(NamedTuple):
@@ -43,10 +44,6 @@ def read(field: str, source: Any) -> tuple[np.ndarray, list[str]]:
   Raises:
     ConfigError: if they are no labels.
   """
-  if isinstance(source, list | tuple) and not (
-    source and (files._is_array(source[0]) or files._is_path(source[0]))
-  ):
-    source = np.asarray(source)
   arrays, paths = files.read(field, source)
   columns = [_column(field, one) for one in arrays]
   whole = columns[0] if len(columns) == 1 else np.concatenate(columns)
@@ -76,7 +73,10 @@ def _column(field: str, array: np.ndarray) -> np.ndarray:
     row = int(np.argmin(np.isfinite(array)))
     raise ConfigError(field, array[row], f'finite labels, but row {row} is not')
   if array.dtype.kind == 'S':
-    return np.char.decode(array, 'utf-8')
+    try:
+      return np.char.decode(array, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise ConfigError(field, array.dtype, f'text in UTF-8: {error}') from error
   return array.astype(array.dtype.newbyteorder('='))
 
 
@@ -118,7 +118,8 @@ def to_classes(
     ConfigError: if there are fewer than two classes, or hardly any label twice.
   """
   if values.dtype.kind == 'f':
-    values = values.astype(np.int64)
+    whole = (values == np.round(values)) & (np.abs(values) < _MOST_WHOLE)
+    values = values.astype(np.int64) if whole.all() else values
   known, classes = np.unique(values, return_inverse=True)
   if len(known) < 2:
     raise ConfigError(field, known[0], 'at least two classes, got only this')
