@@ -112,7 +112,10 @@ def _member(field: str, source: str, path: str, member: str) -> np.ndarray:
   """Read one array of a `.npz` file."""
   if not zipfile.is_zipfile(path):
     raise ConfigError(field, source, 'an archive of np.savez')
-  with np.load(path, allow_pickle=False) as archive:
+  with (
+    open(path, 'rb') as file,
+    np.load(file, allow_pickle=False) as archive,
+  ):
     names = archive.files
     if not member and len(names) == 1:
       member = names[0]

@@ -159,8 +159,14 @@ def _label(
   else:
     names = options.class_names or None
     found = truth.to_classes('labels', values, names)
-  ends = np.cumsum([len(one) for one in (*parts, *tests)])[:-1]
+  sizes = [len(one) for one in (*parts, *tests)]
+  ends = np.cumsum(sizes)[:-1]
   split = np.split(found.values, ends)
+  for index, one in enumerate(split if found.class_names is None else ()):
+    if len(one) < 3 or one.std() == 0:
+      field = 'labels' if index < len(parts) else 'test_labels'
+      expected = 'three targets or more that are not all equal'
+      raise ConfigError(field, one[:3].tolist(), expected)
   test_labels = split[len(parts) :] or [np.zeros(0, found.values.dtype)] * len(
     runs
   )

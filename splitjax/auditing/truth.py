@@ -76,7 +76,8 @@ def _column(field: str, array: np.ndarray) -> np.ndarray:
     try:
       return np.char.decode(array, 'utf-8')
     except UnicodeDecodeError as error:
-      raise ConfigError(field, array.dtype, f'text in UTF-8: {error}') from error
+      expected = f'text in UTF-8: {error}'
+      raise ConfigError(field, array.dtype, expected) from error
   return array.astype(array.dtype.newbyteorder('='))
 
 
@@ -118,6 +119,7 @@ def to_classes(
     ConfigError: if there are fewer than two classes, or hardly any label twice.
   """
   if values.dtype.kind == 'f':
+    values = values.astype(np.float64)
     whole = (values == np.round(values)) & (np.abs(values) < _MOST_WHOLE)
     values = values.astype(np.int64) if whole.all() else values
   known, classes = np.unique(values, return_inverse=True)
