@@ -113,6 +113,7 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
   if received is not None:
     own['passes'] = received
   array = _BASELINES.get(place.name, 'smashed')
+  sample_ids, found = np.arange(len(rows)), None
   if place.num_passes == 1:
     assert received is not None
     vectors = np.asarray(received.vectors)[0]
@@ -124,19 +125,16 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
     test, test_rows = run.test_arrays[array], prepared.test_rows[index]
     # Of one scale, since they are compared.
     largest = max(run.arrays[array].largest(rows), test.largest(test_rows))
-    own['features'] = run.arrays[array].vectors(rows, largest)
-    vectors = own['features']
+    own['features'] = vectors = run.arrays[array].vectors(rows, largest)
     found = test.vectors(test_rows, largest)
     sample_ids = len(rows) + np.arange(len(found))
   else:
     own['features'] = vectors = run.arrays[array].vectors(rows)
-  if place.phase != Phase.INFERENCE:
-    sample_ids, found = np.arange(len(rows)), vectors
   if prepared.num_classes:
     counts = np.bincount(prepared.labels[index], minlength=prepared.num_classes)
     own['shares'] = (counts / len(rows)).astype(np.float32)
   fields: dict[str, Any] = {
-    'vectors': found,
+    'vectors': vectors if found is None else found,
     'aux_vectors': vectors[known.ids],
     'aux_labels': known.labels,
     'sample_ids': sample_ids.astype(np.int32),

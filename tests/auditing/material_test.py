@@ -1,5 +1,7 @@
 """Rows and labels are joined rightly, however they come, or not at all."""
 
+import dataclasses
+
 import hypothesis
 from hypothesis import strategies as st
 import numpy as np
@@ -57,7 +59,7 @@ def test_rows_are_joined_by_id(seed, num_passes, lost, by_row):
       'steps': [one for one in ids],
     }
   )
-  run = material.dataclasses.replace(run, ids=run.ids - shift)
+  run = dataclasses.replace(run, ids=run.ids - shift)
   _check(run, num_passes)
   assert set(run.ids) == set.intersection(*(set(one) for one in ids))
   assert any('left out' in x for x in run.notes) == (len(run.ids) < len(first))

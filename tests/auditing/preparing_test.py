@@ -1,5 +1,7 @@
 """Which classes and samples are attacked, and which are known."""
 
+import dataclasses
+
 import hypothesis
 from hypothesis import strategies as st
 import jax
@@ -72,7 +74,7 @@ def test_truth_of_unknown_samples_is_seen_in_no_view():
   before = preparing.prepare([_run(labels)], options)
   unknown = np.setdiff1d(np.arange(40), before.auxiliary[0].ids)
   labels[unknown] = np.random.default_rng(0).permutation(labels[unknown])
-  after = preparing.dataclasses.replace(before, labels=(labels,))
+  after = dataclasses.replace(before, labels=(labels,))
   for place in places.places_of(before):
     one, two = (places.target_of(x, place) for x in (before, after))
     leaves = jax.tree.leaves(one.view)
