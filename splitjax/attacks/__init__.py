@@ -5,6 +5,10 @@ from splitjax.attacks.denoising import denoise as denoise
 from splitjax.attacks.direct import direct_labels as direct_labels
 from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
+from splitjax.attacks.evidence import Evidence as Evidence
+from splitjax.attacks.evidence import gradient_evidence as gradient_evidence
+from splitjax.attacks.evidence import read_evidence as read_evidence
+from splitjax.attacks.evidence import similarity_evidence as similarity_evidence
 from splitjax.attacks.exploit import exploit_labels as exploit_labels
 from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
 from splitjax.attacks.kmeans.clustering_attack import (
@@ -53,13 +57,7 @@ from splitjax.attacks.similarity import unit_normalize as unit_normalize
 from splitjax.attacks.spectral import spectral_labels as spectral_labels
 from splitjax.attacks.spectral import spectral_scores as spectral_scores
 from splitjax.attacks.spectral import top_directions as top_directions
-from splitjax.attacks.strongest import Evidence as Evidence
-from splitjax.attacks.strongest import gradient_evidence as gradient_evidence
 from splitjax.attacks.strongest import gradient_labels as gradient_labels
-from splitjax.attacks.strongest import read_evidence as read_evidence
-from splitjax.attacks.strongest import (
-  similarity_evidence as similarity_evidence,
-)
 from splitjax.attacks.strongest import similarity_labels as similarity_labels
 from splitjax.attacks.transfer import transfer_labels as transfer_labels
 from splitjax.attacks.transfer import (

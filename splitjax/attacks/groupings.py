@@ -27,6 +27,7 @@ CANDIDATES = (
   'votes',
   'transfer',
   'distance',
+  'batches',
 )
 _NUM_STARTS = 12
 _NUM_ITERS = 40

@@ -11,18 +11,15 @@ width of the cut, `A` the number of auxiliary samples and `C` that of classes.
 
 from collections.abc import Sequence
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
-from splitjax.attacks import adapting
-from splitjax.attacks import groupings
-from splitjax.attacks import pass_groups
 from splitjax.attacks.adapting import Draws
-from splitjax.attacks.groupings import Grouping
-from splitjax.attacks.groupings import Known
+from splitjax.attacks.evidence import gradient_evidence
+from splitjax.attacks.evidence import read_evidence
+from splitjax.attacks.evidence import similarity_evidence
 from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
@@ -72,75 +69,6 @@ def similarity_labels(
   _check(vectors, aux_rows, aux_labels, num_classes)
   evidence = similarity_evidence(key, vectors, num_classes=num_classes)
   return read_evidence(evidence, aux_rows, aux_labels, num_classes=num_classes)
-
-
-class Evidence(NamedTuple):
-  """What vectors say before any label is known: the same for all draws.
-
-  Attributes:
-    passes: vectors of each pass, made comparable, `[T, N, D]`.
-    found: groups that no label took part in.
-    drawn: group of each sample in each pass where labels are drawn anew, `[T,
-      N]`; None elsewhere.
-  """
-
-  passes: jax.Array
-  found: Grouping
-  drawn: jax.Array | None = None
-
-
-@functools.partial(jax.jit, static_argnames='num_classes')
-def similarity_evidence(
-  key: jax.Array, vectors: jax.Array, *, num_classes: int
-) -> Evidence:
-  """Group vectors, before the auxiliary samples name the groups.
-
-  Args:
-    key: random key for the search for directions, and for the starts.
-    vectors: vectors, `[N, D]`.
-    num_classes: number of classes `C`.
-
-  Returns:
-    What `read_evidence` needs.
-  """
-  found = groupings.denoised(key, vectors, num_classes)
-  return Evidence(vectors[None], found)
-
-
-@functools.partial(jax.jit, static_argnames='num_classes')
-def read_evidence(
-  evidence: Evidence,
-  aux_rows: jax.Array,
-  aux_labels: jax.Array,
-  *,
-  num_classes: int,
-  channel: Channel | None = None,
-) -> AttackResult:
-  """Label samples, given what no label took part in.
-
-  Args:
-    evidence: from `similarity_evidence` or `gradient_evidence`.
-    aux_rows: rows of the auxiliary samples, `[A]`.
-    aux_labels: labels of the auxiliary samples, `[A]`.
-    num_classes: number of classes `C`.
-    channel: the mechanism that labels went through, if there is one.
-
-  Returns:
-    An `AttackResult` with labels, logits, groups and `chosen`.
-  """
-  known = Known(aux_rows, aux_labels, num_classes)
-  passes, found, drawn = evidence
-  if drawn is not None:
-    assert channel is not None
-    return pass_groups.decode(
-      groupings.named(found, known, 'votes'), drawn, channel
-    )
-  candidate = 'denoised' if len(passes) == 1 else 'passes'
-  result = groupings.better(passes, found, known, candidate)
-  if channel is None:
-    return result
-  assert result.groups is not None
-  return pass_groups.decode(result, result.groups.assignments[None], channel)
 
 
 @functools.partial(
@@ -207,68 +135,6 @@ def gradient_labels(
   return read_evidence(
     evidence, aux_rows, aux_labels, num_classes=num_classes, channel=channel
   )
-
-
-@functools.partial(
-  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
-)
-def gradient_evidence(
-  key: jax.Array,
-  passes: jax.Array,
-  draws: Draws,
-  *,
-  num_classes: int,
-  counters: Sequence[Counter] = (),
-  channel: Channel | None = None,
-  fresh: bool = False,
-) -> Evidence:
-  """Group samples by their cut gradients, before anything names the groups.
-
-  The groups of `gradient_labels` without the auxiliary samples: what follows
-  from them is done once for all draws of these.
-
-  Args:
-    key: random key for the search for directions, and for the starts.
-    passes: cut gradients of each pass, `[T, N, D]`.
-    draws: steps, and partners and weights where samples were mixed.
-    num_classes: number of classes `C`.
-    counters: what to undo.
-    channel: the mechanism that labels went through, if there is one.
-    fresh: whether it draws labels anew in every pass.
-
-  Returns:
-    What `read_evidence` needs.
-
-  Example:
-    >>> passes = jnp.array([[[9.0], [-9.0], [7.0], [-8.0]]])
-    >>> draws = Draws(steps=jnp.zeros((1, 4), int))
-    >>> groups = gradient_evidence(
-    ...   jax.random.key(0), passes, draws, num_classes=2
-    ... ).found.groups
-    >>> (groups == groups[0]).tolist()
-    [True, False, True, False]
-  """
-  key_adapt, key = jax.random.split(key)
-  passes = adapting.adapt(
-    key_adapt, passes, draws, counters, num_classes=num_classes
-  )
-  first = groupings.denoised(key, passes[0], num_classes)
-  if len(passes) == 1:
-    return Evidence(passes, first)
-  if channel is not None and fresh:
-    drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
-    return Evidence(passes, pass_groups.votes(drawn, channel), drawn)
-  found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
-  margins = groupings.margins_of(passes, found.groups, num_classes)
-  return Evidence(passes, found._replace(margins=margins))
-
-
-def confidence_of(evidence: Evidence, channel: Channel | None) -> jax.Array:
-  """Return how sure groups are to be those of the true labels, a scalar."""
-  confidence = evidence.found.confidence
-  if channel is None or evidence.drawn is not None:
-    return confidence
-  return confidence * pass_groups.kept_share(channel)
 
 
 def _check(

@@ -9,12 +9,12 @@ from splitjax import attacks
 from splitjax.attacks import groupings
 from splitjax.attacks import leave_one_out
 from splitjax.attacks.adapting import Draws
+from splitjax.attacks.evidence import Evidence
+from splitjax.attacks.evidence import confidence_of
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.on_views import own_of
 from splitjax.attacks.on_views import with_logits
 from splitjax.attacks.result import AttackResult
-from splitjax.attacks.strongest import Evidence
-from splitjax.attacks.strongest import confidence_of
 from splitjax.attacks.transfer import transfer_labels
 from splitjax.records.viewing import Own
 from splitjax.records.viewing import View

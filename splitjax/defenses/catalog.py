@@ -101,6 +101,7 @@ DEFENSES: dict[str, Defense] = {
   ),
   'marvell': Defense(
     binding.marvell,
+    counters=(Counter.ONE_CLASS,),
     strength='power',
     strengths=(0.1, 0.5, 1.0, 5.0, 10.0),
     guarantee_fn=guarantees.marvell_guarantee,
@@ -109,6 +110,7 @@ DEFENSES: dict[str, Defense] = {
   ),
   'marvell_dynamic': Defense(
     binding.at('cut_grads', defenses.marvell.dynamic_noise),
+    counters=(Counter.ONE_CLASS,),
     strength='error',
     guarantee_fn=guarantees.detection_error,
     strengths=(0.1, 0.2, 0.3, 0.4),
@@ -118,6 +120,7 @@ DEFENSES: dict[str, Defense] = {
   ),
   'marvell_multiclass': Defense(
     binding.of_classes('cut_grads', defenses.marvell.multiclass_noise),
+    counters=(Counter.ONE_CLASS,),
     strength='power',
     strengths=(0.1, 0.5, 1.0, 5.0, 10.0),
     averaged='pass',

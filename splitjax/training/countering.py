@@ -22,11 +22,14 @@ class Counter(enum.StrEnum):
     LINES: compare the lines along which gradients lie instead of their
       directions. Noise along the gradient flips its sign and changes its
       length, and leaves the line. Tells more than two classes apart.
+    ONE_CLASS: see which batches point one way. They are of one class, and
+      were sent as they are; the others hold both. Tells two classes apart.
   """
 
   BATCH_MEANS = 'batch_means'
   PAIRS = 'pairs'
   LINES = 'lines'
+  ONE_CLASS = 'one_class'
 
 
 class Channel(NamedTuple):

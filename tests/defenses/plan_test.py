@@ -209,6 +209,9 @@ _COUNTERS = {
   'gradient_averaging': (Counter.BATCH_MEANS,),
   'mixup': (Counter.PAIRS,),
   'max_norm': (Counter.LINES,),
+  'marvell': (Counter.ONE_CLASS,),
+  'marvell_dynamic': (Counter.ONE_CLASS,),
+  'marvell_multiclass': (Counter.ONE_CLASS,),
 }
 
 

@@ -1,0 +1,186 @@
+"""What vectors say before any label is known, and how known samples read it.
+
+In shape descriptions `T` is the number of passes, `N` that of samples, `D` the
+width of the cut, `A` the number of auxiliary samples and `C` that of classes.
+"""
+
+from collections.abc import Sequence
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from splitjax.attacks import adapting
+from splitjax.attacks import groupings
+from splitjax.attacks import one_class
+from splitjax.attacks import pass_groups
+from splitjax.attacks.adapting import Draws
+from splitjax.attacks.groupings import Grouping
+from splitjax.attacks.groupings import Known
+from splitjax.attacks.result import AttackResult
+from splitjax.training.countering import Channel
+from splitjax.training.countering import Counter
+
+# If fewer samples than this are in batches of one class, these say too little.
+_ENOUGH_OF_ONE_CLASS = 0.25
+
+
+class Evidence(NamedTuple):
+  """What vectors say before any label is known: the same for all draws.
+
+  Attributes:
+    passes: vectors of each pass, made comparable, `[T, N, D]`.
+    found: groups that no label took part in.
+    drawn: group of each sample in each pass where labels are drawn anew, `[T,
+      N]`; None elsewhere.
+    by_batch: whether the groups are what batches of one class say; None if
+      these were not looked for.
+  """
+
+  passes: jax.Array
+  found: Grouping
+  drawn: jax.Array | None = None
+  by_batch: jax.Array | None = None
+
+
+@functools.partial(jax.jit, static_argnames='num_classes')
+def similarity_evidence(
+  key: jax.Array, vectors: jax.Array, *, num_classes: int
+) -> Evidence:
+  """Group vectors, before the auxiliary samples name the groups.
+
+  Args:
+    key: random key for the search for directions, and for the starts.
+    vectors: vectors, `[N, D]`.
+    num_classes: number of classes `C`.
+
+  Returns:
+    What `read_evidence` needs.
+  """
+  found = groupings.denoised(key, vectors, num_classes)
+  return Evidence(vectors[None], found)
+
+
+@functools.partial(jax.jit, static_argnames='num_classes')
+def read_evidence(
+  evidence: Evidence,
+  aux_rows: jax.Array,
+  aux_labels: jax.Array,
+  *,
+  num_classes: int,
+  channel: Channel | None = None,
+) -> AttackResult:
+  """Label samples, given what no label took part in.
+
+  Args:
+    evidence: from `similarity_evidence` or `gradient_evidence`.
+    aux_rows: rows of the auxiliary samples, `[A]`.
+    aux_labels: labels of the auxiliary samples, `[A]`.
+    num_classes: number of classes `C`.
+    channel: the mechanism that labels went through, if there is one.
+
+  Returns:
+    An `AttackResult` with labels, logits, groups and `chosen`.
+  """
+  known = Known(aux_rows, aux_labels, num_classes)
+  passes, found, drawn, by_batch = evidence
+  if drawn is not None:
+    assert channel is not None
+    return pass_groups.decode(
+      groupings.named(found, known, 'votes'), drawn, channel
+    )
+  candidate = 'denoised' if len(passes) == 1 else 'passes'
+  result = groupings.better(passes, found, known, candidate)
+  if by_batch is not None:
+    batches = groupings.named(found, known, 'batches')
+    result = jax.tree.map(
+      lambda x, y: jnp.where(by_batch, x, y), batches, result
+    )
+  if channel is None:
+    return result
+  assert result.groups is not None
+  return pass_groups.decode(result, result.groups.assignments[None], channel)
+
+
+@functools.partial(
+  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+)
+def gradient_evidence(
+  key: jax.Array,
+  passes: jax.Array,
+  draws: Draws,
+  *,
+  num_classes: int,
+  counters: Sequence[Counter] = (),
+  channel: Channel | None = None,
+  fresh: bool = False,
+) -> Evidence:
+  """Group samples by their cut gradients, before anything names the groups.
+
+  The groups of `gradient_labels` without the auxiliary samples: what follows
+  from them is done once for all draws of these.
+
+  Args:
+    key: random key for the search for directions, and for the starts.
+    passes: cut gradients of each pass, `[T, N, D]`.
+    draws: steps, and partners and weights where samples were mixed.
+    num_classes: number of classes `C`.
+    counters: what to undo.
+    channel: the mechanism that labels went through, if there is one.
+    fresh: whether it draws labels anew in every pass.
+
+  Returns:
+    What `read_evidence` needs.
+
+  Example:
+    >>> passes = jnp.array([[[9.0], [-9.0], [7.0], [-8.0]]])
+    >>> draws = Draws(steps=jnp.zeros((1, 4), int))
+    >>> groups = gradient_evidence(
+    ...   jax.random.key(0), passes, draws, num_classes=2
+    ... ).found.groups
+    >>> (groups == groups[0]).tolist()
+    [True, False, True, False]
+  """
+  key_adapt, key = jax.random.split(key)
+  passes = adapting.adapt(
+    key_adapt, passes, draws, counters, num_classes=num_classes
+  )
+  evidence = _group(key, passes, num_classes, channel if fresh else None)
+  if Counter.ONE_CLASS not in counters or num_classes > 2:
+    return evidence
+  batches = one_class.log_odds(passes, draws.steps)
+  by_batch = batches.share >= _ENOUGH_OF_ONE_CLASS
+  odds = jnp.stack([batches.log_odds, -batches.log_odds], axis=1) / 2
+  found = Grouping(jnp.argmin(odds, axis=1), odds, batches.share)
+  found = found._replace(margins=evidence.found.margins)
+  found = jax.tree.map(
+    lambda x, y: jnp.where(by_batch, x, y), found, evidence.found
+  )
+  return evidence._replace(found=found, by_batch=by_batch)
+
+
+def _group(
+  key: jax.Array,
+  passes: jax.Array,
+  num_classes: int,
+  fresh_channel: Channel | None,
+) -> Evidence:
+  """Group samples by their gradients, of one pass or of several."""
+  first = groupings.denoised(key, passes[0], num_classes)
+  if len(passes) == 1:
+    return Evidence(passes, first)
+  if fresh_channel is not None:
+    drawn = pass_groups.drawn_groups(key, passes, first, num_classes)
+    return Evidence(passes, pass_groups.votes(drawn, fresh_channel), drawn)
+  found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
+  margins = groupings.margins_of(passes, found.groups, num_classes)
+  return Evidence(passes, found._replace(margins=margins))
+
+
+def confidence_of(evidence: Evidence, channel: Channel | None) -> jax.Array:
+  """Return how sure groups are to be those of the true labels, a scalar."""
+  confidence = evidence.found.confidence
+  if channel is None or evidence.drawn is not None:
+    return confidence
+  return confidence * pass_groups.kept_share(channel)
