@@ -57,6 +57,7 @@ class Attack:
     two_classes: whether it is defined for two classes only.
     logits: whether it is defined only for a cut that the logits cross.
     granted: what it knows beside a view: fields of `viewing.Own`.
+    optional: what it uses beside if it is there.
     share_fn: `(key, view) -> shared`: what is done once for all draws of known
       samples, and given to `fn` as a third argument; None if nothing is.
   """
@@ -68,6 +69,7 @@ class Attack:
   two_classes: bool = False
   logits: bool = False
   granted: tuple[Name, ...] = ()
+  optional: tuple[Name, ...] = ()
   share_fn: Callable[..., Any] | None = None
 
   @functools.cached_property
@@ -154,6 +156,7 @@ ATTACKS = types.MappingProxyType(
     'strongest': Attack(
       strongest_on_views.strongest,
       granted=(Name.FEATURES, Name.PASSES),
+      optional=(Name.SENT,),
       share_fn=strongest_on_views.share,
     ),
     'distance': Attack(on_views.distance, (attacks.nearest_labels,)),
@@ -217,7 +220,7 @@ ATTACKS = types.MappingProxyType(
     'nearest': Attack(
       on_views.nearest, (attacks.nearest_labels,), targets=(REAL,)
     ),
-    'ridge': Attack(on_views.ridge, targets=(REAL,), granted=(Name.SENT,)),
+    'ridge': Attack(on_views.ridge, targets=(REAL,), optional=(Name.SENT,)),
   }
 )
 

@@ -6,15 +6,17 @@ width of the cut, `A` the number of auxiliary samples and `C` that of classes.
 
 from collections.abc import Sequence
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import adapting
 from splitjax.attacks import groupings
+from splitjax.attacks import matching
 from splitjax.attacks import one_class
 from splitjax.attacks import pass_groups
+from splitjax.attacks import similarity
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.groupings import Known
@@ -22,6 +24,7 @@ from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
 
+T = TypeVar('T')
 # If fewer samples than this are in batches of one class, these say too little.
 _ENOUGH_OF_ONE_CLASS = 0.25
 
@@ -34,14 +37,15 @@ class Evidence(NamedTuple):
     found: groups that no label took part in.
     drawn: group of each sample in each pass where labels are drawn anew, `[T,
       N]`; None elsewhere.
-    by_batch: whether the groups are what batches of one class say; None if
-      these were not looked for.
+    settled: which of `CANDIDATES` the groups are, where they are not to be
+      compared with what the auxiliary vectors make; -1 where they are; None if
+      they always are.
   """
 
   passes: jax.Array
   found: Grouping
   drawn: jax.Array | None = None
-  by_batch: jax.Array | None = None
+  settled: jax.Array | None = None
 
 
 @functools.partial(jax.jit, static_argnames='num_classes')
@@ -84,7 +88,7 @@ def read_evidence(
     An `AttackResult` with labels, logits, groups and `chosen`.
   """
   known = Known(aux_rows, aux_labels, num_classes)
-  passes, found, drawn, by_batch = evidence
+  passes, found, drawn, settled = evidence
   if drawn is not None:
     assert channel is not None
     return pass_groups.decode(
@@ -92,11 +96,9 @@ def read_evidence(
     )
   candidate = 'denoised' if len(passes) == 1 else 'passes'
   result = groupings.better(passes, found, known, candidate)
-  if by_batch is not None:
-    batches = groupings.named(found, known, 'batches')
-    result = jax.tree.map(
-      lambda x, y: jnp.where(by_batch, x, y), batches, result
-    )
+  if settled is not None:
+    alone = groupings.named(found, known, candidate)._replace(chosen=settled)
+    result = _where(settled >= 0, alone, result)
   if channel is None:
     return result
   assert result.groups is not None
@@ -115,6 +117,7 @@ def gradient_evidence(
   counters: Sequence[Counter] = (),
   channel: Channel | None = None,
   fresh: bool = False,
+  sent: jax.Array | None = None,
 ) -> Evidence:
   """Group samples by their cut gradients, before anything names the groups.
 
@@ -129,6 +132,9 @@ def gradient_evidence(
     counters: what to undo.
     channel: the mechanism that labels went through, if there is one.
     fresh: whether it draws labels anew in every pass.
+    sent: smashed data that a single pass of gradients answers, `[N, D]`. If a
+      top model explains the gradients better than groups do (`matching`), its
+      groups are taken. It is not used where something is undone.
 
   Returns:
     What `read_evidence` needs.
@@ -143,30 +149,49 @@ def gradient_evidence(
     [True, False, True, False]
   """
   key_adapt, key = jax.random.split(key)
+  sent = None if counters else sent
   passes = adapting.adapt(
     key_adapt, passes, draws, counters, num_classes=num_classes
   )
-  evidence = _group(key, passes, num_classes, channel if fresh else None)
+  evidence = _group(key, passes, sent, num_classes, channel if fresh else None)
   if Counter.ONE_CLASS not in counters or num_classes > 2:
     return evidence
   batches = one_class.log_odds(passes, draws.steps)
-  by_batch = batches.share >= _ENOUGH_OF_ONE_CLASS
   odds = jnp.stack([batches.log_odds, -batches.log_odds], axis=1) / 2
   found = Grouping(jnp.argmin(odds, axis=1), odds, batches.share)
-  found = found._replace(margins=evidence.found.margins)
-  found = jax.tree.map(
-    lambda x, y: jnp.where(by_batch, x, y), found, evidence.found
+  return _settle(
+    evidence, batches.share >= _ENOUGH_OF_ONE_CLASS, found, 'batches'
   )
-  return evidence._replace(found=found, by_batch=by_batch)
+
+
+def _settle(
+  evidence: Evidence, holds: jax.Array, found: Grouping, candidate: str
+) -> Evidence:
+  """Take other groups, where something holds, and compare them no further."""
+  index = groupings.CANDIDATES.index(candidate)
+  found = found._replace(margins=evidence.found.margins)
+  earlier = -1 if evidence.settled is None else evidence.settled
+  return evidence._replace(
+    found=_where(holds, found, evidence.found),
+    settled=jnp.where(holds, jnp.int32(index), earlier),
+  )
+
+
+def _where(holds: jax.Array, first: T, second: T) -> T:
+  """Return one of two trees of arrays."""
+  return jax.tree.map(lambda x, y: jnp.where(holds, x, y), first, second)
 
 
 def _group(
   key: jax.Array,
   passes: jax.Array,
+  sent: jax.Array | None,
   num_classes: int,
   fresh_channel: Channel | None,
 ) -> Evidence:
   """Group samples by their gradients, of one pass or of several."""
+  if sent is not None and len(passes) == 1:
+    return _matched(key, passes, sent, num_classes)
   first = groupings.denoised(key, passes[0], num_classes)
   if len(passes) == 1:
     return Evidence(passes, first)
@@ -176,6 +201,25 @@ def _group(
   found = pass_groups.likeliest_groups(key, passes, first.groups, num_classes)
   margins = groupings.margins_of(passes, found.groups, num_classes)
   return Evidence(passes, found._replace(margins=margins))
+
+
+def _matched(
+  key: jax.Array, passes: jax.Array, sent: jax.Array, num_classes: int
+) -> Evidence:
+  """Group samples by a pass of gradients, with the smashed data they answer."""
+  both = jnp.stack([passes[0], similarity.to_accumulator(sent)])
+  starts = jax.lax.map(lambda x: groupings.denoised(key, x, num_classes), both)
+  first = jax.tree.map(lambda x: x[0], starts)
+  found = matching.match(
+    key, sent, passes[0], starts.groups, num_classes=num_classes
+  )
+  by_means = matching.misfit_of_means(passes[0], first.groups, num_classes)
+  return _settle(
+    Evidence(passes, first),
+    found.misfit < by_means,
+    found.grouping,
+    'matching',
+  )
 
 
 def confidence_of(evidence: Evidence, channel: Channel | None) -> jax.Array:

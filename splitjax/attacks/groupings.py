@@ -28,6 +28,7 @@ CANDIDATES = (
   'transfer',
   'distance',
   'batches',
+  'matching',
 )
 _NUM_STARTS = 12
 _NUM_ITERS = 40

@@ -231,7 +231,7 @@ def ridge(key: jax.Array, view: View) -> AttackResult:
   """Regress on the known samples; of gradients beside what they answered."""
   del key
   vectors, aux_vectors = view.vectors, view.aux_vectors
-  if view.own is not None:
+  if view.own is not None and view.own.sent is not None:
     sent, aux_sent = _sent_of(view)
     vectors = jnp.concatenate([sent, vectors], axis=1)
     aux_vectors = jnp.concatenate([aux_sent, aux_vectors], axis=1)

@@ -58,7 +58,10 @@ def share(key: jax.Array, view: View) -> Shared:
   gradients = None
   if own.passes is not None:
     gradients = attacks.gradient_evidence(
-      key_gradients, **_passes_of(view), num_classes=view.num_classes
+      key_gradients,
+      **_passes_of(view),
+      num_classes=view.num_classes,
+      sent=own.sent,
     )
   if own.features is None:  # Gradients are what is read.
     return Shared(gradients)

@@ -122,6 +122,34 @@ def _rms_norm(vectors: jax.Array) -> jax.Array:
   return jnp.sqrt(jnp.maximum(squares, _TINY))
 
 
+def label_directions(
+  layers: Layers, smashed: jax.Array, labels: jax.Array
+) -> jax.Array:
+  """Return vectors along the gradients of the cross-entropy at the cut.
+
+  The gradient of label `y` is `1 - p_y` times that of the probabilities given
+  that the class is another, less `e_y`. Without that factor nothing cancels
+  where the model is certain.
+
+  Args:
+    layers: layers of the surrogate, with as many outputs as classes.
+    smashed: smashed data, `[B, D]`.
+    labels: labels, `[B]`.
+
+  Returns:
+    Vectors of the gradients' directions, `[B, D]`.
+  """
+  kernel, bias = collapse(layers)
+  own = jax.nn.one_hot(labels, len(bias), dtype=bool)
+  return _residuals(smashed @ kernel + bias[None], own) @ kernel.T
+
+
+def _residuals(logits: jax.Array, own: jax.Array) -> jax.Array:
+  """Return probabilities given another class than the own, less the own."""
+  others = jax.nn.softmax(jnp.where(own, -jnp.inf, logits))
+  return others - own
+
+
 def class_mismatch(
   layers: Layers, smashed: jax.Array, units: jax.Array
 ) -> jax.Array:
@@ -139,9 +167,9 @@ def class_mismatch(
     Squared distances `[B, C]`.
   """
   kernel, bias = collapse(layers)
-  probabilities = jax.nn.softmax(smashed @ kernel + bias[None])
-  # d(loss)/d(logits) of row b, were its label y: [B, y, C].
-  residuals = probabilities[:, None] - jnp.eye(len(bias))[None]
+  logits = smashed @ kernel + bias[None]
+  # Along d(loss)/d(logits) of row b, were its label y: [B, y, C].
+  residuals = _residuals(logits[:, None], jnp.eye(len(bias), dtype=bool)[None])
   dots = jnp.einsum('byc,bc->by', residuals, units @ kernel)
   squares = jnp.sum((residuals @ (kernel.T @ kernel)) * residuals, axis=2)
   cosines = dots * jax.lax.rsqrt(jnp.maximum(squares, _TINY))

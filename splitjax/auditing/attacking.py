@@ -1,6 +1,5 @@
 """Attacks on what is audited, place by place."""
 
-import collections
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -27,8 +26,6 @@ from splitjax.records.intermediates import granted_with
 from splitjax.records.viewing import View
 
 Figures = dict[str, Figure]
-# What attacks use if it is there, and do without.
-_OPTIONAL = collections.defaultdict(frozenset, ridge=frozenset({Name.SENT}))
 
 
 class Read(NamedTuple):
@@ -62,7 +59,7 @@ def can_run(place: Place, chosen: Choice, view: View) -> str:
   own = view.own
   missing = [
     name
-    for name in needed - {Name.PASSES, Name.FEATURES} - _OPTIONAL[chosen.name]
+    for name in needed - {Name.PASSES, Name.FEATURES}
     if own is None or getattr(own, name) is None
   ]
   if missing:
@@ -109,11 +106,12 @@ def _read(
   key: jax.Array,
 ) -> Read:
   """Run one attack, and measure what it reads."""
+  attack = chosen.attack
   found = predict(
     chosen.fn,
     keys.of_place(key, place.phase, place.name),
-    grant(target.view, chosen.attack.granted),
-    share_fn=chosen.attack.share_fn,
+    grant(target.view, [*attack.granted, *attack.optional]),
+    share_fn=attack.share_fn,
   )
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence

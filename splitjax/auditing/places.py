@@ -118,6 +118,10 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
     assert received is not None
     vectors = np.asarray(received.vectors)[0]
     own['passes'] = received.replace(vectors=None)
+    if len(run.passes) == 1 and 'smashed' in run.arrays:
+      sent = run.arrays['smashed'].vectors(rows)
+      if sent.shape == vectors.shape:
+        own['sent'] = sent
   elif place.num_passes:
     assert received is not None
     vectors = _mean(np.asarray(received.vectors))

@@ -1,6 +1,6 @@
 """Measures cell after cell: which attack reads how much of what, and when."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import functools
 import itertools
 
@@ -55,7 +55,7 @@ def measure(
         phase,
         name,
         center_smashed=problem.config.center_smashed,
-        granted=problem.granted,
+        granted=problem.granted | sources[setting].optional,
       )
     )
     for cell in group:
@@ -67,7 +67,8 @@ def measure(
         elif cell.attack == 'none':
           rows = _zero_share(cell, target_fn())
         else:
-          rows = _attack(key, problem, cell, target_fn())
+          optional = sources[setting].optional
+          rows = _attack(key, problem, cell, target_fn(), optional)
         results.add(cell, rows)
       progress.advance()
 
@@ -84,15 +85,21 @@ def _zero_share(cell: Cell, target: Target) -> list[Row]:
 
 
 def _attack(
-  key: jax.Array, problem: Problem, cell: Cell, target: Target
+  key: jax.Array,
+  problem: Problem,
+  cell: Cell,
+  target: Target,
+  optional: Collection[Name],
 ) -> list[Row]:
   """Return the rows of one attack."""
   chosen = choice.parse(cell.attack)
+  attack = chosen.attack
+  granted = [*attack.granted, *(x for x in attack.optional if x in optional)]
   found = predict(
     chosen.fn,
     keys.of_place(key, cell.phase, cell.intermediate),
-    grant(target.view, chosen.attack.granted),
-    share_fn=chosen.attack.share_fn,
+    grant(target.view, granted),
+    share_fn=attack.share_fn,
   )
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence

@@ -1,6 +1,6 @@
 """From a data set to what crossed the cuts: trainings with records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import math
 from typing import Any
 
@@ -39,6 +39,7 @@ def recipe_of(
   *,
   recorded_epochs: tuple[int, ...] = (1,),
   baseline: bool = True,
+  optional: Collection[Name] = (),
 ) -> Recipe:
   """Return how a problem is trained, and what is kept of it.
 
@@ -46,13 +47,14 @@ def recipe_of(
     problem: the problem.
     recorded_epochs: the passes whose gradients are kept, from 1.
     baseline: whether what untrained clients make of the data is kept.
+    optional: what is kept for attacks beside what they need.
 
   Returns:
     The recipe.
   """
   config, plan = problem.config, problem.plan
   read = set(problem.read if baseline else config.intermediates)
-  for name in problem.granted:
+  for name in problem.granted | set(optional):
     read.update(INTERMEDIATES[name].needs)
     if INTERMEDIATES[name].source == Source.TRAINING_PASS:
       read.add(name)

@@ -46,6 +46,7 @@ class Problem:
     plan: the defenses.
     attacks: what is run against it.
     notes: what the user should be warned of, a sentence each.
+    is_whole: whether what crosses is recorded whole.
   """
 
   config: Config
@@ -54,6 +55,7 @@ class Problem:
   plan: Plan
   attacks: tuple[Choice, ...]
   notes: tuple[str, ...] = ()
+  is_whole: bool = True
 
   @property
   def model_name(self) -> str:
@@ -91,6 +93,15 @@ class Problem:
     """What some attack knows beside a view: fields of `viewing.Own`."""
     return frozenset(
       name for choice in self.attacks for name in choice.attack.granted
+    )
+
+  @property
+  def optional(self) -> frozenset[Name]:
+    """What some attack uses if it is there, and that can be recorded."""
+    if not self.is_whole:
+      return frozenset()
+    return frozenset(
+      name for choice in self.attacks for name in choice.attack.optional
     )
 
   @property
@@ -152,7 +163,15 @@ def check(
   notes = [f'{text}: it does not apply' for text in lacking]
   if plan.specs and plan.off:
     notes.append(f'--defense={plan.text} defends nothing at that strength')
-  return Problem(config, dataset, model, plan, found, tuple(notes))
+  return Problem(
+    config,
+    dataset,
+    model,
+    plan,
+    found,
+    tuple(notes),
+    is_whole=setup.project_to == 0 or max(setup.cut_widths) <= setup.project_to,
+  )
 
 
 def with_attacks(problem: Problem, names: Sequence[str]) -> Problem:

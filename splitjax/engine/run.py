@@ -13,15 +13,18 @@ from splitjax.engine import observed
 from splitjax.engine import observing
 from splitjax.engine.config import Config
 from splitjax.engine.observed import Observed
+from splitjax.engine.problems import Problem
 from splitjax.engine.progress import SILENT
 from splitjax.engine.progress import Progress
 from splitjax.engine.result import Result
 from splitjax.engine.sources import Source
 from splitjax.engine.studies import label_inference
+from splitjax.engine.study import Reading
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.targets import draw_auxiliary
 from splitjax.errors import ConfigError
+from splitjax.records.intermediates import Name
 from splitjax.results import Results
 from splitjax.results import Setting
 from splitjax.results import identity_of
@@ -152,6 +155,9 @@ def measure(
         problem,
         recorded_epochs=training.recorded_epochs,
         baseline=training.baseline,
+        optional=frozenset().union(
+          *(_optional(problem, x) for x in training.readings)
+        ),
       ),
       training.points,
       seed_keys.training,
@@ -168,6 +174,13 @@ def measure(
       results,
       progress,
     )
+
+
+def _optional(problem: Problem, reading: Reading) -> frozenset[Name]:
+  """Return what attacks are granted beside what they need."""
+  if problem.dataset.is_real or reading.is_late:
+    return problem.optional
+  return frozenset()
 
 
 def _sources_of(
@@ -189,6 +202,7 @@ def _sources_of(
       cut=reading.cut,
       epoch=reading.epoch,
       num_passes=reading.num_passes,
+      optional=_optional(problem, reading),
     )
     for reading in training.readings
   }

@@ -37,6 +37,7 @@ class Source(NamedTuple):
     cut: index of the model's cut, from 0.
     epoch: the pass whose cut gradients are attacked, from 1.
     num_passes: over how many passes from there on gradients are averaged.
+    optional: what was recorded for attacks beside what they need.
   """
 
   observed: Sequence[Observed]
@@ -47,6 +48,7 @@ class Source(NamedTuple):
   cut: int = 0
   epoch: int = 1
   num_passes: int = 1
+  optional: frozenset[Name] = frozenset()
 
   def monitored(self) -> PyTree:
     """Return what the label parties noted in that epoch; leaves `[S, T]`."""

@@ -53,6 +53,15 @@ class Reading(NamedTuple):
   epoch: int = 1
   num_passes: int = 1
 
+  @property
+  def is_late(self) -> bool:
+    """Whether it is one pass alone, of a model that has learnt.
+
+    In the first pass the directions of gradients say what smashed data could
+    add; over several passes the others do.
+    """
+    return self.epoch > 1 and self.num_passes == 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:

@@ -84,7 +84,7 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
     labels[:, :1],
     scored,
   )
-  rows = measuring._attack(jax.random.key(0), problem, cell, target)
+  rows = measuring._attack(jax.random.key(0), problem, cell, target, ())
   found = {row['measure']: row['values'] for row in rows}
   assert _chosen(found) == {
     f'chose_{CANDIDATES[2]}': [[1.0, 0.0]],
