@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import sys
-import tempfile
 from typing import Any
 
 from absl import app
@@ -31,12 +30,22 @@ OUT_DIR = flags.DEFINE_string(
   'the flags, so that the same flags find it again.',
 )
 OVERWRITE = flags.DEFINE_boolean(
-  'overwrite', False, 'Whether to replace what out_dir holds of earlier runs.'
+  'overwrite',
+  False,
+  'Whether to replace what out_dir holds of earlier runs. What a killed run of '
+  'the same flags left there is gone on with.',
 )
 SAVE_RECORDS = flags.DEFINE_boolean(
   'save_records',
   False,
   'Whether to write what crossed the cut to out_dir/records.',
+)
+CHECKPOINT_SECONDS = flags.DEFINE_float(
+  'checkpoint_seconds',
+  30.0,
+  'Time between two checkpoints of a training, at least; a killed run goes on '
+  'from the last. They are removed when the run is finished.',
+  lower_bound=0,
 )
 
 
@@ -62,6 +71,12 @@ class Progress(engine.Progress):
       self._bar.set_description(text, refresh=False)
     self._bar.update()
 
+  def warn(self, text: str) -> None:
+    """Say something that the user should know."""
+    if not self._quiet:
+      self._bar.clear()
+      warn(text)
+
   def close(self) -> None:
     """Take the bar off the terminal."""
     self._bar.close()
@@ -77,8 +92,6 @@ def execute(study: Study, default: engine.Config) -> None:
   for note in study.notes:
     warn(note)
   out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(study, default))
-  if parallel.is_writer():
-    check_writable(out_dir)
   progress = Progress(study.num_epochs + len(study.cells))
   with contextlib.closing(progress):
     result = engine.run(
@@ -86,29 +99,13 @@ def execute(study: Study, default: engine.Config) -> None:
       out_dir=out_dir,
       overwrite=OVERWRITE.value,
       save_records=SAVE_RECORDS.value,
+      report=True,
+      checkpoint_seconds=CHECKPOINT_SECONDS.value,
       progress=progress,
     )
   if parallel.is_writer():
-    result.save_report(out_dir)
     print(result.summary())
     print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
-
-
-def check_writable(out_dir: pathlib.Path) -> None:
-  """Raise `ConfigError` if no file can be written to a folder.
-
-  Nothing is left behind: a folder that does not exist is tried by the nearest
-  one above it that does.
-  """
-  folder = out_dir
-  while not os.path.lexists(folder) and folder != folder.parent:
-    folder = folder.parent
-  try:
-    with tempfile.TemporaryFile(dir=folder):
-      pass
-  except OSError as error:
-    expected = f'a folder that can be written to ({error.strerror})'
-    raise ConfigError('out_dir', out_dir, expected) from error
 
 
 def _default_out_dir(study: Study, default: engine.Config) -> pathlib.Path:

@@ -76,30 +76,34 @@ class Checkpoint:
     self._digests: dict[str, str] = {}
     self._wait, self._last = seconds, time.monotonic()
 
-  def load(self, current: PyTree, kept: PyTree) -> Saved | None:
+  def load(
+    self, current: PyTree, kept_fn: Callable[[], PyTree]
+  ) -> Saved | None:
     """Return what was saved, if it is whole and of this training.
 
     Args:
       current: arrays, or `jax.ShapeDtypeStruct`s, of the structure of what the
         next pass starts from.
-      kept: the same of what is kept of one pass.
+      kept_fn: returns the same of what is kept of one pass; called if there is
+        a checkpoint.
 
     Returns:
       What was saved, in NumPy arrays; None if there is none to go on from.
     """
+    path = self._folder / _INDEX
+    if not path.exists():
+      return None
     try:
-      index = json.loads((self._folder / _INDEX).read_text(encoding='utf-8'))
+      index = json.loads(path.read_text(encoding='utf-8'))
       if index['identity'] != self._identity:
         return None
       self._digests = dict(index['arrays'])
-      number = int(index['number'])
+      number, kept = int(index['number']), kept_fn()
       found = Saved(
         number,
         self._read(_current_name(number), current),
         {int(x): self._read(_kept_name(int(x)), kept) for x in index['kept']},
       )
-    except FileNotFoundError:
-      return None
     except _UNREADABLE as error:
       self._digests = {}
       text = ' '.join(str(error).split())[:200]
@@ -156,9 +160,9 @@ class Checkpoint:
   def _write(self, name: str, tree: PyTree) -> None:
     """Write the arrays of a tree."""
     arrays = _arrays_of(tree)
-    self._digests[name] = _digest(arrays)
     self._folder.mkdir(parents=True, exist_ok=True)
     safetensors_numpy.save_file(arrays, self._folder / f'{name}{_SUFFIX}')
+    self._digests[name] = _digest(arrays)
 
   def _read(self, name: str, like: PyTree) -> PyTree:
     """Return what was written under a name, or raise ValueError."""

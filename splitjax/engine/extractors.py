@@ -25,6 +25,7 @@ ApplyFn = Callable[[PyTree, jax.Array], jax.Array]
 _CHUNK_SIZE = 256  # Inputs at a time.
 _PLAN_FILE = 'extractor.json'
 _VARIABLES = 'variables'
+FILES = (_VARIABLES, _PLAN_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,16 +141,17 @@ def pretrained(
 def save(
   folder: pathlib.Path, plan: ExtractorPlan, variables: tuple[PyTree, PyTree]
 ) -> None:
-  """Write an extractor to a new folder, all of it or nothing.
+  """Write an extractor, all of it or nothing.
 
   Args:
-    folder: must not exist yet, or be empty.
+    folder: is made if it is not there; an extractor in it is replaced, and what
+      else it holds stays.
     plan: what it is.
     variables: parameters and state of its layers.
   """
   from orbax import checkpoint  # Slow to import, and needed here alone.
 
-  with files.creating_folder(folder) as scratch:
+  with files.replacing_parts(folder, FILES) as scratch:
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)
     text = json.dumps(dataclasses.asdict(plan), indent=2)

@@ -1,6 +1,7 @@
 """From a data set to what crossed the cuts: trainings with records."""
 
 from collections.abc import Mapping, Sequence
+import functools
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ from splitjax import parallel
 from splitjax import training
 from splitjax.engine import keys
 from splitjax.engine import observed
+from splitjax.engine.checkpoints import Checkpoint
 from splitjax.engine.observed import Observed
 from splitjax.engine.problems import Problem
 from splitjax.engine.programs import Hyperparameters
@@ -83,6 +85,7 @@ def observe(
   points: Sequence[Point],
   key: jax.Array,
   progress: Progress,
+  checkpoint: Checkpoint | None = None,
 ) -> list[list[Observed]]:
   """Train a problem at every point and seed, and keep what crosses the cuts.
 
@@ -95,6 +98,7 @@ def observe(
     points: what differs between the runs, beside their seeds.
     key: random key for everything in the training; all points see the same.
     progress: told of every epoch.
+    checkpoint: where finished passes are kept, so that a killed run goes on.
 
   Returns:
     What was observed, by point and seed.
@@ -108,7 +112,8 @@ def observe(
     f'{problem.num_epochs} epochs, batch {recipe.batch_size}{named}'
   )
   try:
-    return _Session(problem, recipe, points, key, progress).run()
+    session = _Session(problem, recipe, points, key, progress)
+    return session.run(checkpoint)
   except FloatingPointError as error:
     rates = tuple(dict.fromkeys(point.learning_rate for point in points))
     expected = f'one that converges: {error}'
@@ -158,17 +163,24 @@ class _Session:
     leaves, run_keys = parallel.grid(leaves, self._keys.runs)
     return run_keys, leaves
 
-  def run(self) -> list[list[Observed]]:
+  def run(self, checkpoint: Checkpoint | None) -> list[list[Observed]]:
     """Train all runs, and return what was observed of each."""
     recipe, untrained = self._recipe, self._states
-    if recipe.relabel_fn is not None:
-      self._first_stage()
-    logs = {}
-    for epoch in range(recipe.num_epochs):
-      kept = recipe.keeps_gradients(epoch + 1)
-      log = self._train(epoch, None, str(epoch + 1), kept)
-      if kept:
-        logs[epoch + 1] = jax.device_get(log)
+    done, logs = self._restore(checkpoint)
+    num_epochs = self._problem.num_epochs
+    first = num_epochs - recipe.num_epochs  # Passes of a first stage.
+    for number in range(done + 1, num_epochs + 1):
+      epoch = number - first
+      if epoch <= 0:
+        self._first_stage(number, first)
+      else:
+        kept = recipe.keeps_gradients(epoch)
+        log = self._train(epoch - 1, None, str(epoch), kept)
+        if kept:
+          logs[epoch] = jax.device_get(log)
+      if checkpoint is not None and (checkpoint.due or number == num_epochs):
+        current = self._programs.gather((self._states, self._labels))
+        checkpoint.save(number, current, logs)
     passes = self._evaluate(untrained)
     clients: PyTree = ((), ())
     if Name.CLIENT in recipe.read:
@@ -178,6 +190,28 @@ class _Session:
       return self._collect(logs, passes, clients)
     except ValueError as error:  # A record refuses what is not finite.
       raise FloatingPointError(str(error)) from error
+
+  def _restore(
+    self, checkpoint: Checkpoint | None
+  ) -> tuple[int, dict[int, training.EpochLog]]:
+    """Return how many passes are finished, and what was kept of them."""
+    if checkpoint is None:
+      return 0, {}
+    current = (self._states, self._labels)
+    train_fn = functools.partial(self._programs.train, kept=True)
+    saved = checkpoint.load(
+      current,
+      lambda: jax.eval_shape(
+        train_fn, (*self._runs, *current), 0, self._inputs
+      )[1],
+    )
+    if saved is None:
+      return 0, {}
+    self._states, self._labels = jax.tree.map(jnp.asarray, saved.current)
+    self._progress.start(f'going on after pass {saved.number}')
+    for _ in range(saved.number):
+      self._progress.advance()
+    return saved.number, saved.kept
 
   def _train(
     self, epoch: int, rows: jax.Array | None, name: str, kept: bool = False
@@ -195,20 +229,19 @@ class _Session:
     self._progress.advance(f'epoch {name}, loss {loss:.3f}')
     return log
 
-  def _first_stage(self) -> None:
-    """Train on half of the samples, and draw the labels of the others."""
-    num_epochs = self._recipe.num_epochs
+  def _first_stage(self, number: int, num_epochs: int) -> None:
+    """Train on half of the samples; at last draw the labels of the others."""
     order = jax.random.permutation(self._keys.halves, len(self._inputs))
     first, second = jnp.split(order, [len(self._inputs) // 2])
-    for epoch in range(num_epochs):
-      number = keys.first_stage_epoch(num_epochs, epoch)
-      self._train(number, first, f'{epoch + 1} of the first')
-    self._labels = self._programs.relabel(
-      (*self._runs, self._states, self._labels),
-      self._inputs[second],
-      self._truth,
-      second,
-    )
+    epoch = keys.first_stage_epoch(num_epochs, number - 1)
+    self._train(epoch, first, f'{number} of the first')
+    if number == num_epochs:
+      self._labels = self._programs.relabel(
+        (*self._runs, self._states, self._labels),
+        self._inputs[second],
+        self._truth,
+        second,
+      )
 
   def _evaluate(
     self, untrained: training.TrainState
