@@ -39,7 +39,7 @@ PyTree = Any
 def recipe_of(
   problem: Problem,
   *,
-  recorded_epochs: tuple[int, ...] = (1,),
+  recorded_epochs: Sequence[int] = (1,),
   baseline: bool = True,
 ) -> Recipe:
   """Return how a problem is trained, and what is kept of it.

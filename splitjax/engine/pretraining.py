@@ -9,8 +9,10 @@ import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
 
+from splitjax import checks
 from splitjax import models
 from splitjax.engine import keys
+from splitjax.engine import memory
 from splitjax.engine import observing
 from splitjax.engine import scoring
 from splitjax.engine.checkpoints import Checkpoint
@@ -20,6 +22,7 @@ from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
 from splitjax.engine.progress import SILENT
 from splitjax.engine.progress import Progress
+from splitjax.engine.study import Training
 from splitjax.engine.study import point_of
 from splitjax.engine.workplace import digest_of_data
 from splitjax.errors import ConfigError
@@ -49,7 +52,9 @@ def problem_of(config: Config) -> Problem:
   if not isinstance(config.model, str):
     expected = 'a name: layers of your own cannot be read back'
     raise ConfigError('model', catalog.OWN, expected)
-  return check(dataclasses.replace(config, num_seeds=1))
+  problem = check(dataclasses.replace(config, num_seeds=1))
+  memory.check([Training(problem, (point_of(problem),), ())])
+  return problem
 
 
 def identity_of_problem(problem: Problem) -> Mapping[str, Any]:
@@ -121,6 +126,7 @@ def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
   if model not in _CONVERTERS:
     names = ' or '.join(_CONVERTERS)
     raise ConfigError('model', model, f'{names} with --weights')
+  checks.regular_file('weights', path)
   convert_fn, num_layers = _CONVERTERS[model]
   try:
     variables = convert_fn(safetensors_numpy.load_file(path))

@@ -9,6 +9,7 @@ from typing import Any
 from splitjax import parallel
 from splitjax.engine import keys
 from splitjax.engine import measuring
+from splitjax.engine import memory
 from splitjax.engine import observed
 from splitjax.engine import observing
 from splitjax.engine.config import Config
@@ -72,6 +73,7 @@ def run(
   study = what if isinstance(what, Study) else label_inference.study(what)
   if save_records and out_dir is None:
     raise ConfigError('save_records', True, 'none without out_dir')
+  memory.check(study.trainings)
   identity = identity_of_study(study)
   workplace = Workplace(
     out_dir, identity, seconds=checkpoint_seconds, warn_fn=progress.warn

@@ -14,10 +14,16 @@ import sys
 import threading
 
 ROOT = pathlib.Path(__file__).parents[2]
-_SMALL = (
-  '--num_train=80 --num_test=40 --batch_size=40 --epochs=3 --num_seeds=1 '
-  '--num_aux_draws=1 --checkpoint_seconds=0 --attacks=distance '
-).split()
+_SMALL = [
+  '--num_train=80',
+  '--num_test=40',
+  '--batch_size=40',
+  '--epochs=3',
+  '--num_seeds=1',
+  '--num_aux_draws=1',
+  '--checkpoint_seconds=0',
+  '--attacks=distance',
+]
 COMMANDS = {
   'label_inference': [*_SMALL, '--save_records'],
   'cut_sweep': [*_SMALL, '--cuts=3,7'],

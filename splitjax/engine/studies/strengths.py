@@ -51,6 +51,6 @@ def make_training(
     problem,
     tuple(Point(config.learning_rate, plan) for plan in plans),
     tuple(readings),
-    recorded_epochs=tuple(range(epoch, last)),
+    recorded_epochs=range(epoch, last),
     baseline=not problem.plan.specs,
   )
