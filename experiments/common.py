@@ -1,12 +1,13 @@
 """What the binaries share: where results go, progress, launching."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
+import signal
 import sys
 from typing import Any
 
@@ -15,12 +16,12 @@ from absl import flags
 from absl import logging
 import tqdm
 
+from experiments import failing
 from experiments import options
 from splitjax import engine
 from splitjax import parallel
 from splitjax.data import sets
 from splitjax.engine.study import Study
-from splitjax.errors import ConfigError
 from splitjax.options import values_of
 
 OUT_DIR = flags.DEFINE_string(
@@ -141,13 +142,13 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
     default: the configuration that no flags mean.
   """
   options.define_flags(default)
-  # The flags of both modules are the binary's own: --help lists them.
-  for module in (options, sys.modules[__name__]):
+  # The flags of these modules are the binary's own: --help lists them.
+  for module in (options, failing, sys.modules[__name__]):
     for flag in flags.FLAGS.get_key_flags_for_module(module):
       flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
   def parse(argv: list[str]) -> list[str]:
-    with _one_line_errors():
+    with failing.one_line_errors():
       rest = flags.FLAGS(argv)
       if not flags.FLAGS['verbosity'].present:
         logging.set_verbosity(logging.WARNING)
@@ -157,31 +158,9 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
 
   def run(argv: list[str]) -> None:
     del argv
-    with _one_line_errors():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with failing.one_line_errors():
       options.start_machine()
       main(options.config_of_flags(default))
 
   app.run(run, flags_parser=parse)
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-  """Show a mistake as one line on standard error, and exit."""
-  try:
-    yield
-  except ConfigError as error:
-    _quit(f'--{error}', 2)
-  except flags.Error as error:
-    _quit(' '.join(str(error).split()), 2)
-  except OSError as error:
-    where = error.filename or f'--out_dir={OUT_DIR.value}'
-    _quit(f'{where}: {error.strerror or error}', 1)
-  except KeyboardInterrupt:
-    _quit('interrupted; attacks that were finished are kept', 130)
-
-
-def _quit(text: str, status: int) -> None:
-  """Print an error and exit."""
-  program = pathlib.Path(sys.argv[0]).stem
-  print(f'{program}: error: {text}', file=sys.stderr)
-  sys.exit(status)

@@ -128,9 +128,8 @@ def start_machine() -> None:
   )
   try:
     jax.devices()
-  except RuntimeError as error:
+  except (AssertionError, RuntimeError) as error:  # JAX raises either.
     platforms = os.environ.get('JAX_PLATFORMS', '')
-    reason = str(error).partition('(')[0].strip()
-    raise flags.Error(
-      f'JAX_PLATFORMS={platforms}: expected a device that is there: {reason}'
-    ) from error
+    expected = f'a device that is there: {str(error).partition("(")[0]}'
+    message = f'JAX_PLATFORMS={platforms}: expected {expected}'
+    raise flags.Error(message.rstrip(': ')) from error

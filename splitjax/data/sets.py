@@ -273,6 +273,9 @@ def _load_csv(
     raise ConfigError(
       'label_column', '', 'the column of the labels, by name or position'
     )
+  checks.regular_file('dataset', path)
+  if kwargs.get('test_path'):
+    checks.regular_file('test_path', kwargs['test_path'])
   return data.load_csv(
     path, label_column=label_column, target=target or 'class', **kwargs
   )

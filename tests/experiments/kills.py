@@ -89,6 +89,7 @@ class Runner:
   def close(self) -> None:
     """End the process."""
     self._process.stdin.close()
+    self._process.stdout.close()
     self._process.wait()
 
 
