@@ -1,6 +1,7 @@
 """Checkpoints of a training, from which a killed run goes on."""
 
 from collections.abc import Callable, Mapping
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -148,6 +149,10 @@ class Checkpoint:
     except (OSError, safetensors.SafetensorError) as error:
       text = ' '.join(str(error).split())[:200]
       self._warn_fn(f'no checkpoint in {self._folder}: {text}')
+      with contextlib.suppress(OSError):  # It stays if an earlier one is there.
+        (self._folder / f'{name}{_SUFFIX}').unlink(missing_ok=True)
+        self._folder.rmdir()
+        self._folder.parent.rmdir()
     took = time.monotonic() - start
     self._wait = max(self._seconds, took / _LARGEST_SHARE)
     self._last = time.monotonic()

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 import dataclasses
+import errno
 import functools
 import json
+import os
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -25,6 +28,7 @@ ApplyFn = Callable[[PyTree, jax.Array], jax.Array]
 _CHUNK_SIZE = 256  # Inputs at a time.
 _PLAN_FILE = 'extractor.json'
 _VARIABLES = 'variables'
+_SPARE = 100_000  # Bytes on the disk that are not parameters.
 FILES = (_VARIABLES, _PLAN_FILE)
 
 
@@ -148,9 +152,17 @@ def save(
       else it holds stays.
     plan: what it is.
     variables: parameters and state of its layers.
+
+  Raises:
+    OSError: if the disk is full.
   """
   from orbax import checkpoint  # Slow to import, and needed here alone.
 
+  folder.mkdir(parents=True, exist_ok=True)
+  needed = sum(np.asarray(x).nbytes for x in jax.tree.leaves(variables))
+  if shutil.disk_usage(folder).free < needed + _SPARE:
+    # The threads of Orbax would print their tracebacks.
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
   with files.replacing_parts(folder, FILES) as scratch:
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)

@@ -26,6 +26,7 @@ from splitjax.results import identity_of
 from splitjax.results import lock
 
 CHECKPOINTS = '.checkpoints'
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -68,7 +69,8 @@ class Workplace:
       Whether an equal run was killed there.
 
     Raises:
-      ConfigError: if another run holds the folder, or it cannot be written.
+      ConfigError: if another run holds the folder, or it cannot be written;
+        also if the disk is full while it is held.
     """
     if self.path is None or not parallel.is_writer():
       yield False
@@ -89,7 +91,13 @@ class Workplace:
         return
       for name in self._names:
         files.remove_leftovers(self.path / name)
-      yield was_killed
+      try:
+        yield was_killed
+      except OSError as error:
+        if error.errno not in _FULL:
+          raise
+        expected = f'a folder with space for the results: {error.strerror}'
+        raise ConfigError('out_dir', self.path, expected) from error
 
   def check_writable(self) -> None:
     """Raise `ConfigError` if the folder, once held, cannot be written."""
