@@ -77,9 +77,7 @@ def test_damaged_checkpoint_is_said_and_not_used(tmp_path, name, how):
   if how == 'gone':
     path.unlink()
   else:
-    path.write_bytes(
-      {'cut': whole[:-9], 'flipped': flipped, 'empty': b''}[how]
-    )
+    path.write_bytes({'cut': whole[:-9], 'flipped': flipped, 'empty': b''}[how])
   again, warned = _saved(tmp_path)
   found = again.load(CURRENT, lambda: KEPT)
   if found is not None:  # A flipped end of line.
