@@ -125,7 +125,7 @@ def _check_flags(name, num_examples):
       assert '=' in outcome or 'flag' in outcome
 
   check()
-  assert str in found
+  assert len(found) > 1  # Some are refused, and some are not.
 
 
 def test_flags_give_a_study_or_one_line():
@@ -169,7 +169,7 @@ def test_huge_numbers_and_endless_files_are_one_line(arguments, message):
     ),
     (
       'regression',
-      ['--defenses=max_norm:strength=1|2,max_norm:strength=2'],
+      ['--defenses=max_norm:strength=0.5|1,max_norm'],
       'each defense at each strength once, not max_norm at ',
     ),
   ],
