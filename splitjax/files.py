@@ -112,12 +112,13 @@ def replacing_parts(
     ['a', 'b', 'mine.txt']
   """
   folder = pathlib.Path(folder)
-  folder.mkdir(parents=True, exist_ok=True)
+  folder.parent.mkdir(parents=True, exist_ok=True)
   with _scratch(folder) as scratch:
     new, old = scratch / folder.name, scratch / 'old'
     new.mkdir()
     old.mkdir()
     yield new
+    folder.mkdir(exist_ok=True)
     for name in reversed(names):
       if os.path.lexists(folder / name):
         os.replace(folder / name, old / name)

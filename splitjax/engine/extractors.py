@@ -158,12 +158,11 @@ def save(
   """
   from orbax import checkpoint  # Slow to import, and needed here alone.
 
-  folder.mkdir(parents=True, exist_ok=True)
   needed = sum(np.asarray(x).nbytes for x in jax.tree.leaves(variables))
-  if shutil.disk_usage(folder).free < needed + _SPARE:
-    # The threads of Orbax would print their tracebacks.
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
   with files.replacing_parts(folder, FILES) as scratch:
+    if shutil.disk_usage(scratch).free < needed + _SPARE:
+      # The threads of Orbax would print their tracebacks.
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)
     text = json.dumps(dataclasses.asdict(plan), indent=2)

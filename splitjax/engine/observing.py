@@ -197,13 +197,10 @@ class _Session:
     """Return how many passes are finished, and what was kept of them."""
     if checkpoint is None:
       return 0, {}
-    current = (self._states, self._labels)
+    runs = (*self._runs, self._states, self._labels)
     train_fn = functools.partial(self._programs.train, kept=True)
     saved = checkpoint.load(
-      current,
-      lambda: jax.eval_shape(
-        train_fn, (*self._runs, *current), 0, self._inputs
-      )[1],
+      runs[-2:], lambda: jax.eval_shape(train_fn, runs, 0, self._inputs)[1]
     )
     if saved is None:
       return 0, {}

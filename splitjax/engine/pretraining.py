@@ -60,7 +60,7 @@ def problem_of(config: Config) -> Problem:
 def identity_of_problem(problem: Problem) -> Mapping[str, Any]:
   """Return what makes two trainings of an extractor the same."""
   data = digest_of_data(problem.dataset)
-  return {'binary': 'pretrain', **identity_of(problem.config), 'data': data}
+  return {'binary': 'pretrain', **identity_of(problem.config), 'read': data}
 
 
 def train(

@@ -137,7 +137,7 @@ def identity_of_study(study: Study) -> Mapping[str, Any]:
   if study.extractor is not None:
     leaves = jax.tree.leaves(study.extractor.variables)
     held['extractor'] = [digest_of_arrays(leaves)]
-  return {'binary': study.name, **identity_of(study.config), **held}
+  return {'binary': study.name, **identity_of(study.config), 'read': held}
 
 
 def digest_of_data(dataset: Dataset) -> str:

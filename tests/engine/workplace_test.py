@@ -183,13 +183,13 @@ def test_other_data_under_the_same_flags_are_another_run(tmp_path):
     study = engine.studies.label_inference.study(config)
     identity = identity_of_study(study)
     json.dumps(identity)
-    digests.append(identity['data'])
+    digests.append(identity['read'])
   assert digests[0] != digests[1]
   one = data.load_digits(seed=0)
   assert (
     identity_of_study(
       engine.studies.label_inference.study(engine.Config(dataset=one))
-    )['data']
+    )['read']
     == identity_of_study(engine.studies.label_inference.study(engine.Config()))[
       'data'
     ]

@@ -25,6 +25,10 @@ _STUDIES = {
   'pretrain': pretraining.problem_of,
 }
 _SMALL = ('--num_train=60', '--num_test=30', '--epochs=2', '--batch_size=20')
+_MORE = {
+  'ablation': ('--vary_batch_size=10', '--vary_recorded_epoch=2'),
+  'defense_sweep': ('--averaged_passes=2', '--defenses=max_norm'),
+}
 _NUMBERS = st.one_of(
   st.integers(-3, 12).map(str),
   st.sampled_from(
@@ -100,7 +104,7 @@ def _outcome(name, default, arguments):
   values = flags.FlagValues()
   made.define_flags(default, values)
   try:
-    values([name, *_SMALL, *arguments])
+    values([name, *_SMALL, *_MORE.get(name, ()), *arguments])
     study = _STUDIES[name](made.config_of_flags(default, values))
     if isinstance(study, engine.Study):
       memory.check(study.trainings)

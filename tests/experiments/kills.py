@@ -25,7 +25,11 @@ _SMALL = [
   '--attacks=distance',
 ]
 COMMANDS = {
-  'label_inference': [*_SMALL, '--save_records'],
+  'label_inference': [
+    *_SMALL,
+    '--save_records',
+    '--intermediates=cut_grads',
+  ],
   'cut_sweep': [*_SMALL, '--cuts=3,7'],
   'ablation': [
     *_SMALL,
