@@ -185,12 +185,8 @@ def test_other_data_under_the_same_flags_are_another_run(tmp_path):
     json.dumps(identity)
     digests.append(identity['read'])
   assert digests[0] != digests[1]
-  one = data.load_digits(seed=0)
-  assert (
-    identity_of_study(
-      engine.studies.label_inference.study(engine.Config(dataset=one))
-    )['read']
-    == identity_of_study(engine.studies.label_inference.study(engine.Config()))[
-      'data'
-    ]
+  named, loaded = (
+    engine.studies.label_inference.study(engine.Config(dataset=x))
+    for x in ('digits', data.load_digits(seed=0))
   )
+  assert identity_of_study(named)['read'] == identity_of_study(loaded)['read']
