@@ -18,6 +18,7 @@ from splitjax.engine.targets import Target
 from splitjax.engine.targets import grant
 from splitjax.engine.targets import make_target
 from splitjax.engine.trials import predict
+from splitjax.errors import ConfigError
 from splitjax.records.intermediates import Name
 from splitjax.results import Cell
 from splitjax.results import Results
@@ -88,12 +89,16 @@ def _attack(
 ) -> list[Row]:
   """Return the rows of one attack."""
   chosen = choice.parse(cell.attack)
-  found = predict(
-    chosen.fn,
-    keys.of_place(key, cell.phase, cell.intermediate),
-    grant(target.view, chosen.attack.granted),
-    share_fn=chosen.attack.share_fn,
-  )
+  try:
+    found = predict(
+      chosen.fn,
+      keys.of_place(key, cell.phase, cell.intermediate),
+      grant(target.view, chosen.attack.granted),
+      share_fn=chosen.attack.share_fn,
+    )
+  except (MemoryError, OverflowError, jax.errors.JaxRuntimeError) as error:
+    expected = f'an attack, --num_seeds and --num_aux_draws that fit: {error}'
+    raise ConfigError('attacks', cell.attack, expected) from error
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence
   )

@@ -12,7 +12,7 @@ from tests.experiments import kills
 
 # 40 kills over all binaries: SPLITJAX_KILLS=6, in some minutes.
 _NUM_KILLS = int(os.environ.get('SPLITJAX_KILLS', '1'))
-_FIRST = 'label_inference'  # Killed in the default run of the tests.
+_FIRST = 'pretrain'  # Killed in the default run of the tests.
 
 
 @pytest.fixture(scope='module')
