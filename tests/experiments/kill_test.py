@@ -86,3 +86,40 @@ def test_killed_run_loses_nothing(runner, tmp_path):
 )
 def test_killed_run_of_every_binary_loses_nothing(runner, tmp_path, binary):
   _check_kills(runner, tmp_path, binary, _NUM_KILLS, seed=1)
+
+
+@pytest.mark.slow
+def test_pretrain_overwrites_its_own_files_when_it_has_new_ones(
+  runner, tmp_path
+):
+  folder = tmp_path / 'out'
+  folder.mkdir()
+  (folder / 'mine.txt').write_text('mine')
+  status, text = runner.run('pretrain', folder)
+  assert status == 2 and 'a new folder, or --overwrite' in text
+  assert os.listdir(folder) == ['mine.txt']
+  (folder / 'extractor.json').write_text('old')
+  status, _ = runner.run('pretrain', folder, '--overwrite', at=3)
+  assert status == -9
+  assert (folder / 'extractor.json').read_text() == 'old'
+  status, text = runner.run('pretrain', folder, '--overwrite')
+  assert status == 0 and 'going on after pass' in text
+  names = ['extractor.json', 'mine.txt', 'variables']
+  assert sorted(os.listdir(folder)) == names
+  assert (folder / 'extractor.json').read_text() != 'old'
+
+
+@pytest.mark.slow
+def test_transfer_that_is_killed_again_and_again_comes_to_its_end(
+  runner, tmp_path
+):
+  """Each time after few writes, of which a pass takes four or five."""
+  folder = tmp_path / 'out'
+  passes = []
+  for _ in range(4):
+    status, text = runner.run('transfer', folder, at=7)
+    assert status == -9, text
+    passes += _told(text, '_train')
+  status, text = runner.run('transfer', folder)
+  assert status == 0 and not _told(text, '_train'), text
+  assert set(passes) == {'0', '1', '2'} and len(passes) <= 3 + 4
