@@ -206,7 +206,7 @@ class CheckTest(parameterized.TestCase):
       for training in study.trainings
     ]
     assert passes == [{1, 2}, {1}, {1, 2}]
-    assert study.trainings[2].recorded_epochs == (1, 2)
+    assert study.trainings[2].recorded_epochs == range(1, 3)
 
 
 def test_second_stage_draws_the_labels_of_its_half_from_the_truth():
