@@ -156,14 +156,15 @@ def main(argv: Sequence[str] | None = None) -> int:
   debug, status = values.pop('debug'), ERROR
   try:
     return _run(values)
-  except ConfigError as error:
-    text = str(error).replace(f'{error.field}=', f'--{error.field}=', 1)
-  except KeyboardInterrupt:
-    text, status = 'interrupted', INTERRUPTED
-  except Exception as error:  # Nobody who runs a command wants a traceback.
+  except (Exception, KeyboardInterrupt) as error:
+    # Nobody who runs a command wants a traceback.
     text = f'{type(error).__name__}: {error} (--debug shows where)'
-  if debug:
-    traceback.print_exc()
+    if isinstance(error, ConfigError):
+      text = str(error).replace(f'{error.field}=', f'--{error.field}=', 1)
+    elif isinstance(error, KeyboardInterrupt):
+      text, status = 'interrupted', INTERRUPTED
+    if debug:
+      traceback.print_exc()
   print(f'{_NAME}: error: {" ".join(text.split())}', file=sys.stderr)
   return status
 
