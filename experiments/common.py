@@ -1,14 +1,14 @@
 """What the binaries share: where results go, progress, launching."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
+import signal
 import sys
-import tempfile
 from typing import Any
 
 from absl import app
@@ -16,12 +16,12 @@ from absl import flags
 from absl import logging
 import tqdm
 
+from experiments import failing
 from experiments import options
 from splitjax import engine
 from splitjax import parallel
 from splitjax.data import sets
 from splitjax.engine.study import Study
-from splitjax.errors import ConfigError
 from splitjax.options import values_of
 
 OUT_DIR = flags.DEFINE_string(
@@ -31,12 +31,22 @@ OUT_DIR = flags.DEFINE_string(
   'the flags, so that the same flags find it again.',
 )
 OVERWRITE = flags.DEFINE_boolean(
-  'overwrite', False, 'Whether to replace what out_dir holds of earlier runs.'
+  'overwrite',
+  False,
+  'Whether to replace what out_dir holds of earlier runs. What a killed run of '
+  'the same flags left there is gone on with.',
 )
 SAVE_RECORDS = flags.DEFINE_boolean(
   'save_records',
   False,
   'Whether to write what crossed the cut to out_dir/records.',
+)
+CHECKPOINT_SECONDS = flags.DEFINE_float(
+  'checkpoint_seconds',
+  30.0,
+  'Time between two checkpoints of a training, at least; a killed run goes on '
+  'from the last. They are removed when the run is finished.',
+  lower_bound=0,
 )
 
 
@@ -62,6 +72,12 @@ class Progress(engine.Progress):
       self._bar.set_description(text, refresh=False)
     self._bar.update()
 
+  def warn(self, text: str) -> None:
+    """Say something that the user should know."""
+    if not self._quiet:
+      self._bar.clear()
+      warn(text)
+
   def close(self) -> None:
     """Take the bar off the terminal."""
     self._bar.close()
@@ -77,8 +93,6 @@ def execute(study: Study, default: engine.Config) -> None:
   for note in study.notes:
     warn(note)
   out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(study, default))
-  if parallel.is_writer():
-    check_writable(out_dir)
   progress = Progress(study.num_epochs + len(study.cells))
   with contextlib.closing(progress):
     result = engine.run(
@@ -86,29 +100,13 @@ def execute(study: Study, default: engine.Config) -> None:
       out_dir=out_dir,
       overwrite=OVERWRITE.value,
       save_records=SAVE_RECORDS.value,
+      report=True,
+      checkpoint_seconds=CHECKPOINT_SECONDS.value,
       progress=progress,
     )
   if parallel.is_writer():
-    result.save_report(out_dir)
     print(result.summary())
     print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
-
-
-def check_writable(out_dir: pathlib.Path) -> None:
-  """Raise `ConfigError` if no file can be written to a folder.
-
-  Nothing is left behind: a folder that does not exist is tried by the nearest
-  one above it that does.
-  """
-  folder = out_dir
-  while not os.path.lexists(folder) and folder != folder.parent:
-    folder = folder.parent
-  try:
-    with tempfile.TemporaryFile(dir=folder):
-      pass
-  except OSError as error:
-    expected = f'a folder that can be written to ({error.strerror})'
-    raise ConfigError('out_dir', out_dir, expected) from error
 
 
 def _default_out_dir(study: Study, default: engine.Config) -> pathlib.Path:
@@ -144,13 +142,13 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
     default: the configuration that no flags mean.
   """
   options.define_flags(default)
-  # The flags of both modules are the binary's own: --help lists them.
-  for module in (options, sys.modules[__name__]):
+  # The flags of these modules are the binary's own: --help lists them.
+  for module in (options, failing, sys.modules[__name__]):
     for flag in flags.FLAGS.get_key_flags_for_module(module):
       flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
   def parse(argv: list[str]) -> list[str]:
-    with _one_line_errors():
+    with failing.one_line_errors():
       rest = flags.FLAGS(argv)
       if not flags.FLAGS['verbosity'].present:
         logging.set_verbosity(logging.WARNING)
@@ -160,31 +158,9 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
 
   def run(argv: list[str]) -> None:
     del argv
-    with _one_line_errors():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with failing.one_line_errors():
       options.start_machine()
       main(options.config_of_flags(default))
 
   app.run(run, flags_parser=parse)
-
-
-@contextlib.contextmanager
-def _one_line_errors() -> Iterator[None]:
-  """Show a mistake as one line on standard error, and exit."""
-  try:
-    yield
-  except ConfigError as error:
-    _quit(f'--{error}', 2)
-  except flags.Error as error:
-    _quit(' '.join(str(error).split()), 2)
-  except OSError as error:
-    where = error.filename or f'--out_dir={OUT_DIR.value}'
-    _quit(f'{where}: {error.strerror or error}', 1)
-  except KeyboardInterrupt:
-    _quit('interrupted; attacks that were finished are kept', 130)
-
-
-def _quit(text: str, status: int) -> None:
-  """Print an error and exit."""
-  program = pathlib.Path(sys.argv[0]).stem
-  print(f'{program}: error: {text}', file=sys.stderr)
-  sys.exit(status)

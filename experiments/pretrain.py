@@ -9,21 +9,27 @@ from a .safetensors file. No defense, attack or projection has a part in it:
 those flags are refused.
 """
 
+from collections.abc import Iterator, Mapping
 import contextlib
 import pathlib
 import re
-import shutil
+from typing import Any
 
 from absl import flags
 
 from experiments import common
 from splitjax import engine
+from splitjax import files
 from splitjax.data import sets
 from splitjax.engine import extractors
 from splitjax.engine import pretraining
+from splitjax.engine.progress import SILENT
+from splitjax.engine.workplace import CHECKPOINTS
+from splitjax.engine.workplace import Workplace
 from splitjax.errors import ConfigError
 from splitjax.errors import check_name
 from splitjax.models.catalog import MODELS
+from splitjax.results import lock
 
 DEFAULT = engine.Config()
 _UNUSED = (
@@ -52,15 +58,52 @@ def main(config: engine.Config) -> None:
   source = pathlib.Path(weights).name if weights else sets.name_of(config)
   name = re.sub(r'[^A-Za-z0-9_.]+', '-', f'{model}-{source}')
   folder = pathlib.Path(common.OUT_DIR.value or f'extractors/{name}')
-  common.check_writable(folder)
-  if folder.exists() and any(folder.iterdir()) and not common.OVERWRITE.value:
-    raise ConfigError('out_dir', folder, 'a new folder, or --overwrite')
   if weights:
-    plan, variables = pretraining.convert(pathlib.Path(weights), model)
-  else:
-    with contextlib.closing(common.Progress(config.epochs)) as progress:
-      plan, variables = pretraining.train(config, progress)
-  shutil.rmtree(folder, ignore_errors=True)  # As --overwrite allowed.
+    identity = {'binary': 'pretrain', 'weights': weights, 'model': model}
+    with _held(folder, identity):
+      _write(folder, *pretraining.convert(pathlib.Path(weights), model))
+    return
+  problem = pretraining.problem_of(config)
+  with (
+    contextlib.closing(common.Progress(config.epochs)) as progress,
+    _held(folder, pretraining.identity_of_problem(problem), progress) as place,
+  ):
+    checkpoint = place.checkpoint('training')
+    _write(folder, *pretraining.train(problem, progress, checkpoint))
+    place.remove_checkpoints()
+
+
+@contextlib.contextmanager
+def _held(
+  folder: pathlib.Path,
+  identity: Mapping[str, Any],
+  progress: engine.Progress = SILENT,
+) -> Iterator[Workplace]:
+  """Hold the folder alone, which must be new unless --overwrite is given."""
+  place = Workplace(
+    folder,
+    identity,
+    seconds=common.CHECKPOINT_SECONDS.value,
+    warn_fn=progress.warn,
+  )
+  overwrite = common.OVERWRITE.value
+  with place.held() as was_killed:
+    place.check_writable()
+    files.remove_leftovers(folder)
+    own = {lock.LOCK_FILE, CHECKPOINTS}
+    if was_killed:  # While it wrote what it had made.
+      own.update(extractors.FILES)
+    if not overwrite and any(x.name not in own for x in folder.iterdir()):
+      raise ConfigError('out_dir', folder, 'a new folder, or --overwrite')
+    if overwrite and not was_killed:
+      place.remove_checkpoints()
+    yield place
+
+
+def _write(
+  folder: pathlib.Path, plan: extractors.ExtractorPlan, variables: tuple
+) -> None:
+  """Write an extractor, and say so."""
   extractors.save(folder, plan, variables)
   print(f'{plan.source}: the first {plan.num_layers} layers of {plan.model}.')
   print(f'Written to {folder}, for --extractor={folder}')

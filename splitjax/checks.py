@@ -1,9 +1,22 @@
 """Checks of arrays on the host, before they are recorded or attacked."""
 
+import contextlib
+import os
+import pathlib
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax.errors import ConfigError
+
 _ROWS_AT_ONCE = 4096
+_GIGABYTE = 1e9
+# Where a container says how much memory it may take.
+_LIMITS = (
+  '/sys/fs/cgroup/memory.max',
+  '/sys/fs/cgroup/memory/memory.limit_in_bytes',
+)
 
 
 def vectors(name: str, value: np.ndarray) -> None:
@@ -61,3 +74,60 @@ def labels(name: str, value: np.ndarray, num_classes: int) -> None:
     raise ValueError(
       f'{name} must lie between 0 and {num_classes - 1}, got {wrong[0]}.'
     )
+
+
+def memory(field: str, value: Any, num_bytes: float) -> None:
+  """Raise `ConfigError` if more memory would be taken than the machine has.
+
+  Args:
+    field: what asks for it.
+    value: what that is set to.
+    num_bytes: what would be taken at least, in bytes.
+
+  Example:
+    >>> memory('num_seeds', 10**15, 4e15)
+    Traceback (most recent call last):
+    splitjax.errors.ConfigError: num_seeds=1000000000000000: expected less: ...
+  """
+  has = total_memory()
+  if num_bytes > has:
+    raise ConfigError(
+      field,
+      value,
+      f'less: it would take {num_bytes / _GIGABYTE:,.0f} GB of memory at '
+      f'least, and there are {has / _GIGABYTE:,.0f} GB',
+    )
+
+
+def total_memory() -> float:
+  """Return the bytes that this process may take; infinity if unknown."""
+  found = [float('inf')]
+  for path in _LIMITS:
+    try:
+      found.append(float(pathlib.Path(path).read_text()))
+    except (OSError, ValueError):  # Not there, or 'max'.
+      continue
+  with contextlib.suppress(AttributeError, OSError, ValueError):
+    # Not every system tells.
+    found.append(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES'))
+  return min(found)
+
+
+def regular_file(field: str, path: str | os.PathLike) -> None:
+  """Raise `ConfigError` if something is there that is no file to be read whole.
+
+  A pipe would be waited for, and a device never ends. What is not there is left
+  to whoever opens it.
+
+  Args:
+    field: what names the file.
+    path: the file.
+
+  Example:
+    >>> regular_file('weights', '/dev/zero')
+    Traceback (most recent call last):
+    splitjax.errors.ConfigError: weights=/dev/zero: expected a regular file
+  """
+  path = pathlib.Path(path)
+  if path.exists() and not path.is_file():
+    raise ConfigError(field, path, 'a regular file')

@@ -1,9 +1,10 @@
 """Writing of files and folders that appear complete or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -62,6 +63,67 @@ def creating_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     (scratch / path.name).mkdir()
     yield scratch / path.name
     os.replace(scratch / path.name, path)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+  """Remove what a killed process was writing; nobody else may write `path` now.
+
+  Args:
+    path: a file or folder that was being made by `replacing` or
+      `creating_folder`.
+
+  Example:
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   os.mkdir(f'{folder}/.report.txt.abcd_123')
+    ...   remove_leftovers(f'{folder}/report.txt')
+    ...   os.listdir(folder)
+    []
+  """
+  path = pathlib.Path(path)
+  name = re.compile(rf'\.{re.escape(path.name)}\.[a-z0-9_]{{8}}')
+  if path.parent.is_dir():
+    for one in path.parent.iterdir():
+      if name.fullmatch(one.name) and not one.is_symlink() and one.is_dir():
+        shutil.rmtree(one, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replacing_parts(
+  folder: str | os.PathLike, names: Sequence[str]
+) -> Iterator[pathlib.Path]:
+  """Yield a temporary folder whose parts take their places if all goes well.
+
+  Args:
+    folder: folder to make, or to change; what else it holds stays in it.
+    names: files and folders that the body makes. They take their places in
+      this order, so that with the last of them the folder is whole, and what
+      was there under these names is removed.
+
+  Yields:
+    The path to write to. It is removed if the body raises.
+
+  Example:
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   _ = pathlib.Path(folder, 'mine.txt').write_text('')
+    ...   with replacing_parts(folder, ['a', 'b']) as scratch:
+    ...     (scratch / 'a').mkdir()
+    ...     _ = (scratch / 'b').write_text('')
+    ...   sorted(os.listdir(folder))
+    ['a', 'b', 'mine.txt']
+  """
+  folder = pathlib.Path(folder)
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  with _scratch(folder) as scratch:
+    new, old = scratch / folder.name, scratch / 'old'
+    new.mkdir()
+    old.mkdir()
+    yield new
+    folder.mkdir(exist_ok=True)
+    for name in reversed(names):
+      if os.path.lexists(folder / name):
+        os.replace(folder / name, old / name)
+    for name in names:
+      os.replace(new / name, folder / name)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**31 - 1  # Integers of JAX are of 32 bits.
 # Where an object lies in memory, which no other process repeats.
 _ADDRESS = re.compile(rb' at 0x[0-9a-f]+')
 
@@ -29,11 +30,12 @@ def option(
     default: the field's value where none is given.
     text: help, a sentence or two for the user.
     low: smallest value of an integer.
-    high: largest value of an integer.
+    high: largest value of an integer; by default what 32 bits hold.
 
   Returns:
     A dataclass field whose metadata hold the help and the bounds.
   """
+  high = LARGEST if high is None else high
   metadata = {'text': text, 'low': low, 'high': high}
   return dataclasses.field(default=default, metadata=metadata)
 
@@ -48,7 +50,7 @@ class Option(typing.NamedTuple):
     default: its value where none is given.
     text: help.
     low: smallest value of an integer, if bounded.
-    high: largest value of an integer, if bounded.
+    high: largest value of an integer.
   """
 
   name: str
@@ -57,7 +59,7 @@ class Option(typing.NamedTuple):
   default: Any
   text: str
   low: int | None
-  high: int | None
+  high: int
 
 
 def options_of(config: Any) -> list[Option]:

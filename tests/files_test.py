@@ -41,3 +41,35 @@ def test_full_folder_is_not_replaced(tmp_path):
   with pytest.raises(FileExistsError), files.creating_folder(tmp_path):
     raise AssertionError
   assert (tmp_path / 'a').read_text() == 'mine'
+
+
+def test_leftovers_of_a_killed_process_are_removed_and_nothing_else(tmp_path):
+  names = ['.a.txt.abcd_123', 'a.txt', '.a.txt.short', '.b.txt.abcd_123']
+  for name in names:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'a.txt').write_text('half')
+  (tmp_path / '.a.txt.file_123').write_text('mine')
+  files.remove_leftovers(tmp_path / 'a.txt')
+  files.remove_leftovers(tmp_path / 'nowhere' / 'a.txt')
+  left = sorted(x.name for x in tmp_path.iterdir())
+  assert left == sorted([*names[1:], '.a.txt.file_123'])
+
+
+def test_parts_take_their_places_beside_what_is_not_theirs(tmp_path):
+  folder = tmp_path / 'out'
+  (folder / 'a').mkdir(parents=True)
+  (folder / 'a' / 'old').write_text('')
+  (folder / 'mine').write_text('')
+  with (
+    pytest.raises(RuntimeError),
+    files.replacing_parts(folder, ['a', 'b']) as scratch,
+  ):
+    (scratch / 'a').mkdir()
+    raise RuntimeError
+  assert (folder / 'a' / 'old').exists()
+  with files.replacing_parts(folder, ['a', 'b']) as scratch:
+    (scratch / 'a').mkdir()
+    (scratch / 'b').write_text('new')
+  assert sorted(x.name for x in folder.iterdir()) == ['a', 'b', 'mine']
+  assert list((folder / 'a').iterdir()) == []
+  assert list(tmp_path.iterdir()) == [folder]

@@ -12,6 +12,7 @@ from splitjax.attacks.on_views import AttackFn
 from splitjax.errors import ConfigError
 from splitjax.errors import check_distinct
 from splitjax.errors import check_name
+from splitjax.options import LARGEST
 
 _FIELD = 'attacks'
 
@@ -92,7 +93,10 @@ def _value(text: str, key: str, value: str, kind: type) -> Any:
       return tuple(int(one) for one in value.split('|') if one)
     if kind is bool:
       return {'true': True, 'false': False}[value.lower()]
-    return kind(value)
+    found = kind(value)
+    if kind is int and abs(found) > LARGEST:
+      raise ValueError(value)
+    return found
   except (KeyError, ValueError) as error:
     raise ConfigError(_FIELD, text, f'{words[kind]} for {key}') from error
 

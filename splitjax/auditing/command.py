@@ -9,6 +9,7 @@ import pathlib
 import sys
 import time
 import tomllib
+import traceback
 from typing import Any, NoReturn
 
 from splitjax.auditing import outputs
@@ -20,6 +21,7 @@ from splitjax.engine.progress import Progress
 from splitjax.errors import ConfigError
 
 ERROR = 2
+INTERRUPTED = 130
 _NAME = 'splitjax-audit'
 _FILES = {
   'cut_grads': 'Gradients at the cut, as the party with the inputs received '
@@ -102,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
   how.add_argument(
     '--quiet', action='store_true', help='Print the verdict alone.'
   )
+  how.add_argument(
+    '--debug',
+    action='store_true',
+    help='Show where in the program an error arose.',
+  )
   return found
 
 
@@ -141,18 +148,25 @@ def main(argv: Sequence[str] | None = None) -> int:
       default.
 
   Returns:
-    The exit status: 0 for pass, 1 for fail, 3 for inconclusive, 2 for an error.
+    The exit status: 0 for pass, 1 for fail, 3 for inconclusive, 2 for an error,
+    130 if interrupted.
   """
   flags = parser().parse_args(argv)
+  values = {k: v for k, v in vars(flags).items() if v is not None}
+  debug, status = values.pop('debug'), ERROR
   try:
-    return _run({k: v for k, v in vars(flags).items() if v is not None})
-  except ConfigError as error:
-    text = str(error).replace(f'{error.field}=', f'--{error.field}=', 1)
-    print(f'{_NAME}: error: {text}', file=sys.stderr)
-  except (OSError, MemoryError, ValueError) as error:
-    text = ' '.join(f'{type(error).__name__}: {error}'.split())
-    print(f'{_NAME}: error: {text}', file=sys.stderr)
-  return ERROR
+    return _run(values)
+  except (Exception, KeyboardInterrupt) as error:
+    # Nobody who runs a command wants a traceback.
+    text = f'{type(error).__name__}: {error} (--debug shows where)'
+    if isinstance(error, ConfigError):
+      text = str(error).replace(f'{error.field}=', f'--{error.field}=', 1)
+    elif isinstance(error, KeyboardInterrupt):
+      text, status = 'interrupted', INTERRUPTED
+    if debug:
+      traceback.print_exc()
+  print(f'{_NAME}: error: {" ".join(text.split())}', file=sys.stderr)
+  return status
 
 
 def _run(values: dict[str, Any]) -> int:
@@ -169,8 +183,18 @@ def _run(values: dict[str, Any]) -> int:
   options = {k: v for k, v in values.items() if k in names}
   from_mapping(options)  # Refused before anything is read.
   arrays = {k: v for k, v in values.items() if k not in names}
-  if out_dir is not None:
-    outputs.check(out_dir)
+  with outputs.held(out_dir):
+    return _audit(arrays, options, out_dir, quiet=quiet)
+
+
+def _audit(
+  arrays: Mapping[str, Any],
+  options: Mapping[str, Any],
+  out_dir: str | None,
+  *,
+  quiet: bool,
+) -> int:
+  """Audit arrays, and print and write what is found."""
   progress = Progress() if quiet else _Lines()
   result = audit(**arrays, **options, progress=progress)
   if isinstance(progress, _Lines):

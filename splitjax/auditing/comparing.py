@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import json
 import pathlib
 import sys
+import traceback
 from typing import Any
 
 from splitjax.auditing.result import AuditResult
@@ -39,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
   parser.add_argument(
     '--out_dir', metavar='FOLDER', help='Where to write compare.html.'
   )
+  parser.add_argument(
+    '--debug',
+    action='store_true',
+    help='Show where in the program an error arose.',
+  )
   flags = parser.parse_args(argv)
   try:
     audits = {run: _content_of(run) for run in flags.runs}
@@ -47,8 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(compare.to_text(audits))
     if flags.out_dir:
       compare.write(audits, pathlib.Path(flags.out_dir))
-  except (OSError, ValueError) as error:
-    text = ' '.join(f'{error}'.split())
+  except Exception as error:  # Nobody who runs a command wants a traceback.
+    foreseen = isinstance(error, OSError | ValueError)
+    text = f'{error}' if foreseen else f'{type(error).__name__}: {error}'
+    if flags.debug:
+      traceback.print_exc()
+    text = ' '.join(text.split())
     print(f'{_NAME}: error: {text}', file=sys.stderr)
     return ERROR
   return 0

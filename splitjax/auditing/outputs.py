@@ -1,13 +1,15 @@
 """What an audit writes into a folder: each file whole or not at all."""
 
+from collections.abc import Iterator
+import contextlib
 import csv
 import io
 import os
 import pathlib
-import tempfile
 
 from splitjax import files
 from splitjax.auditing.result import AuditResult
+from splitjax.engine.workplace import Workplace
 from splitjax.errors import ConfigError
 from splitjax.reports import audit_page
 from splitjax.reports import audit_plots
@@ -22,25 +24,33 @@ _COLUMNS = (
   'low',
   'high',
 )
+_FILES = (
+  'audit.json',
+  'junit.xml',
+  'leakage.png',
+  'leakage.svg',
+  'report.html',
+  'results.csv',
+)
 _SUFFIXES = ('.json', '.xml', '.csv', '.html', '.png', '.svg')
 
 
-def check(folder: str | os.PathLike) -> None:
-  """Raise `ConfigError` if a folder cannot be written, before long work starts.
+@contextlib.contextmanager
+def held(folder: str | os.PathLike | None) -> Iterator[None]:
+  """Hold a folder alone, from before long work starts until all is written.
 
   Args:
-    folder: the folder; it is made if it is not there.
+    folder: the folder, which is made if it is not there; None for none.
+
+  Raises:
+    ConfigError: if it cannot be written, or another audit or run has it.
   """
-  if not isinstance(folder, str | os.PathLike):
+  if not isinstance(folder, str | os.PathLike | None):
     raise ConfigError('out_dir', folder, 'the name of a folder')
-  path = pathlib.Path(folder)
-  try:
-    path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.', dir=path):
-      pass
-  except OSError as error:
-    expected = f'a folder that can be written: {error.strerror}'
-    raise ConfigError('out_dir', folder, expected) from error
+  place = Workplace(folder, {'binary': 'an audit'}, names=_FILES)
+  with place.held():
+    place.check_writable()
+    yield
 
 
 def write(result: AuditResult, folder: str | os.PathLike) -> list[str]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 import dataclasses
+import math
 from typing import Any
 
 import jax
 import numpy as np
 
+from splitjax import checks
 from splitjax import data
 from splitjax.data.dataset import Dataset
 from splitjax.errors import ConfigError
@@ -214,6 +216,9 @@ def _load_embedded(
     return dataset
   if dataset.train_inputs.ndim != 4:
     raise ValueError(f'image_size is for images, got {image_size}.')
+  num_images = len(dataset.train_labels) + len(dataset.test_labels)
+  shape = (num_images, image_size, image_size, dataset.train_inputs.shape[3])
+  checks.memory('image_size', image_size, 4.0 * math.prod(shape))
   resized: dict[str, Any] = {
     part: _resize(getattr(dataset, part), image_size)
     for part in ('train_inputs', 'test_inputs')
@@ -268,6 +273,9 @@ def _load_csv(
     raise ConfigError(
       'label_column', '', 'the column of the labels, by name or position'
     )
+  checks.regular_file('dataset', path)
+  if kwargs.get('test_path'):
+    checks.regular_file('test_path', kwargs['test_path'])
   return data.load_csv(
     path, label_column=label_column, target=target or 'class', **kwargs
   )

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 import dataclasses
+import errno
 import functools
 import json
+import os
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -25,6 +28,8 @@ ApplyFn = Callable[[PyTree, jax.Array], jax.Array]
 _CHUNK_SIZE = 256  # Inputs at a time.
 _PLAN_FILE = 'extractor.json'
 _VARIABLES = 'variables'
+_SPARE = 100_000  # Bytes on the disk that are not parameters.
+FILES = (_VARIABLES, _PLAN_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,16 +145,24 @@ def pretrained(
 def save(
   folder: pathlib.Path, plan: ExtractorPlan, variables: tuple[PyTree, PyTree]
 ) -> None:
-  """Write an extractor to a new folder, all of it or nothing.
+  """Write an extractor, all of it or nothing.
 
   Args:
-    folder: must not exist yet, or be empty.
+    folder: is made if it is not there; an extractor in it is replaced, and what
+      else it holds stays.
     plan: what it is.
     variables: parameters and state of its layers.
+
+  Raises:
+    OSError: if the disk is full.
   """
   from orbax import checkpoint  # Slow to import, and needed here alone.
 
-  with files.creating_folder(folder) as scratch:
+  needed = sum(np.asarray(x).nbytes for x in jax.tree.leaves(variables))
+  with files.replacing_parts(folder, FILES) as scratch:
+    if shutil.disk_usage(scratch).free < needed + _SPARE:
+      # The threads of Orbax would print their tracebacks.
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)
     text = json.dumps(dataclasses.asdict(plan), indent=2)

@@ -38,7 +38,7 @@ def check_inputs(
     found = shapes.layer_shapes(model, example)
     if not all(math.prod(one) for one in found):
       raise ValueError('a layer leaves nothing of them')
-  except (TypeError, ValueError, ZeroDivisionError) as error:
+  except (ArithmeticError, TypeError, ValueError) as error:
     hint = ' (--image_size enlarges images)' if len(shape) == 3 else ''
     raise ConfigError(
       field, value, f'a model for inputs of shape {shape}: {error}{hint}'
@@ -143,6 +143,6 @@ def check_settings(choice: Choice, setup: Setup) -> None:
   )
   try:
     jax.eval_shape(choice.fn, jax.eval_shape(lambda: jax.random.key(0)), view)
-  except (TypeError, ValueError) as error:
+  except (ArithmeticError, TypeError, ValueError) as error:
     expected = f'settings that the kernel takes: {error}'
     raise ConfigError('attacks', choice.text, expected) from error

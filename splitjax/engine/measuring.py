@@ -18,6 +18,7 @@ from splitjax.engine.targets import Target
 from splitjax.engine.targets import grant
 from splitjax.engine.targets import make_target
 from splitjax.engine.trials import predict
+from splitjax.errors import ConfigError
 from splitjax.records.intermediates import Name
 from splitjax.results import Cell
 from splitjax.results import Results
@@ -95,12 +96,16 @@ def _attack(
   chosen = choice.parse(cell.attack)
   attack = chosen.attack
   granted = [*attack.granted, *(x for x in attack.optional if x in optional)]
-  found = predict(
-    chosen.fn,
-    keys.of_place(key, cell.phase, cell.intermediate),
-    grant(target.view, granted),
-    share_fn=attack.share_fn,
-  )
+  try:
+    found = predict(
+      chosen.fn,
+      keys.of_place(key, cell.phase, cell.intermediate),
+      grant(target.view, granted),
+      share_fn=attack.share_fn,
+    )
+  except (MemoryError, OverflowError, jax.errors.JaxRuntimeError) as error:
+    expected = f'an attack, --num_seeds and --num_aux_draws that fit: {error}'
+    raise ConfigError('attacks', cell.attack, expected) from error
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence
   )

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from splitjax import files
 from splitjax import training
 from splitjax.data.dataset import Dataset
 from splitjax.records import recording
@@ -207,5 +208,6 @@ def save(runs: Sequence[Observed], folder: pathlib.Path) -> None:
     for name, records in found.items():
       for record in records:
         path = folder / f'{name}-cut{record.metadata["cut"]}-seed{index}'
+        files.remove_leftovers(path)
         shutil.rmtree(path, ignore_errors=True)
         recording.save_record(path, record)

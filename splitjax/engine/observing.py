@@ -1,18 +1,18 @@
 """From a data set to what crossed the cuts: trainings with records."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+import functools
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from splitjax import data
-from splitjax import losses
 from splitjax import parallel
 from splitjax import training
 from splitjax.engine import keys
 from splitjax.engine import observed
+from splitjax.engine.checkpoints import Checkpoint
 from splitjax.engine.observed import Observed
 from splitjax.engine.problems import Problem
 from splitjax.engine.programs import Hyperparameters
@@ -23,60 +23,12 @@ from splitjax.engine.sketches import kept_shapes
 from splitjax.engine.sketches import make_sketch
 from splitjax.engine.study import Point
 from splitjax.errors import ConfigError
-from splitjax.records.intermediates import INTERMEDIATES
 from splitjax.records.intermediates import Name
 from splitjax.records.intermediates import Phase
-from splitjax.records.intermediates import Source
 from splitjax.results import identity_of
 from splitjax.training import shapes
-from splitjax.training.optimizers import OPTIMIZERS
 
 PyTree = Any
-
-
-def recipe_of(
-  problem: Problem,
-  *,
-  recorded_epochs: tuple[int, ...] = (1,),
-  baseline: bool = True,
-  optional: Collection[Name] = (),
-) -> Recipe:
-  """Return how a problem is trained, and what is kept of it.
-
-  Args:
-    problem: the problem.
-    recorded_epochs: the passes whose gradients are kept, from 1.
-    baseline: whether what untrained clients make of the data is kept.
-    optional: what is kept for attacks beside what they need.
-
-  Returns:
-    The recipe.
-  """
-  config, plan = problem.config, problem.plan
-  read = set(problem.read if baseline else config.intermediates)
-  for name in problem.granted | set(optional):
-    read.update(INTERMEDIATES[name].needs)
-    if INTERMEDIATES[name].source == Source.TRAINING_PASS:
-      read.add(name)
-  real = problem.dataset.is_real
-  return Recipe(
-    optimizer_fn=OPTIMIZERS[config.optimizer],
-    num_epochs=config.epochs,
-    batch_size=config.batch_size,
-    read=frozenset(read),
-    recorded_epochs=recorded_epochs,
-    width=config.project_to,
-    augment_fn=data.crop_and_flip if config.augment else None,
-    protect_fn=plan.protect,
-    may_diverge=not plan.off,
-    relabel_fn=plan.relabel_fn,
-    num_classes=problem.dataset.num_classes,
-    # In the two-party split the client's part, in the U-shaped the server's.
-    malicious_part=len(problem.model.cuts) - 1
-    if config.malicious_client
-    else None,
-    loss_fn=losses.squared_error if real else losses.cross_entropy,
-  )
 
 
 def observe(
@@ -85,6 +37,7 @@ def observe(
   points: Sequence[Point],
   key: jax.Array,
   progress: Progress,
+  checkpoint: Checkpoint | None = None,
 ) -> list[list[Observed]]:
   """Train a problem at every point and seed, and keep what crosses the cuts.
 
@@ -97,6 +50,7 @@ def observe(
     points: what differs between the runs, beside their seeds.
     key: random key for everything in the training; all points see the same.
     progress: told of every epoch.
+    checkpoint: where finished passes are kept, so that a killed run goes on.
 
   Returns:
     What was observed, by point and seed.
@@ -110,7 +64,8 @@ def observe(
     f'{problem.num_epochs} epochs, batch {recipe.batch_size}{named}'
   )
   try:
-    return _Session(problem, recipe, points, key, progress).run()
+    session = _Session(problem, recipe, points, key, progress)
+    return session.run(checkpoint)
   except FloatingPointError as error:
     rates = tuple(dict.fromkeys(point.learning_rate for point in points))
     expected = f'one that converges: {error}'
@@ -160,17 +115,24 @@ class _Session:
     leaves, run_keys = parallel.grid(leaves, self._keys.runs)
     return run_keys, leaves
 
-  def run(self) -> list[list[Observed]]:
+  def run(self, checkpoint: Checkpoint | None) -> list[list[Observed]]:
     """Train all runs, and return what was observed of each."""
     recipe, untrained = self._recipe, self._states
-    if recipe.relabel_fn is not None:
-      self._first_stage()
-    logs = {}
-    for epoch in range(recipe.num_epochs):
-      kept = recipe.keeps_gradients(epoch + 1)
-      log = self._train(epoch, None, str(epoch + 1), kept)
-      if kept:
-        logs[epoch + 1] = jax.device_get(log)
+    done, logs = self._restore(checkpoint)
+    num_epochs = self._problem.num_epochs
+    first = num_epochs - recipe.num_epochs  # Passes of a first stage.
+    for number in range(done + 1, num_epochs + 1):
+      epoch = number - first
+      if epoch <= 0:
+        self._first_stage(number, first)
+      else:
+        kept = recipe.keeps_gradients(epoch)
+        log = self._train(epoch - 1, None, str(epoch), kept)
+        if kept:
+          logs[epoch] = jax.device_get(log)
+      if checkpoint is not None and (checkpoint.due or number == num_epochs):
+        current = self._programs.gather((self._states, self._labels))
+        checkpoint.save(number, current, logs)
     passes = self._evaluate(untrained)
     clients: PyTree = ((), ())
     if Name.CLIENT in recipe.read:
@@ -180,6 +142,25 @@ class _Session:
       return self._collect(logs, passes, clients)
     except ValueError as error:  # A record refuses what is not finite.
       raise FloatingPointError(str(error)) from error
+
+  def _restore(
+    self, checkpoint: Checkpoint | None
+  ) -> tuple[int, dict[int, training.EpochLog]]:
+    """Return how many passes are finished, and what was kept of them."""
+    if checkpoint is None:
+      return 0, {}
+    runs = (*self._runs, self._states, self._labels)
+    train_fn = functools.partial(self._programs.train, kept=True)
+    saved = checkpoint.load(
+      runs[-2:], lambda: jax.eval_shape(train_fn, runs, 0, self._inputs)[1]
+    )
+    if saved is None:
+      return 0, {}
+    self._states, self._labels = jax.tree.map(jnp.asarray, saved.current)
+    self._progress.start(f'going on after pass {saved.number}')
+    for _ in range(saved.number):
+      self._progress.advance()
+    return saved.number, saved.kept
 
   def _train(
     self, epoch: int, rows: jax.Array | None, name: str, kept: bool = False
@@ -197,20 +178,19 @@ class _Session:
     self._progress.advance(f'epoch {name}, loss {loss:.3f}')
     return log
 
-  def _first_stage(self) -> None:
-    """Train on half of the samples, and draw the labels of the others."""
-    num_epochs = self._recipe.num_epochs
+  def _first_stage(self, number: int, num_epochs: int) -> None:
+    """Train on half of the samples; at last draw the labels of the others."""
     order = jax.random.permutation(self._keys.halves, len(self._inputs))
     first, second = jnp.split(order, [len(self._inputs) // 2])
-    for epoch in range(num_epochs):
-      number = keys.first_stage_epoch(num_epochs, epoch)
-      self._train(number, first, f'{epoch + 1} of the first')
-    self._labels = self._programs.relabel(
-      (*self._runs, self._states, self._labels),
-      self._inputs[second],
-      self._truth,
-      second,
-    )
+    epoch = keys.first_stage_epoch(num_epochs, number - 1)
+    self._train(epoch, first, f'{number} of the first')
+    if number == num_epochs:
+      self._labels = self._programs.relabel(
+        (*self._runs, self._states, self._labels),
+        self._inputs[second],
+        self._truth,
+        second,
+      )
 
   def _evaluate(
     self, untrained: training.TrainState

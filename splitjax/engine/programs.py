@@ -1,6 +1,6 @@
 """The compiled programs of a training, for many runs at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import math
 from typing import Any, NamedTuple
@@ -67,7 +67,7 @@ class Recipe:
   num_epochs: int
   batch_size: int
   read: frozenset[str]
-  recorded_epochs: tuple[int, ...] = (1,)
+  recorded_epochs: Sequence[int] = (1,)
   width: int = 0
   augment_fn: AugmentFn | None = None
   protect_fn: Callable[[PyTree], Protection] = lambda strengths: Protection()

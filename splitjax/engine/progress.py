@@ -13,5 +13,8 @@ class Progress:
   def advance(self, text: str | None = None) -> None:
     """Count one unit of the total as done, with a word on it."""
 
+  def warn(self, text: str) -> None:
+    """Say something that the user should know."""
+
 
 SILENT = Progress()

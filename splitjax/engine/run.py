@@ -9,8 +9,10 @@ from typing import Any
 from splitjax import parallel
 from splitjax.engine import keys
 from splitjax.engine import measuring
+from splitjax.engine import memory
 from splitjax.engine import observed
 from splitjax.engine import observing
+from splitjax.engine import recipes
 from splitjax.engine.config import Config
 from splitjax.engine.observed import Observed
 from splitjax.engine.problems import Problem
@@ -23,11 +25,13 @@ from splitjax.engine.study import Reading
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.targets import draw_auxiliary
+from splitjax.engine.workplace import Workplace
+from splitjax.engine.workplace import identity_of_study
 from splitjax.errors import ConfigError
 from splitjax.records.intermediates import Name
+from splitjax.results import RECORDS
 from splitjax.results import Results
 from splitjax.results import Setting
-from splitjax.results import identity_of
 
 
 def run(
@@ -36,6 +40,8 @@ def run(
   out_dir: str | os.PathLike | None = None,
   overwrite: bool = False,
   save_records: bool = False,
+  report: bool = False,
+  checkpoint_seconds: float = 30.0,
   progress: Progress = SILENT,
 ) -> Result:
   """Train split models, attack what crosses their cuts, and measure it.
@@ -43,10 +49,14 @@ def run(
   Args:
     what: a configuration, which is run as `label_inference` does; or a study
       made of one, see `splitjax.engine.studies`.
-    out_dir: a folder that keeps every finished figure, so that a killed run
-      resumes when it is called again; None to keep all in memory.
-    overwrite: whether to replace what the folder holds of another run.
+    out_dir: a folder that keeps every finished figure, and checkpoints until
+      all is finished, so that a killed run goes on when it is called again;
+      None to keep all in memory. One run at a time has it.
+    overwrite: whether to replace what the folder holds of another run. What a
+      killed run of equal configuration left there is gone on with.
     save_records: whether to write what crossed the cuts to `out_dir/records`.
+    report: whether to write plots and the page to `out_dir`, too.
+    checkpoint_seconds: time between two checkpoints of a training, at least.
     progress: told of every epoch and figure.
 
   Returns:
@@ -67,21 +77,46 @@ def run(
   study = what if isinstance(what, Study) else label_inference.study(what)
   if save_records and out_dir is None:
     raise ConfigError('save_records', True, 'none without out_dir')
-  path = None if out_dir is None else pathlib.Path(out_dir)
-  results = open_results(
-    study, path, overwrite=overwrite, save_records=save_records
+  memory.check(study.trainings)
+  identity = identity_of_study(study)
+  workplace = Workplace(
+    out_dir, identity, seconds=checkpoint_seconds, warn_fn=progress.warn
   )
-  if save_records or not results.complete:
-    records_dir = path / 'records' if save_records and path else None
-    measure(study, results, progress, records_dir=records_dir)
-  return Result(study, results)
+  with workplace.held() as was_killed:
+    results = open_results(
+      study,
+      workplace.path,
+      identity=identity,
+      overwrite=overwrite,
+      resume=was_killed,
+      save_records=save_records,
+    )
+    for note in results.notes:
+      progress.warn(note)
+    if overwrite and not was_killed:
+      workplace.remove_checkpoints()
+    if report or save_records or not results.complete:
+      workplace.check_writable()
+    if save_records or not results.complete:
+      path = workplace.path if save_records else None
+      records_dir = None if path is None else path / RECORDS
+      measure(
+        study, results, progress, records_dir=records_dir, workplace=workplace
+      )
+    workplace.remove_checkpoints()
+    result = Result(study, results)
+    if report and workplace.path is not None and parallel.is_writer():
+      result.save_report(workplace.path)
+  return result
 
 
 def open_results(
   study: Study,
   path: pathlib.Path | None,
   *,
+  identity: Mapping[str, Any] | None = None,
   overwrite: bool = False,
+  resume: bool = False,
   save_records: bool = False,
 ) -> Results:
   """Open the folder of a study's results, with what is finished of it.
@@ -89,7 +124,9 @@ def open_results(
   Args:
     study: what is run.
     path: the folder, or None to keep the results in memory.
+    identity: from `identity_of_study`, if it is known already.
     overwrite: whether to replace what it holds of another run.
+    resume: whether to go on with an equal run even so.
     save_records: whether records are going to be written.
 
   Returns:
@@ -103,9 +140,8 @@ def open_results(
   if save_records and len(runs) > 1:
     expected = f'no such flag where {len(runs)} trainings differ'
     raise ConfigError('save_records', True, expected)
-  identity: Mapping[str, Any] = {
-    'binary': study.name,
-    **identity_of(study.config),
+  about: Mapping[str, Any] = {
+    **(identity or identity_of_study(study)),
     'run': {
       'out_dir': str(path),
       'overwrite': overwrite,
@@ -115,9 +151,10 @@ def open_results(
   try:
     results = Results(
       path,
-      identity,
+      about,
       study.cells,
       overwrite=overwrite,
+      resume=resume,
       writes=parallel.is_writer(),
     )
   except ValueError as error:
@@ -134,6 +171,7 @@ def measure(
   progress: Progress = SILENT,
   *,
   records_dir: pathlib.Path | None = None,
+  workplace: Workplace | None = None,
 ) -> None:
   """Measure every cell of a study that is not finished yet.
 
@@ -142,16 +180,19 @@ def measure(
     results: where finished cells are kept.
     progress: told of every epoch and cell.
     records_dir: where to save what crossed the cuts, if anywhere.
+    workplace: where checkpoints are kept, if anywhere.
   """
-  for training in study.trainings:
+  workplace = workplace or Workplace(None, {})
+  for index, training in enumerate(study.trainings):
     cells = [x for x in study.cells if x.setting in training.settings]
     if records_dir is None and all(cell in results for cell in cells):
       continue  # An earlier run finished it.
     problem = training.problem
     seed_keys = keys.from_seed(problem.config.seed)
+    checkpoint = workplace.checkpoint(f'training-{index}')
     found = observing.observe(
       problem,
-      observing.recipe_of(
+      recipes.recipe_of(
         problem,
         recorded_epochs=training.recorded_epochs,
         baseline=training.baseline,
@@ -162,9 +203,10 @@ def measure(
       training.points,
       seed_keys.training,
       progress,
+      checkpoint,
     )
-    results.begin()
     if records_dir is not None and parallel.is_writer():
+      results.begin()
       observed.save(found[0], records_dir)
     measuring.measure(
       seed_keys.attacks,
@@ -174,6 +216,8 @@ def measure(
       results,
       progress,
     )
+    if checkpoint is not None:
+      checkpoint.remove()
 
 
 def _optional(problem: Problem, reading: Reading) -> frozenset[Name]:

@@ -78,7 +78,7 @@ class Training:
   problem: Problem
   points: tuple[Point, ...]
   readings: tuple[Reading, ...]
-  recorded_epochs: tuple[int, ...] = (1,)
+  recorded_epochs: Sequence[int] = (1,)
   baseline: bool = True
 
   @property

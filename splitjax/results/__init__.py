@@ -12,6 +12,7 @@ from splitjax.results.rows import by_cell as by_cell
 from splitjax.results.rows import cell_of as cell_of
 from splitjax.results.rows import cell_rows as cell_rows
 from splitjax.results.rows import to_csv as to_csv
+from splitjax.results.store import RECORDS as RECORDS
 from splitjax.results.store import REPORT_FILES as REPORT_FILES
 from splitjax.results.store import RESULT_FILES as RESULT_FILES
 from splitjax.results.store import Results as Results
@@ -20,6 +21,7 @@ __all__ = [
   'COLUMNS',
   'Cell',
   'JUDGED',
+  'RECORDS',
   'REPORT_FILES',
   'RESULT_FILES',
   'Results',

@@ -1,9 +1,11 @@
 """Results on disk: a folder that a killed run resumes from."""
 
 from collections.abc import Iterable, Mapping, Sequence
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 from typing import Any
 
@@ -15,6 +17,9 @@ from splitjax.results.rows import to_csv
 
 RESULT_FILES = ('config.json', 'results.jsonl', 'results.csv')
 REPORT_FILES = ('leakage.png', 'leakage.svg', 'report.html')
+RECORDS = 'records'
+_RECORD = re.compile(r'\.?(training|inference)-\w+(-epoch\d+)?-cut\d+-seed\d+')
+_DIGEST = 'digest'  # In `results.jsonl` alone: what a line belongs to.
 
 
 class Results:
@@ -26,6 +31,7 @@ class Results:
 
   Attributes:
     path: the folder, None where rows are kept in memory alone.
+    notes: what was amiss in the folder, and is mended; a sentence each.
   """
 
   def __init__(
@@ -35,65 +41,101 @@ class Results:
     cells: Sequence[Cell],
     *,
     overwrite: bool = False,
+    resume: bool = False,
     writes: bool = True,
   ) -> None:
     """Open the folder, if it is there.
+
+    What a killed run left half-written is written anew.
 
     Args:
       out_dir: the folder, or None to keep the rows in memory.
       config: JSON values that say what is run, and how; what stands under
         'run' may differ when the folder is opened again.
       cells: all cells, in the order in which the files hold them.
-      overwrite: whether `begin` removes what an earlier run left.
+      overwrite: whether the first results replace what an earlier run left.
+      resume: whether results of an equal configuration are gone on with even
+        where `overwrite` is asked for.
       writes: whether to touch the folder at all; of several processes that run
         together, one does.
 
     Raises:
-      ValueError: if the folder holds results of another configuration, or
-        result files that this class did not write.
+      ValueError: if a cell is there twice, or the folder holds results of
+        another configuration, or result files that this class did not write.
       OSError: if it cannot be read.
     """
+    if len(set(cells)) < len(cells):
+      twice = next(x for x in cells if cells.count(x) > 1)
+      raise ValueError(f'cells must be distinct, got twice {twice}.')
     self.path = None if out_dir is None else pathlib.Path(out_dir)
+    self.notes: list[str] = []
     self._writes = writes and self.path is not None
     self._cells = cells
     self._config = json.loads(json.dumps(config))
     self._rows: dict[Cell, list[Row]] = {}
+    self._lines: dict[Cell, str] = {}
     self._overwrite = overwrite and self._writes
-    if self.path is None or not self._writes or overwrite:
+    if self.path is None or not self._writes or (overwrite and not resume):
       return
-    if any((self.path / name).exists() for name in RESULT_FILES):
-      self._load(self.path)
+    try:
+      if any((self.path / name).exists() for name in RESULT_FILES):
+        self._load(self.path)
+      self._overwrite = False
+    except ValueError:
+      if not overwrite:
+        raise
 
   def _load(self, path: pathlib.Path) -> None:
     """Read the cells that an earlier run of the same configuration finished."""
-    try:
-      saved = json.loads((path / 'config.json').read_text())
-      if not isinstance(saved, dict):
-        raise TypeError('config.json must hold an object')
-      # A run killed while it wrote its first cell leaves config.json alone.
-      lines = path / 'results.jsonl'
-      text = lines.read_text() if lines.exists() else ''
-      rows = [json.loads(line) for line in text.splitlines()]
-      cells = [cell_of(row) for row in rows]
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-      raise ValueError('it holds files that no run finished') from error
-    other = _difference(saved, self._config)
+    other = _difference(_read_config(path / 'config.json'), self._config)
     if other:
       raise ValueError(f'it holds results of another run: {other}')
-    for cell, row in zip(cells, rows, strict=True):
-      self._rows.setdefault(cell, []).append(row)
+    # A run killed while it wrote its first cell leaves config.json alone.
+    found = _read_lines(path / 'results.jsonl')
+    for cell, lines in found.items():
+      rows = [{k: v for k, v in x.items() if k != _DIGEST} for x in lines]
+      digest = self._digest(rows)
+      if all(line.get(_DIGEST) == digest for line in lines):
+        self._keep(cell, rows)
+    if len(self._rows) < len(found):
+      self.notes.append(
+        f'results.jsonl is damaged: of {len(found)} attacks '
+        f'{len(found) - len(self._rows)} are measured again'
+      )
+    rows, table = self.rows(), path / 'results.csv'
+    if self.notes or not _holds(table, to_csv(rows)):
+      if rows and not self.notes:
+        self.notes.append('results.csv is written anew from results.jsonl')
+      self.save(path)
+
+  def _keep(self, cell: Cell, rows: Sequence[Row]) -> None:
+    """Take a cell as finished."""
+    digest = {_DIGEST: self._digest(rows)}
+    self._rows[cell] = list(rows)
+    self._lines[cell] = ''.join(json.dumps(x | digest) + '\n' for x in rows)
+
+  def _digest(self, rows: Sequence[Row]) -> str:
+    """Return what tells the rows of a cell, whole and of this run."""
+    config = {k: v for k, v in self._config.items() if k != 'run'}
+    text = json.dumps([config, rows], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def begin(self) -> None:
-    """Remove what is to be overwritten; call it before the first cell is added.
+    """Remove what is to be overwritten; called when there is something to put.
 
-    It is not removed earlier, so that a run that fails in training costs
-    nothing.
+    A run that fails in training costs nothing.
     """
     if self._overwrite and self.path is not None:
-      for name in (*RESULT_FILES, *REPORT_FILES):
-        (self.path / name).unlink(missing_ok=True)
-      shutil.rmtree(self.path / 'records', ignore_errors=True)
       self._overwrite = False
+      # The configuration last: rows are never taken for those of another.
+      for name in (*REPORT_FILES, *reversed(RESULT_FILES)):
+        (self.path / name).unlink(missing_ok=True)
+      records = self.path / RECORDS
+      if records.is_dir():
+        for path in filter(_is_record, records.iterdir()):
+          shutil.rmtree(path, ignore_errors=True)
+        if not any(records.iterdir()):
+          records.rmdir()
 
   def skip(self, cells: Iterable[Cell]) -> None:
     """Take cells as finished whose rows another process has."""
@@ -124,8 +166,9 @@ class Results:
       cell: the finished cell.
       rows: its rows.
     """
-    self._rows[cell] = list(rows)
+    self._keep(cell, rows)
     if self._writes and self.path is not None:
+      self.begin()
       self.save(self.path)
 
   def save(self, folder: str | os.PathLike) -> None:
@@ -137,17 +180,62 @@ class Results:
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = self.rows()
     for name, text in (
       (
         'config.json',
         json.dumps(self._config, indent=2, sort_keys=True) + '\n',
       ),
-      ('results.jsonl', ''.join(json.dumps(row) + '\n' for row in rows)),
-      ('results.csv', to_csv(rows)),
+      ('results.jsonl', ''.join(self._lines.get(x, '') for x in self._cells)),
+      ('results.csv', to_csv(self.rows())),
     ):
       with files.replacing(folder / name) as path:
-        path.write_text(text)
+        path.write_text(text, encoding='utf-8')
+
+
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+  """Return the configuration of a folder, or raise ValueError."""
+  try:
+    found = json.loads(path.read_text(encoding='utf-8'))
+    if not isinstance(found, dict):
+      raise TypeError('it must hold an object')
+  except (FileNotFoundError, ValueError, TypeError, RecursionError) as error:
+    raise ValueError(_unknown(path, error)) from error
+  return found
+
+
+def _read_lines(path: pathlib.Path) -> dict[Cell, list[Row]]:
+  """Return the lines of a file of rows by cell, or raise ValueError."""
+  found: dict[Cell, list[Row]] = {}
+  where = ''
+  try:
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    for number, line in enumerate(text.splitlines(), 1):
+      where = f', line {number}'
+      row = json.loads(line)
+      found.setdefault(cell_of(row), []).append(row)
+  except (ValueError, KeyError, TypeError, RecursionError) as error:
+    raise ValueError(_unknown(path, error, where)) from error
+  return found
+
+
+def _unknown(path: pathlib.Path, error: Exception, where: str = '') -> str:
+  """Return in words that a file is not what a run writes."""
+  what = f'no {error}' if isinstance(error, KeyError) else str(error)
+  what = 'it is not there' if isinstance(error, OSError) else what
+  return f'it holds files that no run finished: {path.name}{where}: {what}'
+
+
+def _holds(path: pathlib.Path, text: str) -> bool:
+  """Return whether a file holds a text."""
+  try:
+    return path.read_bytes() == text.encode()
+  except FileNotFoundError:
+    return False
+
+
+def _is_record(path: pathlib.Path) -> bool:
+  """Return whether a path is named as the engine names records."""
+  return path.is_dir() and bool(_RECORD.match(path.name))
 
 
 def _difference(old: Any, new: Any, name: str = 'it') -> str:

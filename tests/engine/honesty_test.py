@@ -11,6 +11,7 @@ from splitjax import engine
 from splitjax.attacks.catalog import ATTACKS
 from splitjax.engine import observing
 from splitjax.engine import problems
+from splitjax.engine import recipes
 from splitjax.engine import targets
 from splitjax.engine.progress import SILENT
 from splitjax.engine.sources import Source
@@ -37,7 +38,7 @@ def _problem_and_source():
     attacks=('all',),
   )
   problem = problems.check(config)
-  recipe = observing.recipe_of(problem)
+  recipe = recipes.recipe_of(problem)
   [runs] = observing.observe(
     problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
   )

@@ -11,6 +11,7 @@ from splitjax import engine
 from splitjax.engine import facts
 from splitjax.engine import observing
 from splitjax.engine import problems
+from splitjax.engine import recipes
 from splitjax.engine import sketches
 from splitjax.engine import sources
 from splitjax.engine.progress import SILENT
@@ -25,7 +26,7 @@ HONEST = engine.Config(
 
 def _observe(config, **changes):
   problem = problems.check(config)
-  recipe = dataclasses.replace(observing.recipe_of(problem), **changes)
+  recipe = dataclasses.replace(recipes.recipe_of(problem), **changes)
   [[observed]] = observing.observe(
     problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
   )
@@ -68,7 +69,7 @@ def test_results_say_that_the_attacker_is_active():
 
 
 def test_recipe_keeps_what_attacks_are_granted_and_no_more():
-  recipe = lambda **kwargs: observing.recipe_of(
+  recipe = lambda **kwargs: recipes.recipe_of(
     problems.check(engine.Config(**kwargs))
   )
   plain = {'cut_grads', 'smashed', 'untrained_smashed'}
@@ -101,7 +102,7 @@ def test_gradients_answer_the_smashed_data_that_was_sent():
 
 def _source(config, **kwargs):
   problem = problems.check(config)
-  recipe = observing.recipe_of(problem, recorded_epochs=(1, 2))
+  recipe = recipes.recipe_of(problem, recorded_epochs=(1, 2))
   [runs] = observing.observe(
     problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
   )

@@ -17,7 +17,7 @@ from splitjax.errors import ConfigError
 
 def test_pretrained_network_is_a_client_that_was_trained():
   config = engine.Config(dataset='breast_cancer', epochs=5)
-  plan, variables = pretraining.train(config)
+  plan, variables = pretraining.train(pretraining.problem_of(config))
   assert json.loads(json.dumps(dataclasses.asdict(plan))) == {
     **dataclasses.asdict(plan),
     'input_shape': [30],
@@ -51,7 +51,7 @@ def test_bad_weights_are_named(path, model, message, tmp_path, monkeypatch):
 def test_layers_of_your_own_cannot_be_pretrained():
   config = engine.Config(model=[nn.Dense(4), nn.Dense(10)])
   with pytest.raises(ConfigError, match='^model=own: expected a name: layers'):
-    pretraining.train(config)
+    pretraining.problem_of(config)
 
 
 def test_file_that_is_no_state_dict_is_named(tmp_path):
@@ -63,6 +63,6 @@ def test_file_that_is_no_state_dict_is_named(tmp_path):
 
 def test_source_of_real_targets_is_told_in_r2():
   config = engine.Config(dataset='diabetes', hidden_sizes=(8,), epochs=1)
-  plan, _ = pretraining.train(config)
+  plan, _ = pretraining.train(pretraining.problem_of(config))
   assert plan.source.startswith('diabetes, test r2 ')
   assert plan.options == {'num_classes': 1, 'hidden_sizes': (8,)}

@@ -13,6 +13,7 @@ import pytest
 from splitjax import data
 from splitjax import engine
 from splitjax import results as tables
+from splitjax.engine import measuring
 from splitjax.engine import observing
 from splitjax.engine.studies import cut_sweep
 from splitjax.errors import ConfigError
@@ -90,7 +91,9 @@ def test_run_is_saved_whole_afterwards(result, tmp_path):
   assert config['binary'] == 'label_inference'
   assert config['flags']['num_train'] == 200
   lines = (tmp_path / 'new' / 'results.jsonl').read_text().splitlines()
-  assert [json.loads(line) for line in lines] == result.rows()
+  rows = [json.loads(line) for line in lines]
+  assert all(row.pop('digest') for row in rows)
+  assert rows == result.rows()
   assert (tmp_path / 'new' / 'leakage.png').read_bytes()[:4] == b'\x89PNG'
   assert (tmp_path / 'new' / 'leakage.svg').read_text().startswith('<?xml')
   assert '<h1>digits' in (tmp_path / 'new' / 'report.html').read_text()
@@ -285,3 +288,13 @@ def test_images_of_your_own_through_functions_as_layers():
   # The gradients of logits tell every label.
   read = _values(engine.run(config))['training', 'cut_grads', 'direct']
   assert np.mean(read) == 1
+
+
+@pytest.mark.parametrize('error', [MemoryError('full'), OverflowError('full')])
+def test_attack_that_does_not_fit_is_named(monkeypatch, error):
+  def fails(*args, **kwargs):
+    raise error
+
+  monkeypatch.setattr(measuring, 'predict', fails)
+  with pytest.raises(ConfigError, match='attacks=distance: expected an attack'):
+    engine.run(engine.Config(**SMALL))

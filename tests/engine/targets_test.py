@@ -11,6 +11,7 @@ from splitjax import engine
 from splitjax.attacks.catalog import ATTACKS
 from splitjax.engine import observing
 from splitjax.engine import problems
+from splitjax.engine import recipes
 from splitjax.engine import targets
 from splitjax.engine import trials
 from splitjax.engine.progress import SILENT
@@ -47,7 +48,7 @@ CONFIGS = {
 @functools.cache
 def _problem_and_source(name):
   problem = problems.check(engine.Config(**(SMALL | CONFIGS[name])))
-  recipe = observing.recipe_of(problem, recorded_epochs=(1, 2))
+  recipe = recipes.recipe_of(problem, recorded_epochs=(1, 2))
   [runs] = observing.observe(
     problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
   )

@@ -35,7 +35,7 @@ class CommandTest(parameterized.TestCase):
   @parameterized.parameters(
     (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
     (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
-    (['--num_aux=0'], 'flag --num_aux=0: 0 is not a positive integer'),
+    (['--num_aux=0'], 'flag --num_aux=0: 0 is not an integer in the r'),
     (['digits'], 'digits: expected flags only, as --name=value'),
     (['--attacks=clustering:x=1'], '--attacks=clustering:x=1: expected clust'),
     (['--defense=max_norm+'], '--defense=: expected one of dp_sgd'),

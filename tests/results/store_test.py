@@ -159,3 +159,114 @@ def test_process_that_does_not_write_leaves_the_folder_alone(tmp_path):
   results.add(CELLS[1], [])
   assert results.complete
   assert not path.exists()
+
+
+def _two_measures(cell):
+  values = np.array([[0.5, 0.25]])
+  return report.cell_rows(
+    cell, {'accuracy': values, 'macro_f1': values}, num_scored=7, seconds=0.5
+  )
+
+
+@pytest.fixture
+def finished(tmp_path):
+  """A folder of which every cell is finished, and its rows."""
+  results = report.Results(tmp_path, {'a': 1}, CELLS)
+  for cell in CELLS:
+    results.add(cell, _two_measures(cell))
+  return tmp_path, results.rows()
+
+
+@pytest.mark.parametrize('how', ['short', 'gone', 'other', 'bytes'])
+def test_table_that_is_damaged_is_written_anew(finished, how):
+  folder, rows = finished
+  path = folder / 'results.csv'
+  whole = path.read_bytes()
+  if how == 'gone':
+    path.unlink()
+  else:
+    damaged = {'short': whole[:-50], 'other': b'a,b\n', 'bytes': b'\xff\x00'}
+    path.write_bytes(damaged[how])
+  again = report.Results(folder, {'a': 1}, CELLS)
+  assert again.complete and again.rows() == rows
+  assert path.read_bytes() == whole
+  assert again.notes == ['results.csv is written anew from results.jsonl']
+  assert report.Results(folder, {'a': 1}, CELLS).notes == []
+
+
+def _without_last(lines):
+  return lines[:-1]
+
+
+def _without_first(lines):
+  return lines[1:]
+
+
+def _doubled(lines):
+  return [*lines, lines[-1]]
+
+
+def _changed(lines):
+  return [lines[0].replace('0.25', '0.75'), *lines[1:]]
+
+
+@pytest.mark.parametrize(
+  'damage', [_without_last, _without_first, _doubled, _changed]
+)
+def test_cell_that_is_damaged_is_measured_again(finished, damage):
+  folder, rows = finished
+  path = folder / 'results.jsonl'
+  whole = path.read_text()
+  lines = damage(whole.splitlines())
+  path.write_text(''.join(f'{line}\n' for line in lines))
+  again = report.Results(folder, {'a': 1}, CELLS)
+  missing = [cell for cell in CELLS if cell not in again]
+  assert len(missing) == 1
+  assert again.notes == [
+    'results.jsonl is damaged: of 16 attacks 1 are measured again'
+  ]
+  assert len(path.read_text().splitlines()) == len(rows) - 2
+  again.add(missing[0], _two_measures(missing[0]))
+  assert path.read_text() == whole
+  assert again.rows() == rows
+
+
+def test_line_that_is_cut_is_named(finished):
+  folder, _ = finished
+  path = folder / 'results.jsonl'
+  path.write_text(path.read_text()[:-30])
+  with pytest.raises(ValueError, match='results.jsonl, line 32: '):
+    report.Results(folder, {'a': 1}, CELLS)
+
+
+def test_rows_of_another_configuration_are_not_taken_over(finished):
+  """As if the configuration were written, and then the process killed."""
+  folder, _ = finished
+  (folder / 'config.json').write_text('{"a": 2}')
+  found = report.Results(folder, {'a': 2}, CELLS)
+  assert not any(cell in found for cell in CELLS)
+
+
+def test_overwriting_goes_on_with_a_killed_run_of_equal_configuration(finished):
+  folder, rows = finished
+  again = report.Results(folder, {'a': 1}, CELLS, overwrite=True, resume=True)
+  assert again.rows() == rows
+  other = report.Results(folder, {'a': 2}, CELLS, overwrite=True, resume=True)
+  assert other.rows() == []
+  other.add(CELLS[0], _rows(CELLS[0]))
+  assert report.Results(folder, {'a': 2}, CELLS).rows() == other.rows()
+
+
+def test_only_records_of_the_engine_are_overwritten(finished):
+  folder, _ = finished
+  for name in ('training-cut_grads-epoch1-cut7-seed0', 'mine'):
+    (folder / 'records' / name).mkdir(parents=True)
+  results = report.Results(folder, {'a': 2}, CELLS, overwrite=True)
+  assert len(list((folder / 'records').iterdir())) == 2
+  results.add(CELLS[0], _rows(CELLS[0]))
+  assert [x.name for x in (folder / 'records').iterdir()] == ['mine']
+
+
+def test_cells_are_distinct():
+  with pytest.raises(ValueError, match='cells must be distinct'):
+    report.Results(None, {}, [*CELLS, CELLS[0]])

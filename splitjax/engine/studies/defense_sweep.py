@@ -20,6 +20,7 @@ from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.study import cells_of
 from splitjax.errors import ConfigError
+from splitjax.errors import check_distinct
 from splitjax.errors import check_range
 from splitjax.options import option
 from splitjax.records.intermediates import Name
@@ -94,6 +95,7 @@ def study(config: Config) -> Study:
       if active:
         defended = dataclasses.replace(problem, plan=active[0])
         trainings.append(_training(defended, tuple(active), config))
+  strengths.check_distinct('defenses', config.defenses, trainings)
   cells = [cell for training in trainings for cell in _cells_of(training)]
   notes += trainings[0].problem.notes
   return Study(
@@ -134,6 +136,7 @@ def _check(config: Config) -> list[list[Specs]]:
     raise ConfigError('defense', config.defense, expected)
   if len(config.cuts) > 1:
     raise ConfigError('cuts', config.cuts, 'one cut')
+  check_distinct('averaged_passes', config.averaged_passes)
   for num_passes in config.averaged_passes:
     what = 'at most the epochs'
     check_range('averaged_passes', num_passes, 2, config.epochs, what)

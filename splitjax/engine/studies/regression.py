@@ -87,6 +87,7 @@ def study(config: Config) -> Study:
     plans = sorted((one.plan for one in problems), key=lambda x: x.strength)
     first = dataclasses.replace(problems[0], plan=plans[0])
     trainings.append(strengths.make_training(first, plans, num_aux=num_aux))
+  strengths.check_distinct('defenses', config.defenses, trainings)
   return Study(
     'regression',
     problem.config,

@@ -7,6 +7,7 @@ from splitjax.engine.problems import Problem
 from splitjax.engine.study import Point
 from splitjax.engine.study import Reading
 from splitjax.engine.study import Training
+from splitjax.errors import ConfigError
 
 
 def make_training(
@@ -51,6 +52,25 @@ def make_training(
     problem,
     tuple(Point(config.learning_rate, plan) for plan in plans),
     tuple(readings),
-    recorded_epochs=tuple(range(epoch, last)),
+    recorded_epochs=range(epoch, last),
     baseline=not problem.plan.specs,
   )
+
+
+def check_distinct(
+  field: str, texts: Sequence[str], trainings: Sequence[Training]
+) -> None:
+  """Raise `ConfigError` if two readings would have rows of the same name.
+
+  Args:
+    field: where the defenses are named.
+    texts: what stands there.
+    trainings: of all defenses.
+  """
+  seen = set()
+  for setting in (x.setting for one in trainings for x in one.readings):
+    if setting in seen:
+      twice = f'{setting.defense} at {setting.strength:g}'
+      expected = f'each defense at each strength once, not {twice} again'
+      raise ConfigError(field, tuple(texts), expected)
+    seen.add(setting)

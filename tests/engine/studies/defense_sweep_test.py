@@ -12,6 +12,7 @@ from splitjax import engine
 from splitjax.engine import observing
 from splitjax.engine import problems
 from splitjax.engine import programs
+from splitjax.engine import recipes
 from splitjax.engine.studies import defense_sweep
 from splitjax.engine.studies import label_inference
 from splitjax.errors import ConfigError
@@ -206,7 +207,7 @@ class CheckTest(parameterized.TestCase):
       for training in study.trainings
     ]
     assert passes == [{1, 2}, {1}, {1, 2}]
-    assert study.trainings[2].recorded_epochs == (1, 2)
+    assert study.trainings[2].recorded_epochs == range(1, 3)
 
 
 def test_second_stage_draws_the_labels_of_its_half_from_the_truth():
@@ -214,7 +215,7 @@ def test_second_stage_draws_the_labels_of_its_half_from_the_truth():
   dataset = problem.dataset
   truth = jnp.asarray(dataset.train_labels)
   inputs = jnp.asarray(dataset.train_inputs)
-  recipe = observing.recipe_of(problem)
+  recipe = recipes.recipe_of(problem)
   compiled = programs.Programs(problem.model, recipe, None, 9)
   runs = (
     jax.random.split(jax.random.key(0), 2),

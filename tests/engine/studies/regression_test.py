@@ -15,6 +15,7 @@ from splitjax import losses
 from splitjax import training
 from splitjax.engine import observing
 from splitjax.engine import problems
+from splitjax.engine import recipes
 from splitjax.engine import targets
 from splitjax.engine.progress import SILENT
 from splitjax.engine.sources import Source
@@ -217,7 +218,7 @@ def test_summary_plot_and_page_name_what_was_varied(measured, tmp_path):
 @pytest.fixture(scope='module')
 def observed():
   problem = problems.check(RECORDED)
-  recipe = observing.recipe_of(problem, recorded_epochs=(2,))
+  recipe = recipes.recipe_of(problem, recorded_epochs=(2,))
   [[found]] = observing.observe(
     problem, recipe, [point_of(problem)], jax.random.key(0), SILENT
   )
