@@ -93,27 +93,54 @@ def split_and_standardize_targets(
 
 
 def standardize_inputs(
-  train: np.ndarray, test: np.ndarray
+  train: np.ndarray, test: np.ndarray, argument: str = 'inputs'
 ) -> tuple[np.ndarray, np.ndarray]:
   """Standardise inputs with the statistics of the training part.
 
   Args:
     train: images `[N, H, W, C]`, by channel, or tables `[N, F]`, by column.
-      What is constant is only centred.
+      What is constant is only centred, to exactly 0.
     test: inputs of the test part, `[M, ...]`.
+    argument: what the inputs are called, for the message.
 
   Returns:
-    Inputs of both parts in float32.
+    Inputs of both parts in float32, which are finite.
+
+  Raises:
+    ValueError: if a number of the test part lies further from the training part
+      than float32 can say in its standard deviations.
   """
   axes = tuple(range(train.ndim - 1))
-  mean, std = train.mean(axes), train.std(axes)
-  # The standard deviation of a constant may be above 0 by rounding.
-  varies = (std > 0) & (train.max(axes) > train.min(axes))
-  scale = np.where(varies, std, 1.0)
-  return (
-    ((train - mean) / scale).astype(np.float32),
-    ((test - mean) / scale).astype(np.float32),
-  )
+  low, high = train.min(axes), train.max(axes)
+  unit = np.where(high > low, _unit_of(low, high), 1.0)
+  scaled = train / unit
+  # A constant may differ from its mean by rounding.
+  mean = np.where(high > low, scaled.mean(axes), low)
+  std = scaled.std(axes)
+  scale = np.where((high > low) & (std > 0), std, 1.0)
+  parts = []
+  for part in (scaled, test / unit):
+    with np.errstate(over='ignore'):
+      found = ((part - mean) / scale).astype(np.float32)
+    if not np.isfinite(found).all():
+      where = np.argwhere(~np.isfinite(found))[0]
+      column = f' in column {where[-1]}' if len(where) == 2 else ''
+      raise ValueError(
+        f'{argument} must lie near those of the training part, got a number'
+        f'{column} beyond float32 when standardised.'
+      )
+    parts.append(found)
+  return parts[0], parts[1]
+
+
+def _unit_of(low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+  """Return a power of two as large as the numbers between two bounds.
+
+  In such units the squares of tiny numbers do not vanish, and those of huge
+  ones do not overflow; nothing is rounded.
+  """
+  largest = np.maximum(np.abs(low), np.abs(high))
+  return np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))
 
 
 class StandardizedTargets(NamedTuple):
@@ -148,10 +175,17 @@ def standardize_targets(
   Raises:
     ValueError: if the targets are equal in the training part.
   """
-  mean, std = float(train.mean()), float(train.std())
-  if not std > 0:
+  low, high = float(train.min()), float(train.max())
+  if not high > low:
     raise ValueError(
       f'{argument} must differ in the training part, got one value.'
+    )
+  unit = float(_unit_of(low, high))
+  mean, std = float(train.mean()), unit * float((train / unit).std())
+  if not std > 0 or not np.isfinite(unit / std):
+    raise ValueError(
+      f'{argument} must differ by more than rounding in the training part, got '
+      f'{low!r} to {high!r}.'
     )
   return StandardizedTargets(
     ((train - mean) / std).astype(np.float32),
