@@ -134,11 +134,14 @@ def _default_decimal(
   columns: dict[str, Any], categorical: Collection[str]
 ) -> str:
   """Return a comma if columns have decimal commas, and none decimal points."""
-  marks = set()
+  odd, plain = [], []
   for name, column in columns.items():
-    if name not in categorical and not text_columns.is_numeric(column):
+    if name not in categorical and text_columns.is_text(column):
       column = column.slice(0, _ROWS_LOOKED_AT)
-      marks.add(numerals.decimal_of(text_columns.to_text(name, column)))
+      (odd if numerals.read_plain(column) is None else plain).append(column)
+  marks = set(map(numerals.decimal_of, odd))
+  if ',' in marks and '.' not in marks:
+    marks.update(map(numerals.decimal_of, plain))
   return ',' if ',' in marks and '.' not in marks else '.'
 
 
@@ -147,10 +150,12 @@ def _to_numbers(name: str, column: Any, **kwargs: Any) -> Numerals | None:
   import pyarrow as pa
   import pyarrow.compute as pc
 
-  if not text_columns.is_numeric(column):
-    return numerals.read_numerals(text_columns.to_text(name, column), **kwargs)
-  values = pc.cast(column, pa.float64(), safe=False)
-  return Numerals(values.to_numpy(zero_copy_only=False), (), (), 0)
+  if text_columns.is_numeric(column):
+    values = pc.cast(column, pa.float64(), safe=False)
+    return Numerals(values.to_numpy(), (), (), 0)
+  if not text_columns.is_text(column):
+    column = text_columns.to_text(name, column)
+  return numerals.read_numerals(column, **kwargs)
 
 
 def _hash_column(name: str, column: Any, num_buckets: int) -> _Hashed:
@@ -186,8 +191,10 @@ def _standardize(name: str, numbers: np.ndarray, num_train: int) -> np.ndarray:
       f'column {name!r} must be finite in float32, got {wrong}; see '
       'drop_columns.'
     )
-  known = numbers[:num_train][~missing[:num_train]]
-  numbers = np.where(missing, np.median(known) if len(known) else 0.0, numbers)
+  if missing.any():
+    known = numbers[:num_train][~missing[:num_train]]
+    median = np.median(known) if len(known) else 0.0
+    numbers = np.where(missing, median, numbers)
   train, test = standardizing.standardize_inputs(
     numbers[:num_train, None],
     numbers[num_train:, None],

@@ -11,7 +11,7 @@ from splitjax.data import roles
 from splitjax.data.csv_formats import CsvFormat
 from splitjax.data.csv_fits import WHITESPACE
 
-_CELLS_AT_ONCE = 1 << 20
+_CELLS_AT_ONCE = 1 << 22
 
 
 def read_columns(
@@ -57,8 +57,8 @@ def read_columns(
       for index, frame in enumerate(chunks):
         if index == 0 and csv_format.header:
           frame = frame.iloc[1:]
-        for position, found in enumerate(pieces):
-          found += _trim(frame.iloc[:, position])
+        for found, (_, values) in zip(pieces, frame.items(), strict=True):
+          found += _trim(values)
   except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
     reason = str(error).split('C error: ')[-1].strip().rstrip('.')
     raise ValueError(
@@ -107,6 +107,7 @@ def _arguments(csv_format: CsvFormat) -> dict[str, Any]:
     'index_col': False,
     'na_filter': False,
     'skipinitialspace': True,
+    'low_memory': False,  # The pieces are small already.
   }
 
 
@@ -116,4 +117,4 @@ def _trim(values: Any) -> list[Any]:
 
   column = values.array.__arrow_array__()
   pieces = getattr(column, 'chunks', [column])
-  return [pc.utf8_trim_whitespace(piece.fill_null('')) for piece in pieces]
+  return [pc.utf8_trim_whitespace(piece) for piece in pieces]

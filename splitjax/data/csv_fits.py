@@ -97,9 +97,9 @@ def _fit(
   if not is_whole and len(rows) > 1:
     rows, ends = rows[:-1], ends[:-1]  # It may go on beyond the sample.
   fit = Fit((0, len(rows)), delimiter, quote, escape, rows, ends)
-  if not rows or fit.width == 1:
+  if not rows or (width := fit.width) == 1:
     return fit
-  share = np.mean([len(row) == fit.width for row in rows])
+  share = np.mean([len(row) == width for row in rows])
   return fit._replace(quality=(float(share), len(rows)))
 
 

@@ -132,8 +132,8 @@ def _without_row_names(
   dropped = []
   for position, name in enumerate(columns):
     if (
-      name in roles.inputs
-      and _UNNAMED.fullmatch(name)
+      _UNNAMED.fullmatch(name)
+      and name in roles.inputs
       and name not in (*roles.categorical, *roles.numeric)
     ):
       values = text_columns.to_strings(name, columns[name])

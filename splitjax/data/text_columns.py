@@ -23,7 +23,7 @@ def to_text(name: str, column: Any) -> Any:
   import pyarrow as pa
   import pyarrow.compute as pc
 
-  if not (pa.types.is_string(column.type)):
+  if not is_text(column):
     try:
       column = pc.cast(column, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -41,6 +41,13 @@ def to_text(name: str, column: Any) -> Any:
 def to_strings(name: str, column: Any) -> np.ndarray:
   """Return a column as Python strings, object `[N]`, '' where missing."""
   return np.array(to_text(name, column).to_pylist(), object)
+
+
+def is_text(column: Any) -> bool:
+  """Return whether a column holds strings."""
+  import pyarrow as pa
+
+  return pa.types.is_string(column.type)
 
 
 def is_numeric(column: Any) -> bool:
