@@ -225,7 +225,9 @@ def _notes_of(
       f'values that are no numbers, taken for missing: {_listed(strange)}; see '
       'categorical_columns'
     )
-  remarks = sorted({remark for one in numeric.values() for remark in one.remarks})
+  remarks = sorted(
+    {remark for one in numeric.values() for remark in one.remarks}
+  )
   for remark in remarks:
     names = [name for name, one in numeric.items() if remark in one.remarks]
     notes.append(f'{remark} recognised in {_listed(names)}')

@@ -47,7 +47,11 @@ class CsvFormat:
 
   def describe(self) -> str:
     """Return how the file is read, in a sentence without its end."""
-    named = {'\t': 'tabs', ' ': 'spaces', csv_fits.WHITESPACE: csv_fits.WHITESPACE}
+    named = {
+      '\t': 'tabs',
+      ' ': 'spaces',
+      csv_fits.WHITESPACE: csv_fits.WHITESPACE,
+    }
     between = named.get(self.delimiter, repr(self.delimiter))
     parts = [
       f'read as {self.encoding.removesuffix("-sig")}',

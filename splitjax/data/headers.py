@@ -52,12 +52,14 @@ def lacks_first_name(rows: Sequence[Sequence[str]], width: int) -> bool:
   header makes an empty column.
   """
   names = [field.strip() for field in rows[0]]
+  body = [row for row in rows[1:] if len(row) == width]
   return (
     len(names) == width - 1 >= 2
     and len(rows) > 1
     and len(rows[1]) == width
     and len(set(names)) == len(names)
     and not any(numerals.is_number(x) or numerals.is_missing(x) for x in names)
+    and (_is_last_empty(body) or len({row[0] for row in body}) == len(body))
   )
 
 
@@ -66,9 +68,13 @@ def names_of(rows: Sequence[Sequence[str]], width: int) -> list[str]:
   names = [field.strip() for field in rows[0]]
   if lacks_first_name(rows, width):
     body = [row for row in rows[1:] if len(row) == width]
-    is_last = all(not row[-1].strip() for row in body)
-    names = [*names, ''] if is_last else ['', *names]
+    names = [*names, ''] if _is_last_empty(body) else ['', *names]
   return names + [''] * (width - len(names))
+
+
+def _is_last_empty(body: Sequence[Sequence[str]]) -> bool:
+  """Return whether each row ends with a delimiter."""
+  return all(not row[-1].strip() for row in body)
 
 
 def _vote(field: str, column: Sequence[str], is_first: bool) -> int:
@@ -85,9 +91,7 @@ def _vote(field: str, column: Sequence[str], is_first: bool) -> int:
   return 1 if are_numbers else 0
 
 
-def _is_like(
-  field: str, values: set[str], numbers: Sequence[float]
-) -> bool:
+def _is_like(field: str, values: set[str], numbers: Sequence[float]) -> bool:
   """Return whether a number could be one of those below it."""
   with_point = sum('.' in value for value in values) > len(values) / 2
   inside = min(numbers) <= float(field) <= max(numbers)

@@ -33,9 +33,7 @@ def join_integers(
     found = {x: whole for x, whole in found.items() if whole in distinct}
   if not found:
     return list(parts), ()
-  joined = [
-    np.array([found.get(x, x) for x in part], object) for part in parts
-  ]
+  joined = [np.array([found.get(x, x) for x in part], object) for part in parts]
   first = min(found)
   return joined, (f'{first} and {found[first]} are one value',)
 

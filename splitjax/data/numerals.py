@@ -32,9 +32,7 @@ _GRAMMARS = {
 _SIGNS = '[\u2212\u2013\ufe63\uff0d]'  # Minus, dash, small and wide hyphen.
 _BLANK = "[ '\u2019\u00a0\u202f\u2009]"
 _SPACED = rf'^[+-]?[1-9]\d{{0,2}}(?:{_BLANK}\d{{3}})+(?:[.,]\d*)?$'
-_CURRENCY = (
-  '(?:US\\$|[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|JPY|CHF|CNY|INR)'
-)
+_CURRENCY = '(?:US\\$|[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|JPY|CHF|CNY|INR)'
 _FIGURES = r"\d[\d.,' ]*"
 
 

@@ -1,5 +1,6 @@
 """Random splits, standardised with the statistics of the training part."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ def split_and_standardize(
   *,
   seed: int,
   test_ratio: float = 0.2,
+  classes: Sequence[str] = (),
 ) -> dataset_lib.Dataset:
   """Split by class at random, and standardise by the training part.
 
@@ -29,25 +31,30 @@ def split_and_standardize(
     class_names: names of the `C` classes.
     seed: seed of the random split.
     test_ratio: share of the samples that are held out.
+    classes: names or numbers of the classes to keep; empty for all.
 
   Returns:
     The data set, with float32 inputs and int32 classes.
 
   Raises:
-    ValueError: if there are too few samples of a class for a split.
+    ValueError: if there are too few samples of a class for a split, or
+      `classes` are unknown.
   """
+  chosen = splitting.find_classes(class_names, classes)
+  rows, labels = splitting.draw_subset(labels, chosen, None, seed=seed)
+  inputs = inputs[rows]
   train, test = splitting.stratified_split(
     labels, seed=seed, test_ratio=test_ratio
   )
   train_inputs, test_inputs = standardize_inputs(inputs[train], inputs[test])
   labels = labels.astype(np.int32)
   return dataset_lib.Dataset(
-    name=name,
+    name=splitting.name_of(name, class_names, chosen),
     train_inputs=train_inputs,
     train_labels=labels[train],
     test_inputs=test_inputs,
     test_labels=labels[test],
-    class_names=class_names,
+    class_names=tuple(class_names[index] for index in chosen),
   )
 
 

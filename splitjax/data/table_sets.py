@@ -83,7 +83,7 @@ def make_dataset(
   dataset_lib.check_target(target)
   if target == 'real' and draw.classes:
     raise ValueError(
-      'classes must not be given with target=real, got '
+      "classes must not be given with target='real', got "
       f'{",".join(draw.classes)}.'
     )
   roles, left_out = _without_row_names(files[0].columns, roles)

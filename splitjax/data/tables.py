@@ -7,6 +7,7 @@ import pathlib
 from splitjax.data import csv_files
 from splitjax.data import csv_formats
 from splitjax.data import dataset as dataset_lib
+from splitjax.data import parquet_files
 from splitjax.data import partition as partition_lib
 from splitjax.data import roles as roles_lib
 from splitjax.data import table_sets
@@ -115,6 +116,9 @@ def load_csv(
   )
   found = read(path, header=header)
   files = [_read_csv(path, found)]
+  if test_path is not None:
+    # A file of its own may have lines before the table, or another encoding.
+    files.append(_read_csv(test_path, read(test_path, header=found.header)))
   roles = roles_lib.assign_roles(
     list(files[0].columns),
     label_column=label_column,
@@ -123,11 +127,82 @@ def load_csv(
     categorical_columns=categorical_columns,
     numeric_columns=numeric_columns,
   )
+  _check_columns(files)
+  return table_sets.make_dataset(
+    _stem(path),
+    files,
+    roles,
+    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
+    table_sets.Encoding(
+      num_buckets, decimal, thousands, vocabulary_size, max_tokens
+    ),
+    target=target,
+  )
+
+
+def load_parquet(
+  path: Path,
+  *,
+  label_column: str | int,
+  seed: int,
+  target: str = 'class',
+  text_column: str | int | None = None,
+  test_path: Path | None = None,
+  decimal: str | None = None,
+  thousands: str | None = None,
+  drop_columns: Sequence[str | int] = (),
+  categorical_columns: Sequence[str | int] = (),
+  numeric_columns: Sequence[str | int] = (),
+  num_buckets: int = NUM_BUCKETS,
+  num_train: int | None = None,
+  num_test: int | None = None,
+  classes: Sequence[str] = (),
+  vocabulary_size: int = text_lib.VOCABULARY_SIZE,
+  max_tokens: int = text_lib.MAX_TOKENS,
+) -> dataset_lib.Dataset:
+  """Read a table, or a column of texts, from a Parquet file.
+
+  Columns of numbers are numbers as they are; those of strings are read as
+  `load_csv` reads them, and those of other single values as their text.
+
+  Args:
+    path: a `.parquet` file.
+    label_column: as of `load_csv`, like all arguments below.
+    seed: seed of the random split and of the random subsets.
+    target: what the labels are, 'class' or 'real'.
+    text_column: column of the texts.
+    test_path: Parquet file with the test part.
+    decimal: the mark before decimals in strings.
+    thousands: the mark between thousands in strings.
+    drop_columns: columns to leave out.
+    categorical_columns: columns of numbers that are codes.
+    numeric_columns: columns that are numbers whatever they hold.
+    num_buckets: how many ids a categorical column has.
+    num_train: how many training samples to draw.
+    num_test: how many test samples to draw.
+    classes: names or numbers of the classes to keep.
+    vocabulary_size: for texts, the bound of the token ids.
+    max_tokens: for texts, the length at which they are cut.
+
+  Returns:
+    The data set, as `load_csv` returns it.
+
+  Raises:
+    OSError: if a file cannot be read.
+    ValueError: if an argument does not fit the file, or it is damaged.
+  """
+  files = [parquet_files.read_parquet(path)]
   if test_path is not None:
-    # A file of its own may have lines before the table, or another encoding.
-    test_format = read(test_path, header=found.header)
-    files.append(_read_csv(test_path, test_format))
-    _check_columns(files)
+    files.append(parquet_files.read_parquet(test_path))
+  roles = roles_lib.assign_roles(
+    list(files[0].columns),
+    label_column=label_column,
+    text_column=text_column,
+    drop_columns=drop_columns,
+    categorical_columns=categorical_columns,
+    numeric_columns=numeric_columns,
+  )
+  _check_columns(files)
   return table_sets.make_dataset(
     _stem(path),
     files,
@@ -149,6 +224,8 @@ def _read_csv(path: Path, csv_format: csv_formats.CsvFormat) -> File:
 
 def _check_columns(files: Sequence[File]) -> None:
   """Raise if the table of the test part has other columns."""
+  if len(files) == 1:
+    return
   names, found = (list(file.columns) for file in files)
   if set(found) != set(names):
     raise ValueError(
@@ -160,6 +237,16 @@ def _check_columns(files: Sequence[File]) -> None:
 def _stem(path: Path) -> str:
   """Return a file's name without the suffixes that are known."""
   name = pathlib.Path(path).name
-  for suffix in ('.gz', '.xz', '.bz2', '.zip', '.tar', '.csv', '.tsv', '.txt'):
+  for suffix in (
+    '.gz',
+    '.xz',
+    '.bz2',
+    '.zip',
+    '.tar',
+    '.csv',
+    '.tsv',
+    '.txt',
+    '.parquet',
+  ):
     name = name.removesuffix(suffix)
   return name

@@ -124,7 +124,14 @@ def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
       raise ConfigError('pair', config.pair, expected)
     return [_with_plans(problem, swept)]
   found = [_with_plans(problem, others)] if others else []
-  return [*found, _with_plans(check(_of_pair(config, problem)), two)]
+  of_pair = _of_pair(config, problem)
+  try:
+    paired = check(of_pair)
+  except ConfigError as error:
+    if not config.pair or error.field != 'classes':
+      raise
+    raise ConfigError('pair', config.pair, error.expected) from error
+  return [*found, _with_plans(paired, two)]
 
 
 def _check(config: Config) -> list[list[Specs]]:
