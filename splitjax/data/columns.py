@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 
+from splitjax.data import arrow
 from splitjax.data import labels as labels_lib
 from splitjax.data import numerals
 from splitjax.data import standardizing
@@ -148,8 +149,8 @@ def _default_decimal(
 def _to_numbers(name: str, column: Any, **kwargs: Any) -> Numerals | None:
   """Return a column as numbers; None if it rather holds categories."""
   import pyarrow as pa
-  import pyarrow.compute as pc
 
+  pc = arrow.compute()
   if text_columns.is_numeric(column):
     values = pc.cast(column, pa.float64(), safe=False)
     return Numerals(values.to_numpy(), (), (), 0)
@@ -160,8 +161,7 @@ def _to_numbers(name: str, column: Any, **kwargs: Any) -> Numerals | None:
 
 def _hash_column(name: str, column: Any, num_buckets: int) -> _Hashed:
   """Return ids: 0 if a value is missing, else its lasting hash."""
-  import pyarrow.compute as pc
-
+  pc = arrow.compute()
   text = text_columns.to_text(name, column)
   encoded = pc.dictionary_encode(text).combine_chunks()
   distinct = np.array(encoded.dictionary.to_pylist(), object)

@@ -1,4 +1,4 @@
-"""Which data a configuration names: the fields, and where each has a meaning."""
+"""Which data a configuration names: fields, and where each has a meaning."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ class DataConfig:
   comment: str = option('', 'What begins lines that are comments.')
   skip_lines: int | None = option(
     None,
-    'Lines before the table; by default lines with fewer fields are recognised.',
+    'Lines before the table; by default those with fewer fields.',
     low=0,
   )
   header: bool | None = option(

@@ -6,10 +6,11 @@ import os
 from typing import Any
 import warnings
 
+from splitjax.data import arrow
 from splitjax.data import decoding
 from splitjax.data import roles
-from splitjax.data.csv_formats import CsvFormat
 from splitjax.data.csv_fits import WHITESPACE
+from splitjax.data.csv_formats import CsvFormat
 
 _CELLS_AT_ONCE = 1 << 22
 
@@ -47,11 +48,11 @@ def read_columns(
       warnings.simplefilter('error', pd.errors.ParserWarning)
       for _ in range(csv_format.skip_lines):
         text.readline()
-      handle = _Uncommented(text, csv_format.comment)
+      handle: Any = text
+      if csv_format.comment:
+        handle = _Uncommented(text, csv_format.comment)
       chunks = pd.read_csv(
-        handle if csv_format.comment else text,
-        dtype=pd.ArrowDtype(pa.string()),
-        chunksize=max(1, _CELLS_AT_ONCE // len(names)),
+        handle,
         **_arguments(csv_format),
       )
       for index, frame in enumerate(chunks):
@@ -96,6 +97,9 @@ class _Uncommented(io.TextIOBase):
 
 def _arguments(csv_format: CsvFormat) -> dict[str, Any]:
   """Return what a format is for `pandas.read_csv`."""
+  import pandas as pd
+  import pyarrow as pa
+
   spaced = csv_format.delimiter == WHITESPACE
   return {
     'sep': r'\s+' if spaced else csv_format.delimiter,
@@ -105,6 +109,8 @@ def _arguments(csv_format: CsvFormat) -> dict[str, Any]:
     'header': None,
     'names': range(len(csv_format.names)),
     'index_col': False,
+    'dtype': pd.ArrowDtype(pa.string()),
+    'chunksize': max(1, _CELLS_AT_ONCE // len(csv_format.names)),
     'na_filter': False,
     'skipinitialspace': True,
     'low_memory': False,  # The pieces are small already.
@@ -113,8 +119,7 @@ def _arguments(csv_format: CsvFormat) -> dict[str, Any]:
 
 def _trim(values: Any) -> list[Any]:
   """Return the pieces of a column of a frame, without surrounding spaces."""
-  import pyarrow.compute as pc
-
+  pc = arrow.compute()
   column = values.array.__arrow_array__()
   pieces = getattr(column, 'chunks', [column])
   return [pc.utf8_trim_whitespace(piece) for piece in pieces]

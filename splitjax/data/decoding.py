@@ -17,7 +17,7 @@ _BOMS = {
 }
 _CHUNK = 1 << 20
 # All bytes but the control characters that no text has.
-_OF_TEXT = bytes(b'\t\n\v\f\r\x1a\x1b') + bytes(range(32, 256))
+_OF_TEXT = b'\t\n\v\f\r\x1a\x1b' + bytes(range(32, 256))
 
 
 def recognise_encoding(path: str | os.PathLike) -> str:

@@ -157,20 +157,21 @@ def _find(
     if not part:
       inputs, labels = text_column or inputs, label_column or labels
     pairs.append((inputs, labels))
-  whole, train, test = pairs
-  if None not in (*train, *test) and not (label_column or text_column):
-    return [train, test]
+  whole, *parts = pairs
+  split = [(one, other) for one, other in parts if one and other]
+  if len(split) == 2 and not (label_column or text_column):
+    return split
   for argument, one in zip(('text_column', 'label_column'), whole, strict=True):
     if one is None:
       raise ValueError(
         f'{argument} must be given: {path} has the arrays '
         f'{", ".join(found) or "none"}.'
       )
-  return [whole]
+  return [(str(whole[0]), str(whole[1]))]
 
 
 def _images(values: np.ndarray) -> np.ndarray:
-  """Return images of bytes `[N, H, W]` as `[N, H, W, 1]`; others as they are."""
+  """Return images of bytes `[N, H, W]` as `[N, H, W, 1]`."""
   is_gray = values.ndim == 3 and values.dtype == np.uint8
   return values[..., None] if is_gray else values
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from splitjax.data import arrow
+
 # A value that is missing, in any case; `_UNKNOWN` where numbers are expected.
 MISSING = frozenset(
   {'', '?', 'na', 'n/a', '#n/a', '#na', '<na>', 'nan', '-nan', 'null', '#null!'}
@@ -32,7 +34,10 @@ _GRAMMARS = {
 _SIGNS = '[\u2212\u2013\ufe63\uff0d]'  # Minus, dash, small and wide hyphen.
 _BLANK = "[ '\u2019\u00a0\u202f\u2009]"
 _SPACED = rf'^[+-]?[1-9]\d{{0,2}}(?:{_BLANK}\d{{3}})+(?:[.,]\d*)?$'
-_CURRENCY = '(?:US\\$|[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|JPY|CHF|CNY|INR)'
+_CURRENCY = (
+  '(?:US\\$|[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]'
+  '|USD|EUR|GBP|JPY|CHF|CNY|INR)'
+)
 _FIGURES = r"\d[\d.,' ]*"
 
 
@@ -84,8 +89,8 @@ def read_numerals(
     missing are numbers.
   """
   import pyarrow as pa
-  import pyarrow.compute as pc
 
+  pc = arrow.compute()
   if decimal is None and thousands is None and default == '.':
     values = read_plain(column)
     if values is not None:  # Most columns, and in a tenth of the time.
@@ -124,8 +129,8 @@ def read_plain(column: Any) -> np.ndarray | None:
     column: `pyarrow.ChunkedArray` of `N` strings without surrounding spaces.
   """
   import pyarrow as pa
-  import pyarrow.compute as pc
 
+  pc = arrow.compute()
   try:
     return pc.cast(column, pa.float64()).to_numpy()
   except pa.ArrowInvalid:
@@ -138,8 +143,7 @@ def decimal_of(column: Any) -> str | None:
   Args:
     column: `pyarrow.ChunkedArray` of strings.
   """
-  import pyarrow.compute as pc
-
+  pc = arrow.compute()
   encoded = pc.dictionary_encode(column).combine_chunks()
   counts = np.bincount(encoded.indices.to_numpy())
   bare, _ = _strip(encoded.dictionary, counts)
@@ -148,8 +152,7 @@ def decimal_of(column: Any) -> str | None:
 
 def _matches(texts: Any, pattern: str) -> np.ndarray:
   """Return which texts match a regular expression, `[K]`."""
-  import pyarrow.compute as pc
-
+  pc = arrow.compute()
   found = pc.match_substring_regex(texts, pattern)
   return found.to_numpy(zero_copy_only=False)
 
@@ -161,8 +164,7 @@ def _strip(texts: Any, counts: np.ndarray) -> tuple[Any, set[str]]:
     texts: distinct strings, `[K]`.
     counts: how many rows have each, 0 where it is missing, `[K]`.
   """
-  import pyarrow.compute as pc
-
+  pc = arrow.compute()
   replace = pc.replace_substring_regex
   remarks = set()
   texts = replace(texts, f'{_SIGNS}(.*\\d)', r'-\1')
@@ -209,8 +211,8 @@ def _decimal_of(texts: Any, counts: np.ndarray) -> str | None:
 def _convert(texts: Any, mark: str) -> tuple[np.ndarray, set[str]]:
   """Return stripped texts as numbers, NaN for none, and what was recognised."""
   import pyarrow as pa
-  import pyarrow.compute as pc
 
+  pc = arrow.compute()
   other = {'.': ',', ',': '.'}[mark]
   is_number = _matches(texts, _GRAMMARS[mark])
   remarks = set()

@@ -90,7 +90,7 @@ def _unwrap(
   path: str | os.PathLike, stack: contextlib.ExitStack
 ) -> io.BufferedReader:
   """Return the stream inside all archives; `stack` closes what was opened."""
-  stream = stack.enter_context(open(path, 'rb'))
+  stream = io.BufferedReader(stack.enter_context(io.FileIO(path)))
   wanted = _PROMISES.get(pathlib.Path(path).suffix.lower())
   if wanted and not stream.peek(_HEAD).startswith(wanted):
     raise ValueError(

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 
+from splitjax.data import arrow
 from splitjax.data import roles
 from splitjax.data.table_sets import File
 
@@ -25,8 +26,9 @@ def read_parquet(path: str | os.PathLike) -> File:
     ValueError: if it is damaged, is no Parquet file, or has no rows.
   """
   import pyarrow as pa
-  import pyarrow.compute as pc
   from pyarrow import parquet
+
+  pc = arrow.compute()
 
   if not pathlib.Path(path).is_file():
     os.stat(path)  # Raises an error with the file's name, if it is not there.

@@ -196,21 +196,10 @@ def _with_labels(load_fn: Callable[..., Dataset]) -> Callable[..., Dataset]:
   return load_file
 
 
-def _load_npz(name: str, *, target: str | None, **kwargs: Any) -> Dataset:
-  """Load the arrays of a file."""
-  return data.load_npz(name, target=target, **kwargs)
-
-
-def _load_tfds(name: str, *, target: str | None, **kwargs: Any) -> Dataset:
-  """Load a set of tensorflow-datasets."""
-  del target  # `load` compares it with what was found.
-  return data.load_tfds(name, **kwargs)
-
-
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   'embedded': _load_embedded,
-  'tfds': _load_tfds,
+  'tfds': data.load_tfds,
   'csv': _with_labels(data.load_csv),
   'parquet': _with_labels(data.load_parquet),
-  'npz': _load_npz,
+  'npz': data.load_npz,
 }

@@ -1,9 +1,7 @@
 """From the columns of a table to a `Dataset`."""
 
 from collections.abc import Sequence
-import dataclasses
 import os
-import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,14 +11,13 @@ from splitjax.data import dataset as dataset_lib
 from splitjax.data import labels as labels_lib
 from splitjax.data import numerals
 from splitjax.data import partition as partition_lib
-from splitjax.data import roles as roles_lib
+from splitjax.data import row_names
 from splitjax.data import splitting
 from splitjax.data import text as text_lib
 from splitjax.data import text_columns
 from splitjax.data.roles import Roles
 
 Columns = dict[str, Any]
-_UNNAMED = re.compile(rf'{roles_lib.UNNAMED} \(column \d+\)|Unnamed: \d+')
 
 
 class File(NamedTuple):
@@ -86,7 +83,7 @@ def make_dataset(
       "classes must not be given with target='real', got "
       f'{",".join(draw.classes)}.'
     )
-  roles, left_out = _without_row_names(files[0].columns, roles)
+  roles, left_out = row_names.leave_out(files[0].columns, roles)
   labels = [_read_labels(file, roles.label, target) for file in files]
   lost = tuple(
     f'{_num_rows(file) - len(found.rows):,} rows of {file.path} dropped: no '
@@ -117,39 +114,6 @@ def make_dataset(
 def _num_rows(file: File) -> int:
   """Return how many rows a table has."""
   return len(next(iter(file.columns.values())))
-
-
-def _without_row_names(
-  columns: Columns, roles: Roles
-) -> tuple[Roles, tuple[str, ...]]:
-  """Return roles without columns that have no name and hold no data.
-
-  These are row names, which differ in every row, and what a delimiter at the
-  end of each line makes.
-  """
-  if roles.text is not None:
-    return roles, ()
-  dropped = []
-  for position, name in enumerate(columns):
-    if (
-      _UNNAMED.fullmatch(name)
-      and name in roles.inputs
-      and name not in (*roles.categorical, *roles.numeric)
-    ):
-      values = text_columns.to_strings(name, columns[name])
-      distinct = set(values)
-      names_rows = (
-        len(distinct) == len(values) > 2
-        and '' not in distinct
-        and not any('.' in x and numerals.is_number(x) for x in values)
-      )
-      if distinct == {''} or (position == 0 and names_rows):
-        dropped.append(name)
-  inputs = tuple(name for name in roles.inputs if name not in dropped)
-  if not dropped or not inputs:
-    return roles, ()
-  note = f'left out as row names or empty: {", ".join(dropped)}'
-  return dataclasses.replace(roles, inputs=inputs), (note,)
 
 
 def _read_labels(file: File, label: str, target: str) -> _Labels:
@@ -192,8 +156,8 @@ def _divide_classes(
   if len(numbers) == 1:
     _check_sizes(label, class_names, numbers[0])
   divided = partition_lib.divide_classes(name, numbers, class_names, draw)
-  parts = zip((rows[0], rows[-1]), divided.rows, strict=True)
-  divided = divided._replace(rows=tuple(all_[part] for all_, part in parts))
+  first, last = divided.rows
+  divided = divided._replace(rows=(rows[0][first], rows[-1][last]))
   return divided, (*_label_notes(label, names), *notes)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from splitjax.data import arrow
 from splitjax.data import numerals
 
 
@@ -21,8 +22,8 @@ def to_text(name: str, column: Any) -> Any:
     ValueError: if the values are lists or the like.
   """
   import pyarrow as pa
-  import pyarrow.compute as pc
 
+  pc = arrow.compute()
   if not is_text(column):
     try:
       column = pc.cast(column, pa.string())
