@@ -90,7 +90,7 @@ def _unwrap(
   path: str | os.PathLike, stack: contextlib.ExitStack
 ) -> io.BufferedReader:
   """Return the stream inside all archives; `stack` closes what was opened."""
-  stream = io.BufferedReader(stack.enter_context(io.FileIO(path)))
+  stream: Any = stack.enter_context(io.BufferedReader(io.FileIO(path)))
   wanted = _PROMISES.get(pathlib.Path(path).suffix.lower())
   if wanted and not stream.peek(_HEAD).startswith(wanted):
     raise ValueError(
@@ -101,13 +101,14 @@ def _unwrap(
     inner = _open_inside(path, stream, stack)
     if inner is None:
       return stream
+    stack.enter_context(inner)
     stream = stack.enter_context(io.BufferedReader(inner))
   raise ValueError(f'{path} must hold one file, got archives in archives.')
 
 
 def _open_inside(
   path: str | os.PathLike,
-  stream: io.BufferedReader,
+  stream: Any,
   stack: contextlib.ExitStack,
 ) -> Any:
   """Return the stream inside an archive; None if a stream is none."""

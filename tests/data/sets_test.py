@@ -214,7 +214,7 @@ def test_real_targets_of_a_table_are_read(run, real_table, tmp_path, change):
     (dict(attacks=('clustering',)), 'attacks=clustering: expected classes'),
     (dict(defense='label_dp'), 'expected a defense that is defined for real'),
     (dict(classes=('1', '2')), 'classes'),
-    (dict(label_column='b', target='class'), 'dataset=csv:.*expected'),
+    (dict(label_column='b', target='class'), 'label_column=b: expected'),
   ],
 )
 def test_what_is_not_for_real_targets_is_one_line(real_table, change, message):

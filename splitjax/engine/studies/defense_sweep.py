@@ -124,21 +124,18 @@ def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
       raise ConfigError('pair', config.pair, expected)
     return [_with_plans(problem, swept)]
   found = [_with_plans(problem, others)] if others else []
-  of_pair = _of_pair(config, problem)
   try:
-    paired = check(of_pair)
+    return [*found, _with_plans(check(_of_pair(config, problem)), two)]
   except ConfigError as error:
-    if not config.pair or error.field != 'classes':
-      raise
-    raise ConfigError('pair', config.pair, error.expected) from error
-  return [*found, _with_plans(paired, two)]
+    if config.pair and error.field == 'classes':
+      raise ConfigError('pair', config.pair, error.expected) from error
+    raise
 
 
 def _check(config: Config) -> list[list[Specs]]:
   """Check what is swept over, and return it."""
   if config.defense != 'none':
-    expected = 'no such flag in a sweep: see --defenses'
-    raise ConfigError('defense', config.defense, expected)
+    raise ConfigError('defense', config.defense, 'no such flag: see --defenses')
   if len(config.cuts) > 1:
     raise ConfigError('cuts', config.cuts, 'one cut')
   for num_passes in config.averaged_passes:
