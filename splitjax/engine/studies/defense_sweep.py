@@ -95,7 +95,6 @@ def study(config: Config) -> Study:
         defended = dataclasses.replace(problem, plan=active[0])
         trainings.append(_training(defended, tuple(active), config))
   cells = [cell for training in trainings for cell in _cells_of(training)]
-  notes += trainings[0].problem.notes
   return Study(
     'defense_sweep',
     dataclasses.replace(
@@ -108,7 +107,7 @@ def study(config: Config) -> Study:
     tuple(cells),
     _summarise,
     _draw,
-    notes=tuple(notes),
+    notes=(*notes, *trainings[0].problem.notes),
   )
 
 
