@@ -101,7 +101,10 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     os.stat(path)  # Raises an error with the file's name, if it is not there.
     raise ValueError(f'{path} must be a file, got a folder or a device.')
   try:
-    with np.load(path, allow_pickle=False) as archive:
+    with (
+      pathlib.Path(path).open('rb') as file,
+      np.load(file, allow_pickle=False) as archive,
+    ):
       if isinstance(archive, np.ndarray):
         raise ValueError('one array, save inputs and labels by numpy.savez')
       return {name: archive[name] for name in archive.files}
