@@ -85,7 +85,6 @@ def encode_table(
       f'num_buckets must be at least 2 and at most {MOST_BUCKETS}, got '
       f'{num_buckets}.'
     )
-  _check_marks(decimal, thousands)
   default = _default_decimal(columns, categorical_columns)
   numeric: dict[str, Numerals] = {}
   hashed: dict[str, _Hashed] = {}
@@ -117,8 +116,16 @@ def encode_table(
   )
 
 
-def _check_marks(decimal: str | None, thousands: str | None) -> None:
-  """Raise if the marks inside numbers cannot be those."""
+def check_marks(decimal: str | None, thousands: str | None) -> None:
+  """Check the marks inside numbers.
+
+  Args:
+    decimal: the mark before decimals; None to recognise it.
+    thousands: the mark between thousands; None to recognise it.
+
+  Raises:
+    ValueError: if they are no such marks, or equal.
+  """
   if decimal not in (None, '.', ','):
     raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
   if thousands is not None and (

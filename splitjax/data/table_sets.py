@@ -78,6 +78,7 @@ def make_dataset(
     ValueError: if an argument does not fit the table.
   """
   dataset_lib.check_target(target)
+  columns_lib.check_marks(encoding.decimal, encoding.thousands)
   if target == 'real' and draw.classes:
     raise ValueError(
       "classes must not be given with target='real', got "

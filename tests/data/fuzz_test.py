@@ -99,7 +99,7 @@ def test_csv_is_read_or_refused_in_one_line(content, flags):
 
 
 @pytest.mark.slow
-@_settings(3000)
+@_settings(1500)
 @hypothesis.given(_FILES, _FLAGS)
 def test_many_csv_are_read_or_refused_in_one_line(content, flags):
   _fuzz_csv(content, flags)
@@ -139,7 +139,7 @@ def test_tfds_folder_is_read_or_refused_in_one_line(prepared, draws):
 
 
 @pytest.mark.slow
-@_settings(1500)
+@_settings(400)
 @hypothesis.given(st.data())
 def test_many_tfds_folders_are_read_or_refused_in_one_line(prepared, draws):
   _fuzz_tfds(prepared, draws.draw)

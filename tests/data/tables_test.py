@@ -580,3 +580,13 @@ def test_parquet_reads_as_csv_does(tmp_path):
   other.write_bytes(other.read_bytes()[:-50])
   with pytest.raises(ValueError, match='must be a whole Parquet file'):
     data.load_parquet(other, label_column='tame', seed=0)
+
+
+@pytest.mark.parametrize('target', ['class', 'real'])
+def test_marks_inside_numbers_are_checked(tmp_path, target):
+  path = _targets_path(tmp_path, _drawn_targets())
+  _refused("decimal must be '.' or ','", path, target=target, decimal='x')
+  _refused('thousands must be one mark', path, target=target, thousands='00')
+  _refused(
+    'thousands must differ', path, target=target, decimal=',', thousands=','
+  )
