@@ -52,7 +52,7 @@ def load(config: DataConfig, seed: int) -> Dataset:
     raise ConfigError('target', config.target, expected)
   if source != 'object' and (idle := config_lib.find_idle(config, found)):
     kind = config_lib.kind_of(found)
-    lacking = ' without categories' if kind == 'a table' else ''
+    lacking = ' without categories' if idle == 'num_buckets' else ''
     expected = f'no such flag: the inputs of {found.name} are {kind}{lacking}'
     raise ConfigError(idle, getattr(config, idle), expected)
   return found
