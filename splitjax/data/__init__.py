@@ -6,6 +6,7 @@ from splitjax.data.dataset import Dataset as Dataset
 from splitjax.data.embedded import load_breast_cancer as load_breast_cancer
 from splitjax.data.embedded import load_diabetes as load_diabetes
 from splitjax.data.embedded import load_digits as load_digits
+from splitjax.data.npz_files import load_npz as load_npz
 from splitjax.data.splitting import draw_subset as draw_subset
 from splitjax.data.splitting import find_classes as find_classes
 from splitjax.data.splitting import name_of as name_of
@@ -20,6 +21,7 @@ from splitjax.data.standardizing import (
   split_and_standardize_targets as split_and_standardize_targets,
 )
 from splitjax.data.tables import load_csv as load_csv
+from splitjax.data.tables import load_parquet as load_parquet
 from splitjax.data.text import hash_tokens as hash_tokens
 from splitjax.data.tfds_sets import load_tfds as load_tfds
 from splitjax.data.vectors import raw_vectors as raw_vectors
@@ -38,6 +40,8 @@ __all__ = [
   'load_csv',
   'load_diabetes',
   'load_digits',
+  'load_npz',
+  'load_parquet',
   'load_tfds',
   'name_of',
   'random_split',

@@ -1,221 +1,253 @@
-"""Columns of strings as classes, standardised numbers and category ids."""
+"""Columns of a table as standardised numbers and category ids."""
 
-from collections.abc import Collection, Mapping, Sequence
-import os
+from collections.abc import Collection
+from typing import Any, NamedTuple
 import zlib
 
 import numpy as np
 
-_MAX_CLASSES = 1000
+from splitjax.data import arrow
+from splitjax.data import labels as labels_lib
+from splitjax.data import numerals
+from splitjax.data import standardizing
+from splitjax.data import text_columns
+from splitjax.data.numerals import Numerals
 
-Columns = Mapping[str, np.ndarray]
+# The first rows show whether a file has decimal commas.
+_ROWS_LOOKED_AT = 10_000
+# Ids are float32, which holds whole numbers up to here.
+MOST_BUCKETS = 1 << 24
 
 
-def find_classes(name: str, values: np.ndarray) -> tuple[str, ...]:
-  """Return the distinct labels, sorted by number if all are numbers.
+class Encoded(NamedTuple):
+  """A table as a network takes it.
 
-  Args:
-    name: name of the column, for the message.
-    values: labels, `[N]` strings.
-
-  Returns:
-    The names of the classes; numbers are written without needless zeros.
-
-  Raises:
-    ValueError: if there is one class only, or if there are more than a thousand
-      classes or as many as rows, so that the column rather holds numbers or
-      texts.
+  Attributes:
+    train: standardised numbers, then category ids, float32 `[N, F]`.
+    test: those of the test part, float32 `[M, F]`.
+    category_sizes: how many ids each categorical column has.
+    notes: what was missing, what was recognised and what was hashed.
   """
-  numbers = to_numbers(values)
-  numeric = numbers is not None and bool(np.isfinite(numbers).all())
-  classes = set(map(_number_name, values) if numeric else values)
-  if len(classes) < 2:
-    raise ValueError(
-      f'label_column {name!r} must have 2 classes at least, got '
-      f'{sorted(classes)}.'
-    )
-  if len(classes) > _MAX_CLASSES or len(classes) == len(values):
-    raise ValueError(
-      f'label_column {name!r} looks like numbers or texts, not classes: '
-      f'{len(classes):,} distinct values in {len(values):,} rows.'
-    )
-  return tuple(sorted(classes, key=float if numeric else None))
+
+  train: np.ndarray
+  test: np.ndarray
+  category_sizes: tuple[int, ...]
+  notes: tuple[str, ...]
 
 
-def to_classes(
-  argument: str, values: np.ndarray, class_names: Sequence[str]
-) -> np.ndarray:
-  """Return the positions of labels among the names of the classes.
+class _Hashed(NamedTuple):
+  """Category ids `[N + M]`, how many values there are, and how many miss."""
 
-  Args:
-    argument: where the labels come from, for the message.
-    values: labels, `[N]` strings.
-    class_names: names of the `C` classes, as `find_classes` gives them.
-
-  Returns:
-    Classes in `[0, C)`, int32 `[N]`.
-
-  Raises:
-    ValueError: if a label is not the name of a class.
-  """
-  position = {name: i for i, name in enumerate(class_names)}
-  labels = [
-    value if value in position else _number_name(value) for value in values
-  ]
-  if unknown := sorted(set(labels) - set(class_names)):
-    raise ValueError(
-      f'{argument} must have labels of the training part, got {unknown[0]!r}.'
-    )
-  return np.array([position[label] for label in labels], np.int32)
-
-
-def to_targets(
-  argument: str,
-  values: np.ndarray,
-  rows: np.ndarray,
-  path: str | os.PathLike,
-) -> np.ndarray:
-  """Return labels as real numbers.
-
-  Args:
-    argument: where the labels come from, for the message.
-    values: labels, `[N]` strings.
-    rows: number of each label's row in the file, from 1, `[N]`.
-    path: the file, for the message.
-
-  Returns:
-    Real targets in their own units, float64 `[N]`.
-
-  Raises:
-    ValueError: if a label is no number, or not finite in float32.
-  """
-  targets = np.array([_number(value) for value in values])
-  finite = np.abs(targets) <= np.finfo(np.float32).max  # False for NaN.
-  if not finite.all():
-    first = int(np.argmin(finite))
-    raise ValueError(
-      f"{argument} must be finite numbers with target='real', got "
-      f'{values[first]!r} in row {rows[first]} of {path}.'
-    )
-  return targets
-
-
-def _number(text: str) -> float:
-  """Return a string's number; NaN if it is none."""
-  try:
-    return float(text)
-  except ValueError:
-    return float('nan')
-
-
-def to_numbers(values: Collection[str]) -> np.ndarray | None:
-  """Return strings as numbers.
-
-  Args:
-    values: `N` strings.
-
-  Returns:
-    float64 `[N]` with NaN where a string is empty; None if one is no number.
-  """
-  try:
-    return np.array([float(value or 'nan') for value in values])
-  except ValueError:
-    return None
+  ids: np.ndarray
+  num_values: int
+  num_missing: int
+  notes: tuple[str, ...]
 
 
 def encode_table(
-  train: Columns,
-  test: Columns,
+  columns: dict[str, Any],
+  num_train: int,
   *,
   categorical_columns: Collection[str] = (),
+  numeric_columns: Collection[str] = (),
   num_buckets: int,
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...], tuple[str, ...]]:
-  """Turn columns of strings into standardised numbers and category ids.
+  decimal: str | None = None,
+  thousands: str | None = None,
+) -> Encoded:
+  """Turn columns into standardised numbers and category ids.
 
-  The columns of numbers come first, and each is standardised with the mean and
-  the standard deviation of the training part. All other columns are hashed.
+  A column is numbers if nine in ten of its values are; what is no number is
+  missing. The columns of numbers come first, and each is standardised with the
+  mean and the standard deviation of the training part, a missing value being
+  the median. All other columns are hashed.
 
   Args:
-    train: columns of the training part, `[N]` strings each, '' if missing.
-    test: columns of these names in the test part, `[M]` strings each.
+    columns: `pyarrow.ChunkedArray` of `N + M` values each, of which the first
+      `N` are the training part. They are taken out one by one, which frees
+      their memory.
+    num_train: size of the training part, `N`.
     categorical_columns: names of columns that are hashed though their values
       are numbers.
+    numeric_columns: names of columns that are numbers whatever they hold.
     num_buckets: how many ids a categorical column has.
+    decimal: the mark before decimals, '.' or ','; None to recognise it.
+    thousands: the mark between thousands; None to recognise it.
 
   Returns:
-    Inputs of both parts, float32 `[N, F]` and `[M, F]`; how many ids each
-    categorical column has; and a note on what was missing.
+    Inputs of both parts, and notes on them.
 
   Raises:
-    ValueError: if a number is too large for float32, or infinite, or
-      `num_buckets` is below 2.
+    ValueError: if a number is too large for float32, or infinite, or an
+      argument is out of range.
   """
-  if num_buckets < 2:
-    raise ValueError(f'num_buckets must be at least 2, got {num_buckets}.')
-  numeric, categorical = [], []
-  for name, values in train.items():
-    both = [*values, *test[name]]
-    numbers = None if name in categorical_columns else to_numbers(both)
-    if numbers is None:
-      categorical.append(_hash_column(name, both, num_buckets))
+  if not 2 <= num_buckets <= MOST_BUCKETS:
+    raise ValueError(
+      f'num_buckets must be at least 2 and at most {MOST_BUCKETS}, got '
+      f'{num_buckets}.'
+    )
+  default = _default_decimal(columns, categorical_columns)
+  numeric: dict[str, Numerals] = {}
+  hashed: dict[str, _Hashed] = {}
+  scaled = []
+  for name in list(columns):
+    column = columns.pop(name)
+    found = None
+    if name not in categorical_columns:
+      found = _to_numbers(
+        name,
+        column,
+        decimal=decimal,
+        thousands=thousands,
+        default=default,
+        force=name in numeric_columns,
+      )
+    if found is None:
+      hashed[name] = _hash_column(name, column, num_buckets)
     else:
-      numeric.append(_standardize(name, numbers, len(values)))
-  inputs = np.stack([*numeric, *categorical], axis=1)
-  num_train = len(next(iter(train.values())))
-  sizes = (num_buckets,) * len(categorical)
-  return inputs[:num_train], inputs[num_train:], sizes, _missing(train, test)
+      scaled.append(_standardize(name, found.values, num_train))
+      missing = np.isnan(found.values).sum() - found.num_strange
+      numeric[name] = found._replace(values=missing)
+  inputs = np.stack([*scaled, *(one.ids for one in hashed.values())], axis=1)
+  return Encoded(
+    inputs[:num_train],
+    inputs[num_train:],
+    (num_buckets,) * len(hashed),
+    _notes_of(numeric, hashed, num_buckets),
+  )
 
 
-def _number_name(value: str) -> str:
-  """Return a number without needless zeros, so that '1.0' and '1' are equal."""
-  try:
-    number = float(value)
-  except ValueError:
-    return value
-  return str(int(number)) if number.is_integer() else str(number)
+def check_marks(decimal: str | None, thousands: str | None) -> None:
+  """Check the marks inside numbers.
+
+  Args:
+    decimal: the mark before decimals; None to recognise it.
+    thousands: the mark between thousands; None to recognise it.
+
+  Raises:
+    ValueError: if they are no such marks, or equal.
+  """
+  if decimal not in (None, '.', ','):
+    raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
+  if thousands is not None and (
+    len(thousands) != 1 or thousands.isalnum() or thousands in '+-'
+  ):
+    raise ValueError(
+      f'thousands must be one mark, as a comma, got {thousands!r}.'
+    )
+  if decimal is not None and decimal == thousands:
+    raise ValueError(f'thousands must differ from decimal, got {thousands!r}.')
 
 
-def _hash_column(
-  name: str, values: Collection[str], num_buckets: int
-) -> np.ndarray:
-  """Return ids `[N + M]`: 0 if a value is missing, else its lasting hash."""
-  codes = {
-    value: 1 + zlib.crc32(f'{name}\0{value}'.encode()) % (num_buckets - 1)
-    for value in set(values)
-  }
-  codes[''] = 0
-  return np.array([codes[value] for value in values], np.float32)
+def _default_decimal(
+  columns: dict[str, Any], categorical: Collection[str]
+) -> str:
+  """Return a comma if columns have decimal commas, and none decimal points."""
+  odd, plain = [], []
+  for name, column in columns.items():
+    if name not in categorical and text_columns.is_text(column):
+      column = column.slice(0, _ROWS_LOOKED_AT)
+      (odd if numerals.read_plain(column) is None else plain).append(column)
+  marks = set(map(numerals.decimal_of, odd))
+  if ',' in marks and '.' not in marks:
+    marks.update(map(numerals.decimal_of, plain))
+  return ',' if ',' in marks and '.' not in marks else '.'
+
+
+def _to_numbers(name: str, column: Any, **kwargs: Any) -> Numerals | None:
+  """Return a column as numbers; None if it rather holds categories."""
+  import pyarrow as pa
+
+  pc = arrow.compute()
+  if text_columns.is_numeric(column):
+    values = pc.cast(column, pa.float64(), safe=False)
+    return Numerals(values.to_numpy(), (), (), 0)
+  if not text_columns.is_text(column):
+    column = text_columns.to_text(name, column)
+  return numerals.read_numerals(column, **kwargs)
+
+
+def _hash_column(name: str, column: Any, num_buckets: int) -> _Hashed:
+  """Return ids: 0 if a value is missing, else its lasting hash."""
+  pc = arrow.compute()
+  text = text_columns.to_text(name, column)
+  encoded = pc.dictionary_encode(text).combine_chunks()
+  distinct = np.array(encoded.dictionary.to_pylist(), object)
+  (joined,), notes = labels_lib.join_integers([distinct])
+  ids = [
+    1 + zlib.crc32(f'{name}\0{value}'.encode()) % (num_buckets - 1)
+    if value
+    else 0
+    for value in joined
+  ]
+  codes = encoded.indices.to_numpy()
+  return _Hashed(
+    np.array(ids, np.float32)[codes],
+    len(set(joined) - {''}),
+    int((distinct == '')[codes].sum()),
+    tuple(f'{name}: {note}' for note in notes),
+  )
 
 
 def _standardize(name: str, numbers: np.ndarray, num_train: int) -> np.ndarray:
   """Fill and scale numbers by the first `num_train`, float32 `[N + M]`."""
-  with np.errstate(over='ignore'):
-    infinite = np.isinf(numbers.astype(np.float32))
-  if infinite.any():
+  missing = np.isnan(numbers)
+  if not (np.abs(numbers) <= np.finfo(np.float32).max)[~missing].all():
+    wrong = numbers[~missing]
+    wrong = wrong[np.argmax(np.abs(wrong))]
     raise ValueError(
-      f'column {name!r} must be finite in float32, got {numbers[infinite][0]}.'
+      f'column {name!r} must be finite in float32, got {wrong}; see '
+      'drop_columns.'
     )
-  known = numbers[:num_train][~np.isnan(numbers[:num_train])]
-  numbers = np.where(
-    np.isnan(numbers), np.median(known) if len(known) else 0.0, numbers
+  if missing.any():
+    known = numbers[:num_train][~missing[:num_train]]
+    median = np.median(known) if len(known) else 0.0
+    numbers = np.where(missing, median, numbers)
+  train, test = standardizing.standardize_inputs(
+    numbers[:num_train, None],
+    numbers[num_train:, None],
+    f'column {name!r}',
   )
-  mean, std = numbers[:num_train].mean(), numbers[:num_train].std()
-  # Constant if only rounding makes it differ: then it is only centred.
-  constant = np.ptp(numbers[:num_train]) == 0
-  scaled = (numbers - mean) / (1.0 if constant else std)
-  return scaled.astype(np.float32)
+  return np.concatenate([train, test])[:, 0]
 
 
-def _missing(train: Columns, test: Columns) -> tuple[str, ...]:
-  """Return a note on how many values were missing, and in which columns."""
-  counts = {
-    name: int((train[name] == '').sum() + (test[name] == '').sum())
-    for name in train
-  }
-  names = [name for name, count in counts.items() if count]
-  if not names:
-    return ()
-  return (
-    f'{sum(counts.values()):,} missing values in {", ".join(names)}: numbers '
-    'are the median of the training part, categories have one of their own',
+def _notes_of(
+  numeric: dict[str, Numerals], hashed: dict[str, _Hashed], num_buckets: int
+) -> tuple[str, ...]:
+  """Return what was lost first, then what was recognised."""
+  notes = []
+  counts = {name: int(one.values) for name, one in numeric.items()}
+  counts |= {name: one.num_missing for name, one in hashed.items()}
+  if names := [name for name, count in counts.items() if count]:
+    notes.append(
+      f'{sum(counts.values()):,} missing values in {_listed(names)}: numbers '
+      'are the median of the training part, categories have one of their own'
+    )
+  strange = [
+    f'{one.num_strange:,} in {name} (such as {one.strange[0]!r})'
+    for name, one in numeric.items()
+    if one.num_strange
+  ]
+  if strange:
+    notes.append(
+      f'values that are no numbers, taken for missing: {_listed(strange)}; see '
+      'categorical_columns'
+    )
+  remarks = sorted(
+    {remark for one in numeric.values() for remark in one.remarks}
   )
+  for remark in remarks:
+    names = [name for name, one in numeric.items() if remark in one.remarks]
+    notes.append(f'{remark} recognised in {_listed(names)}')
+  if hashed:
+    shown = [f'{name} ({one.num_values:,})' for name, one in hashed.items()]
+    notes.append(
+      f'hashed to {num_buckets} ids, by column (distinct values): '
+      + _listed(shown)
+    )
+  return (*notes, *(note for one in hashed.values() for note in one.notes))
+
+
+def _listed(names: list[str], most: int = 20) -> str:
+  """Return names with commas between, at most `most`."""
+  more = f' and {len(names) - most:,} more' if len(names) > most else ''
+  return ', '.join(names[:most]) + more

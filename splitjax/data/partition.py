@@ -44,7 +44,7 @@ def divide_classes(
   class_names: Sequence[str],
   draw: Draw,
 ) -> Partition:
-  """Divide samples by their classes.
+  """Divide samples by their classes, which are chosen before the split.
 
   Args:
     name: name of the whole data set.
@@ -59,11 +59,13 @@ def divide_classes(
   Raises:
     ValueError: if there are too few samples, or classes are unknown.
   """
-  if len(labels) == 1:
-    rows = splitting.stratified_split(labels[0], seed=draw.seed)
-  else:
-    rows = np.arange(len(labels[0])), np.arange(len(labels[1]))
   chosen = splitting.find_classes(class_names, draw.classes)
+  kept = [np.flatnonzero(np.isin(part, chosen)) for part in labels]
+  if len(labels) == 1:
+    parts = splitting.stratified_split(labels[0][kept[0]], seed=draw.seed)
+    rows = kept[0][parts[0]], kept[0][parts[1]]
+  else:
+    rows = kept[0], kept[1]
   (train, train_labels), (test, test_labels) = (
     splitting.draw_subset(
       part[part_rows], chosen, num, seed=draw.seed, argument=argument

@@ -1,10 +1,12 @@
 """What each column of a table is for: label, text or another input."""
 
+import collections
 from collections.abc import Sequence
 import dataclasses
 import difflib
 
 Column = str | int
+UNNAMED = 'unnamed'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +18,36 @@ class Roles:
     text: name of the column of texts; None for a table.
     inputs: names of all columns that are inputs, in their order.
     categorical: names of the columns of numbers that are codes.
+
+    numeric: names of the columns that are numbers whatever they hold.
   """
 
   label: str
   text: str | None
   inputs: tuple[str, ...]
   categorical: tuple[str, ...]
+  numeric: tuple[str, ...]
+
+
+def distinct_names(stated: Sequence[str]) -> tuple[str, ...]:
+  """Return a name for each column that no other has.
+
+  Args:
+    stated: names as a file has them, '' for none.
+
+  Returns:
+    A name that stands alone as it is; one of several equal names with its
+    position, as in 'age (column 2)'; and 'unnamed (column 0)' for none.
+  """
+  counts = collections.Counter(stated)
+  alone = {name for name in stated if name and counts[name] == 1}
+  names = []
+  for position, name in enumerate(stated):
+    made = name if name in alone else f'{name or UNNAMED} (column {position})'
+    while made != name and made in alone:
+      made += '*'
+    names.append(made)
+  return tuple(names)
 
 
 def assign_roles(
@@ -31,6 +57,7 @@ def assign_roles(
   text_column: Column | None = None,
   drop_columns: Sequence[Column] = (),
   categorical_columns: Sequence[Column] = (),
+  numeric_columns: Sequence[Column] = (),
 ) -> Roles:
   """Find the columns that a user named, and what the others are for.
 
@@ -43,6 +70,7 @@ def assign_roles(
     text_column: the column of texts; None for a table.
     drop_columns: columns that are not to be read.
     categorical_columns: columns of numbers that are codes.
+    numeric_columns: columns that are numbers whatever they hold.
 
   Returns:
     The names of the columns by role.
@@ -59,22 +87,33 @@ def assign_roles(
   coded = [
     _find('categorical_columns', name, names) for name in categorical_columns
   ]
+  forced = [_find('numeric_columns', name, names) for name in numeric_columns]
   for argument, given in (
     ('text_column', [text]),
     ('drop_columns', drop),
     ('categorical_columns', coded),
+    ('numeric_columns', forced),
   ):
     if label in given:
       raise ValueError(f'{argument} must not be the label, got {label!r}.')
+  for argument, given in (
+    ('categorical_columns', coded),
+    ('numeric_columns', forced),
+  ):
+    for name in {*drop, *(coded if given is forced else ())} & {*given}:
+      raise ValueError(
+        f'{argument} must not be dropped or have two kinds, got {name!r}.'
+      )
   if text in drop:
     raise ValueError(f'drop_columns must not be the text, got {text!r}.')
-  inputs = [name for name in names if name != label and name not in drop]
+  left_out = {label, *drop}
+  inputs = [name for name in names if name not in left_out]
   if not inputs:
     raise ValueError(
       f'drop_columns and label_column leave no input of {list_names(names)}; '
       'a wrong delimiter makes one column of all.'
     )
-  return Roles(label, text, tuple(inputs), tuple(coded))
+  return Roles(label, text, tuple(inputs), tuple(coded), tuple(forced))
 
 
 def list_names(names: Sequence[str], most: int = 20) -> str:
@@ -85,8 +124,16 @@ def list_names(names: Sequence[str], most: int = 20) -> str:
 
 def _find(argument: str, wanted: Column, names: Sequence[str]) -> str:
   """Return the name of a column that is given by its name or position."""
-  if isinstance(wanted, str) and wanted in names:
-    return wanted
+  if isinstance(wanted, str):
+    wanted = wanted.strip()
+    if wanted in names:
+      return wanted
+    same = [x for x in names if x.startswith(f'{wanted} (column ')]
+    if same:
+      raise ValueError(
+        f'{argument} must be the position of one of {list_names(same)}, which '
+        f'have equal names, got {wanted!r}.'
+      )
   try:
     return names[int(wanted)]
   except (IndexError, ValueError):

@@ -2,113 +2,26 @@
 
 from collections.abc import Callable
 import dataclasses
-import math
 from typing import Any
 
 import jax
 import numpy as np
 
-from splitjax import checks
 from splitjax import data
+from splitjax.data import config as config_lib
+from splitjax.data import images as images_lib
+from splitjax.data.config import DataConfig as DataConfig
+from splitjax.data.dataset import TARGETS
 from splitjax.data.dataset import Dataset
 from splitjax.errors import ConfigError
-from splitjax.options import option
 
-# Sets that come with a package: name -> `(*, seed) -> Dataset`.
+# Sets that come with a package: name -> `(*, seed, classes) -> Dataset`.
 EMBEDDED: dict[str, Callable[..., Dataset]] = {
   'digits': data.load_digits,
   'breast_cancer': data.load_breast_cancer,
   'diabetes': data.load_diabetes,
 }
-TARGETS = ('class', 'real')
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-  """Which data; see the help of each field."""
-
-  dataset: str | Dataset = option(
-    'digits',
-    f'One of: {", ".join(EMBEDDED)}; or tfds:NAME, a set of '
-    'tensorflow-datasets; or csv:PATH, a table or texts of your own.',
-  )
-  target: str | None = option(
-    None,
-    'What is to be predicted: class, or real for real numbers. By default '
-    'classes, but of diabetes real numbers.',
-  )
-  data_dir: str | None = option(
-    None, 'Where tensorflow-datasets has prepared its sets.'
-  )
-  label_column: str | None = option(
-    None,
-    'The labels: a column of the file, by name or position, or a feature.',
-  )
-  text_column: str | None = option(
-    None, 'The texts, if it is texts that are classified.'
-  )
-  test_path: str | None = option(
-    None,
-    'File with the test part; by default a fifth of the rows is held out.',
-  )
-  delimiter: str | None = option(
-    None, 'Between columns; by default it is recognised.'
-  )
-  quote: str | None = option(
-    None, 'Around values; by default it is recognised.'
-  )
-  header: bool | None = option(
-    None,
-    'Whether the first line names the columns; by default it is recognised.',
-  )
-  drop_columns: tuple[str, ...] = option(
-    (), 'Columns not to be used: ids, for one.'
-  )
-  categorical_columns: tuple[str, ...] = option(
-    (), 'Numeric columns that are codes.'
-  )
-  num_buckets: int = option(
-    256, 'Ids that the values of a categorical column are hashed to.', low=2
-  )
-  vocabulary_size: int = option(
-    8192, 'Ids that the words of texts are hashed to.', low=2
-  )
-  max_tokens: int = option(64, 'Words kept of a text.', low=1)
-  image_size: int | None = option(
-    None, 'Height and width to resize images to.', low=1
-  )
-  num_train: int | None = option(
-    None,
-    'Training samples to draw, by class in proportion; by default all.',
-    low=1,
-  )
-  num_test: int | None = option(
-    None, 'Test samples to draw, by class in proportion.', low=1
-  )
-  classes: tuple[str, ...] = option(
-    (), 'Classes to use, by name or number; all by default.'
-  )
-
-
-_ANY = ('dataset', 'target', 'num_train', 'num_test', 'classes')
-_TEXTS = ('label_column', 'text_column', 'vocabulary_size', 'max_tokens')
-# Which fields mean something, by where the data come from.
-_FIELDS = {
-  'object': ('dataset', 'target'),
-  'embedded': (*_ANY, 'image_size'),
-  'tfds': (*_ANY, *_TEXTS, 'data_dir', 'image_size'),
-  'csv': (
-    *_ANY,
-    *_TEXTS,
-    'test_path',
-    'delimiter',
-    'quote',
-    'header',
-    'drop_columns',
-    'categorical_columns',
-    'num_buckets',
-  ),
-}
+_OTHERS = 'tfds:NAME, csv:PATH, parquet:PATH or npz:PATH'
 
 
 def load(config: DataConfig, seed: int) -> Dataset:
@@ -137,6 +50,11 @@ def load(config: DataConfig, seed: int) -> Dataset:
     kind = 'real numbers' if found.is_real else 'classes'
     expected = f'none or other data: the labels of {found.name} are {kind}'
     raise ConfigError('target', config.target, expected)
+  if source != 'object' and (idle := config_lib.find_idle(config, found)):
+    kind = config_lib.kind_of(found)
+    lacking = ' without categories' if idle == 'num_buckets' else ''
+    expected = f'no such flag: the inputs of {found.name} are {kind}{lacking}'
+    raise ConfigError(idle, getattr(config, idle), expected)
   return found
 
 
@@ -147,11 +65,13 @@ def _source_of(config: DataConfig) -> tuple[str, str]:
   source, colon, name = config.dataset.partition(':')
   if not colon:
     if source not in EMBEDDED:
-      expected = f'one of {", ".join(EMBEDDED)}, or tfds:NAME, or csv:PATH'
+      expected = f'one of {", ".join(EMBEDDED)}, or {_OTHERS}'
       raise ConfigError('dataset', source, expected)
     return 'embedded', source
   if source not in _LOADERS or source == 'embedded':
-    raise ConfigError('dataset', config.dataset, 'tfds:NAME or csv:PATH')
+    raise ConfigError('dataset', config.dataset, _OTHERS)
+  if not name:
+    raise ConfigError('dataset', config.dataset, f'a name or a path: {_OTHERS}')
   return source, name
 
 
@@ -160,7 +80,7 @@ def _arguments_of(config: DataConfig, source: str) -> dict[str, Any]:
   found = {}
   for field in dataclasses.fields(DataConfig):
     value = getattr(config, field.name)
-    if field.name in _FIELDS[source]:
+    if field.name in config_lib.FIELDS[source]:
       found[field.name] = value
     elif value != field.default:
       shown = name_of(config)
@@ -184,17 +104,34 @@ def _load(config: DataConfig, source: str, name: str, **kwargs: Any) -> Dataset:
   except ConfigError:
     raise
   except ValueError as error:
-    raise ConfigError(
-      'dataset', name_of(config), f'flags that fit the data: {error}'
-    ) from error
-  except FileNotFoundError as error:
+    field = _field_of(config, str(error))
+    value = name_of(config) if field == 'dataset' else getattr(config, field)
+    expected = f'flags that fit the data: {error}'
+    raise ConfigError(field, value, expected) from error
+  except OSError as error:
     if error.filename is None:
       expected = f'a set that is there: {error}'
-    else:
+    elif isinstance(error, FileNotFoundError):
       expected = 'a file that is there'
-    missing_test = error.filename and str(error.filename) == config.test_path
-    field = 'test_path' if missing_test else 'dataset'
+    else:
+      expected = f'a file that can be read ({error.strerror})'
+    is_test = error.filename and str(error.filename) == config.test_path
+    field = 'test_path' if is_test else 'dataset'
     raise ConfigError(field, getattr(config, field), expected) from error
+  except MemoryError as error:
+    expected = 'data that fit in memory; see num_train, image_size'
+    raise ConfigError('dataset', name_of(config), expected) from error
+
+
+def _field_of(config: DataConfig, message: str) -> str:
+  """Return the field that a message begins with, or whose file it names."""
+  first = message.partition(' ')[0]
+  if first in {field.name for field in dataclasses.fields(DataConfig)}:
+    return first
+  test_path = config.test_path
+  return (
+    'test_path' if test_path and message.startswith(test_path) else 'dataset'
+  )
 
 
 def _load_embedded(
@@ -209,54 +146,31 @@ def _load_embedded(
 ) -> Dataset:
   """Load an embedded set, and draw from it."""
   del target  # `load` compares it with what was found.
-  dataset = _subset(
-    EMBEDDED[name](seed=seed), classes, num_train, num_test, seed
-  )
-  if image_size is None:
-    return dataset
-  if dataset.train_inputs.ndim != 4:
-    raise ValueError(f'image_size is for images, got {image_size}.')
-  num_images = len(dataset.train_labels) + len(dataset.test_labels)
-  shape = (num_images, image_size, image_size, dataset.train_inputs.shape[3])
-  checks.memory('image_size', image_size, 4.0 * math.prod(shape))
-  resized: dict[str, Any] = {
-    part: _resize(getattr(dataset, part), image_size)
-    for part in ('train_inputs', 'test_inputs')
-  }
+  dataset = EMBEDDED[name](seed=seed, classes=classes)
+  dataset = _subset(dataset, num_train, num_test, seed)
+  if image_size is None or dataset.train_inputs.ndim != 4:
+    return dataset  # `load` refuses a size of what are no images.
+  resized: dict[str, Any] = {}
+  for part in ('train_inputs', 'test_inputs'):
+    images = getattr(dataset, part)
+    images_lib.check_memory(len(images), image_size, images.shape[3])
+    resized[part] = _resize(images, image_size)
   return dataclasses.replace(dataset, **resized)
 
 
 def _subset(
-  dataset: Dataset,
-  classes: tuple[str, ...],
-  num_train: int | None,
-  num_test: int | None,
-  seed: int,
+  dataset: Dataset, num_train: int | None, num_test: int | None, seed: int
 ) -> Dataset:
-  """Draw samples of some classes from both parts."""
-  if dataset.is_real and classes:
-    raise ValueError(f'classes are for data of classes, got {classes[0]}.')
-  names = dataset.class_names
-  chosen = data.find_classes(names, classes)
+  """Draw samples from both parts."""
   parts: dict[str, Any] = {}
   for part, num in (('train', num_train), ('test', num_test)):
     labels = getattr(dataset, f'{part}_labels')
-    argument = f'num_{part}'
-    if dataset.is_real:
-      rows = data.random_subset(len(labels), num, seed=seed, argument=argument)
-      drawn = labels[rows]
-    else:
-      rows, drawn = data.draw_subset(
-        labels, chosen, num, seed=seed, argument=argument
-      )
+    draw = data.random_subset if dataset.is_real else data.stratified_subset
+    of: Any = len(labels) if dataset.is_real else labels
+    rows = draw(of, num, seed=seed, argument=f'num_{part}')
     parts[f'{part}_inputs'] = getattr(dataset, f'{part}_inputs')[rows]
-    parts[f'{part}_labels'] = drawn
-  return dataclasses.replace(
-    dataset,
-    name=data.name_of(dataset.name, names, chosen),
-    class_names=tuple(names[index] for index in chosen),
-    **parts,
-  )
+    parts[f'{part}_labels'] = labels[rows]
+  return dataclasses.replace(dataset, **parts)
 
 
 def _resize(images: np.ndarray, size: int) -> np.ndarray:
@@ -265,30 +179,27 @@ def _resize(images: np.ndarray, size: int) -> np.ndarray:
   return np.asarray(jax.image.resize(images, shape, 'bilinear'))
 
 
-def _load_csv(
-  path: str, *, label_column: str | None, target: str | None, **kwargs: Any
-) -> Dataset:
-  """Load a file, which must have a column of labels."""
-  if label_column is None:
-    raise ConfigError(
-      'label_column', '', 'the column of the labels, by name or position'
+def _with_labels(load_fn: Callable[..., Dataset]) -> Callable[..., Dataset]:
+  """Return a loader of files, which must have a column of labels."""
+
+  def load_file(
+    path: str, *, label_column: str | None, target: str | None, **kwargs: Any
+  ) -> Dataset:
+    if label_column is None:
+      raise ConfigError(
+        'label_column', '', 'the column of the labels, by name or position'
+      )
+    return load_fn(
+      path, label_column=label_column, target=target or 'class', **kwargs
     )
-  checks.regular_file('dataset', path)
-  if kwargs.get('test_path'):
-    checks.regular_file('test_path', kwargs['test_path'])
-  return data.load_csv(
-    path, label_column=label_column, target=target or 'class', **kwargs
-  )
 
-
-def _load_tfds(name: str, *, target: str | None, **kwargs: Any) -> Dataset:
-  """Load a set of tensorflow-datasets."""
-  del target  # `load` compares it with what was found.
-  return data.load_tfds(name, **kwargs)
+  return load_file
 
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
   'embedded': _load_embedded,
-  'tfds': _load_tfds,
-  'csv': _load_csv,
+  'tfds': data.load_tfds,
+  'csv': _with_labels(data.load_csv),
+  'parquet': _with_labels(data.load_parquet),
+  'npz': data.load_npz,
 }

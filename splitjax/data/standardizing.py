@@ -1,5 +1,6 @@
 """Random splits, standardised with the statistics of the training part."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ def split_and_standardize(
   *,
   seed: int,
   test_ratio: float = 0.2,
+  classes: Sequence[str] = (),
 ) -> dataset_lib.Dataset:
   """Split by class at random, and standardise by the training part.
 
@@ -29,25 +31,30 @@ def split_and_standardize(
     class_names: names of the `C` classes.
     seed: seed of the random split.
     test_ratio: share of the samples that are held out.
+    classes: names or numbers of the classes to keep; empty for all.
 
   Returns:
     The data set, with float32 inputs and int32 classes.
 
   Raises:
-    ValueError: if there are too few samples of a class for a split.
+    ValueError: if there are too few samples of a class for a split, or
+      `classes` are unknown.
   """
+  chosen = splitting.find_classes(class_names, classes)
+  rows, labels = splitting.draw_subset(labels, chosen, None, seed=seed)
+  inputs = inputs[rows]
   train, test = splitting.stratified_split(
     labels, seed=seed, test_ratio=test_ratio
   )
   train_inputs, test_inputs = standardize_inputs(inputs[train], inputs[test])
   labels = labels.astype(np.int32)
   return dataset_lib.Dataset(
-    name=name,
+    name=splitting.name_of(name, class_names, chosen),
     train_inputs=train_inputs,
     train_labels=labels[train],
     test_inputs=test_inputs,
     test_labels=labels[test],
-    class_names=class_names,
+    class_names=tuple(class_names[index] for index in chosen),
   )
 
 
@@ -93,27 +100,54 @@ def split_and_standardize_targets(
 
 
 def standardize_inputs(
-  train: np.ndarray, test: np.ndarray
+  train: np.ndarray, test: np.ndarray, argument: str = 'inputs'
 ) -> tuple[np.ndarray, np.ndarray]:
   """Standardise inputs with the statistics of the training part.
 
   Args:
     train: images `[N, H, W, C]`, by channel, or tables `[N, F]`, by column.
-      What is constant is only centred.
+      What is constant is only centred, to exactly 0.
     test: inputs of the test part, `[M, ...]`.
+    argument: what the inputs are called, for the message.
 
   Returns:
-    Inputs of both parts in float32.
+    Inputs of both parts in float32, which are finite.
+
+  Raises:
+    ValueError: if a number of the test part lies further from the training part
+      than float32 can say in its standard deviations.
   """
   axes = tuple(range(train.ndim - 1))
-  mean, std = train.mean(axes), train.std(axes)
-  # The standard deviation of a constant may be above 0 by rounding.
-  varies = (std > 0) & (train.max(axes) > train.min(axes))
-  scale = np.where(varies, std, 1.0)
-  return (
-    ((train - mean) / scale).astype(np.float32),
-    ((test - mean) / scale).astype(np.float32),
-  )
+  low, high = train.min(axes), train.max(axes)
+  unit = np.where(high > low, _unit_of(low, high), 1.0)
+  scaled = train / unit
+  # A constant may differ from its mean by rounding.
+  mean = np.where(high > low, scaled.mean(axes), low)
+  std = scaled.std(axes)
+  scale = np.where((high > low) & (std > 0), std, 1.0)
+  parts = []
+  for part in (scaled, test / unit):
+    with np.errstate(over='ignore'):
+      found = ((part - mean) / scale).astype(np.float32)
+    if not np.isfinite(found).all():
+      where = np.argwhere(~np.isfinite(found))[0]
+      column = f' in column {where[-1]}' if len(where) == 2 else ''
+      raise ValueError(
+        f'{argument} must lie near those of the training part, got a number'
+        f'{column} beyond float32 when standardised.'
+      )
+    parts.append(found)
+  return parts[0], parts[1]
+
+
+def _unit_of(low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
+  """Return a power of two as large as the numbers between two bounds.
+
+  In such units the squares of tiny numbers do not vanish, and those of huge
+  ones do not overflow; nothing is rounded.
+  """
+  largest = np.maximum(np.abs(low), np.abs(high))
+  return np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))
 
 
 class StandardizedTargets(NamedTuple):
@@ -148,10 +182,17 @@ def standardize_targets(
   Raises:
     ValueError: if the targets are equal in the training part.
   """
-  mean, std = float(train.mean()), float(train.std())
-  if not std > 0:
+  low, high = float(train.min()), float(train.max())
+  if not high > low:
     raise ValueError(
       f'{argument} must differ in the training part, got one value.'
+    )
+  unit = float(_unit_of(low, high))
+  mean, std = float(train.mean()), unit * float((train / unit).std())
+  if not std > 0 or not np.isfinite(unit / std):
+    raise ValueError(
+      f'{argument} must differ by more than rounding in the training part, got '
+      f'{low!r} to {high!r}.'
     )
   return StandardizedTargets(
     ((train - mean) / std).astype(np.float32),

@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 import os
 import pathlib
-from typing import Any, NamedTuple
 
-import numpy as np
-
-from splitjax.data import columns as columns_lib
 from splitjax.data import csv_files
+from splitjax.data import csv_formats
 from splitjax.data import dataset as dataset_lib
+from splitjax.data import parquet_files
 from splitjax.data import partition as partition_lib
 from splitjax.data import roles as roles_lib
-from splitjax.data import splitting
+from splitjax.data import table_sets
 from splitjax.data import text as text_lib
+from splitjax.data.table_sets import File
 
 NUM_BUCKETS = 256
 
 Path = str | os.PathLike
-Columns = dict[str, np.ndarray]
 
 
 def load_csv(
@@ -32,8 +30,15 @@ def load_csv(
   delimiter: str | None = None,
   quote: str | None = None,
   header: bool | None = None,
+  encoding: str | None = None,
+  escape: str | None = None,
+  comment: str = '',
+  skip_lines: int | None = None,
+  decimal: str | None = None,
+  thousands: str | None = None,
   drop_columns: Sequence[str | int] = (),
   categorical_columns: Sequence[str | int] = (),
+  numeric_columns: Sequence[str | int] = (),
   num_buckets: int = NUM_BUCKETS,
   num_train: int | None = None,
   num_test: int | None = None,
@@ -43,15 +48,19 @@ def load_csv(
 ) -> dataset_lib.Dataset:
   """Read a table, or a column of texts, and a column of labels.
 
-  Columns are given by name or by position, from the end if it is negative.
-  Numeric columns come first and are standardised with the statistics of the
-  training part; a missing number becomes the median. All other columns, and
-  `categorical_columns`, are hashed into category ids; a missing value gets the
-  id 0. Missing are '', '?', 'NA', 'N/A', 'NaN' and 'null', in any case. Rows
-  without a label are dropped.
+  Columns are given by name or by position, from the end if it is negative. A
+  column is numbers if nine in ten of its values are, with a point or a comma
+  before decimals, marks between thousands, or signs of currencies or percent;
+  what is no number there is missing. Numbers come first and are standardised
+  with the statistics of the training part; a missing number becomes the median.
+  All other columns, and `categorical_columns`, are hashed into category ids; a
+  missing value gets the id 0. Missing are '', '?', 'NA', 'N/A', 'NaN', 'null'
+  and the like, in any case, and among numbers also 'None', '-' and the like.
+  Rows without a label are dropped. A label keeps its spelling, but for integers
+  written as 1.0 in places. The classes are chosen before anything is split.
 
   Args:
-    path: a `.csv` or `.tsv` file, or one in `.gz`, `.xz`, `.bz2` or `.zip`.
+    path: a text file, or one in an archive of gzip, bzip2, xz, zip or tar.
     label_column: column of the labels.
     seed: seed of the random split and of the random subsets.
     target: what the labels are: 'class', values of any kind, whose sorted
@@ -61,12 +70,21 @@ def load_csv(
     test_path: file with the test part, of the format and with the columns of
       `path`. By default a fifth of the rows is held out at random, stratified
       by class if the labels are classes.
-    delimiter: one character; by default it is recognised.
+    delimiter: one character, or 'whitespace'; by default it is recognised.
     quote: one character, or '' for none; by default it is recognised.
     header: whether the first line names the columns, which are called '0', '1',
       ... if not; by default it is recognised.
+    encoding: name of a codec; by default it is recognised.
+    escape: the character before a quote inside a value, or '' if it is doubled;
+      by default a backslash is recognised.
+    comment: the character that begins lines that are comments; '' for none.
+    skip_lines: how many lines stand before the table; by default those that
+      begin with '#' or have fewer fields are recognised.
+    decimal: the mark before decimals, '.' or ','; by default it is recognised.
+    thousands: the mark between thousands; by default it is recognised.
     drop_columns: columns to leave out, such as row ids.
     categorical_columns: columns of numbers that are codes.
+    numeric_columns: columns that are numbers whatever they hold.
     num_buckets: how many ids a categorical column has.
     num_train: how many training samples to draw at random, stratified by class
       if the labels are classes; by default all.
@@ -78,172 +96,157 @@ def load_csv(
 
   Returns:
     A table `[N, F]` float32 with `category_sizes`, or token ids `[N, L]` int32
-    with `vocabulary_size`; `notes` say what was dropped, filled and cut.
+    with `vocabulary_size`; `notes` say what was dropped, filled and cut, and
+    how the file was read.
 
   Raises:
     OSError: if a file cannot be read.
     ValueError: if an argument does not fit the file, or the file is no table.
   """
-  dataset_lib.check_target(target)
-  if target == 'real' and classes:
-    raise ValueError(
-      f"classes must not be given with target='real', got {','.join(classes)}."
-    )
-  csv_format = csv_files.recognise_format(
+  read = lambda path, **kwargs: csv_formats.recognise_format(
     path,
     delimiter=delimiter,
     quote=quote,
-    header=header,
+    encoding=encoding,
+    escape=escape,
+    comment=comment,
+    skip_lines=skip_lines,
     label_column=label_column,
+    **kwargs,
   )
-  read = csv_files.read_columns(path, csv_format)
+  found = read(path, header=header)
+  files = [_read_csv(path, found)]
+  if test_path is not None:
+    # A file of its own may have lines before the table, or another encoding.
+    files.append(_read_csv(test_path, read(test_path, header=found.header)))
   roles = roles_lib.assign_roles(
-    list(read),
+    list(files[0].columns),
     label_column=label_column,
     text_column=text_column,
     drop_columns=drop_columns,
     categorical_columns=categorical_columns,
+    numeric_columns=numeric_columns,
   )
-  files = [_keep_labelled(path, read, roles.label)]
-  if test_path is not None:
-    test_read = _read_test(test_path, csv_format, list(read))
-    files.append(_keep_labelled(test_path, test_read, roles.label))
-  draw = partition_lib.Draw(seed, num_train, num_test, tuple(classes))
-  divide_fn = _divide_classes if target == 'class' else _divide_targets
-  divided = divide_fn(_stem(path), files, roles.label, draw)
-  parts = [
-    file.take(rows)
-    for file, rows in zip((files[0], files[-1]), divided.rows, strict=True)
-  ]
-  if roles.text is None:
-    inputs = _encode_columns(parts, roles, num_buckets)
-  else:
-    texts = [part[roles.text].tolist() for part in parts]
-    inputs = _hash_texts(texts, vocabulary_size, max_tokens)
-  read_notes = tuple(note for file in files for note in file.notes)
-  notes = read_notes + inputs.pop('notes')
-  return dataset_lib.Dataset(**divided.fields, **inputs, notes=notes)
+  _check_columns(files)
+  return table_sets.make_dataset(
+    _stem(path),
+    files,
+    roles,
+    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
+    table_sets.Encoding(
+      num_buckets, decimal, thousands, vocabulary_size, max_tokens
+    ),
+    target=target,
+  )
 
 
-class _File(NamedTuple):
-  """The rows of a file that have a label.
+def load_parquet(
+  path: Path,
+  *,
+  label_column: str | int,
+  seed: int,
+  target: str = 'class',
+  text_column: str | int | None = None,
+  test_path: Path | None = None,
+  decimal: str | None = None,
+  thousands: str | None = None,
+  drop_columns: Sequence[str | int] = (),
+  categorical_columns: Sequence[str | int] = (),
+  numeric_columns: Sequence[str | int] = (),
+  num_buckets: int = NUM_BUCKETS,
+  num_train: int | None = None,
+  num_test: int | None = None,
+  classes: Sequence[str] = (),
+  vocabulary_size: int = text_lib.VOCABULARY_SIZE,
+  max_tokens: int = text_lib.MAX_TOKENS,
+) -> dataset_lib.Dataset:
+  """Read a table, or a column of texts, from a Parquet file.
 
-  Attributes:
-    path: the file.
-    columns: all columns, `[N]` strings each.
-    rows: numbers of the rows in the file, from 1, `[N]`.
-    notes: what was done to the file, for the user.
+  Columns of numbers are numbers as they are; those of strings are read as
+  `load_csv` reads them, and those of other single values as their text.
+
+  Args:
+    path: a `.parquet` file.
+    label_column: as of `load_csv`, like all arguments below.
+    seed: seed of the random split and of the random subsets.
+    target: what the labels are, 'class' or 'real'.
+    text_column: column of the texts.
+    test_path: Parquet file with the test part.
+    decimal: the mark before decimals in strings.
+    thousands: the mark between thousands in strings.
+    drop_columns: columns to leave out.
+    categorical_columns: columns of numbers that are codes.
+    numeric_columns: columns that are numbers whatever they hold.
+    num_buckets: how many ids a categorical column has.
+    num_train: how many training samples to draw.
+    num_test: how many test samples to draw.
+    classes: names or numbers of the classes to keep.
+    vocabulary_size: for texts, the bound of the token ids.
+    max_tokens: for texts, the length at which they are cut.
+
+  Returns:
+    The data set, as `load_csv` returns it.
+
+  Raises:
+    OSError: if a file cannot be read.
+    ValueError: if an argument does not fit the file, or it is damaged.
   """
+  files = [parquet_files.read_parquet(path)]
+  if test_path is not None:
+    files.append(parquet_files.read_parquet(test_path))
+  roles = roles_lib.assign_roles(
+    list(files[0].columns),
+    label_column=label_column,
+    text_column=text_column,
+    drop_columns=drop_columns,
+    categorical_columns=categorical_columns,
+    numeric_columns=numeric_columns,
+  )
+  _check_columns(files)
+  return table_sets.make_dataset(
+    _stem(path),
+    files,
+    roles,
+    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
+    table_sets.Encoding(
+      num_buckets, decimal, thousands, vocabulary_size, max_tokens
+    ),
+    target=target,
+  )
 
-  path: Path
-  columns: Columns
-  rows: np.ndarray
-  notes: tuple[str, ...]
 
-  def take(self, rows: np.ndarray) -> Columns:
-    """Return the columns of some rows, given by their positions."""
-    return {name: values[rows] for name, values in self.columns.items()}
+def _read_csv(path: Path, csv_format: csv_formats.CsvFormat) -> File:
+  """Return the columns of a file, and how it was read."""
+  columns = csv_files.read_columns(path, csv_format)
+  name = pathlib.Path(path).name
+  return File(path, columns, (f'{name}: {csv_format.describe()}',))
 
 
-def _read_test(
-  path: Path, csv_format: csv_files.CsvFormat, names: list[str]
-) -> Columns:
-  """Return the columns of the test file, or raise if others are expected."""
-  read = csv_files.read_columns(path, csv_format)
-  if set(read) != set(names):
+def _check_columns(files: Sequence[File]) -> None:
+  """Raise if the table of the test part has other columns."""
+  if len(files) == 1:
+    return
+  names, found = (list(file.columns) for file in files)
+  if set(found) != set(names):
     raise ValueError(
       'test_path must have the columns of path, '
-      f'{roles_lib.list_names(names)}; got {roles_lib.list_names(list(read))}.'
+      f'{roles_lib.list_names(names)}; got {roles_lib.list_names(found)}.'
     )
-  return read
-
-
-def _keep_labelled(path: Path, columns: Columns, label: str) -> _File:
-  """Return the rows of a file that have a label, and a note on the others."""
-  keep = columns[label] != ''
-  if not keep.any():
-    raise ValueError(f'label_column {label!r} must have labels in {path}.')
-  notes = ()
-  if not keep.all():
-    notes = (f'{(~keep).sum():,} rows of {path} dropped: no {label}',)
-    columns = {name: values[keep] for name, values in columns.items()}
-  return _File(path, columns, 1 + np.flatnonzero(keep), notes)
-
-
-def _divide_classes(
-  name: str, files: list[_File], label: str, draw: partition_lib.Draw
-) -> partition_lib.Partition:
-  """Divide rows whose labels are classes."""
-  class_names = columns_lib.find_classes(label, files[0].columns[label])
-  labels = [
-    columns_lib.to_classes(argument, file.columns[label], class_names)
-    for argument, file in zip(('label_column', 'test_path'), files)  # noqa: B905
-  ]
-  if len(files) == 1:
-    _check_sizes(label, class_names, labels[0])
-  return partition_lib.divide_classes(name, labels, class_names, draw)
-
-
-def _check_sizes(
-  label: str, class_names: Sequence[str], labels: np.ndarray
-) -> None:
-  """Raise if there are too few rows of a class to hold out a fifth."""
-  sizes = np.bincount(labels)
-  if not splitting.can_stratify(labels):
-    raise ValueError(
-      f'label_column {label!r} has too few rows for a test part of a fifth: '
-      f'{len(labels)} rows, {len(sizes)} classes, {sizes.min()} of '
-      f'{class_names[int(sizes.argmin())]!r}; give test_path or merge classes.'
-    )
-
-
-def _divide_targets(
-  name: str, files: list[_File], label: str, draw: partition_lib.Draw
-) -> partition_lib.Partition:
-  """Divide rows whose labels are real numbers."""
-  argument = f'label_column {label!r}'
-  targets = [
-    columns_lib.to_targets(argument, file.columns[label], file.rows, file.path)
-    for file in files
-  ]
-  return partition_lib.divide_targets(name, targets, draw, argument=argument)
-
-
-def _encode_columns(
-  parts: list[Columns], roles: roles_lib.Roles, num_buckets: int
-) -> dict[str, Any]:
-  """Return the fields of a `Dataset` that the inputs of a table need."""
-  train, test, sizes, notes = columns_lib.encode_table(
-    *[{name: part[name] for name in roles.inputs} for part in parts],
-    categorical_columns=roles.categorical,
-    num_buckets=num_buckets,
-  )
-  return {
-    'train_inputs': train,
-    'test_inputs': test,
-    'category_sizes': sizes,
-    'notes': notes,
-  }
-
-
-def _hash_texts(
-  texts: list[list[str]], vocabulary_size: int, max_tokens: int
-) -> dict[str, Any]:
-  """Return the fields of a `Dataset` that texts need."""
-  train, test, notes = text_lib.hash_parts(
-    *texts, vocabulary_size=vocabulary_size, max_tokens=max_tokens
-  )
-  return {
-    'train_inputs': train,
-    'test_inputs': test,
-    'vocabulary_size': vocabulary_size,
-    'notes': notes,
-  }
 
 
 def _stem(path: Path) -> str:
   """Return a file's name without the suffixes that are known."""
   name = pathlib.Path(path).name
-  for suffix in ('.gz', '.xz', '.bz2', '.zip', '.csv', '.tsv', '.txt'):
+  for suffix in (
+    '.gz',
+    '.xz',
+    '.bz2',
+    '.zip',
+    '.tar',
+    '.csv',
+    '.tsv',
+    '.txt',
+    '.parquet',
+  ):
     name = name.removesuffix(suffix)
   return name

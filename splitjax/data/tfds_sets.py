@@ -1,4 +1,4 @@
-"""Image and text sets of tensorflow-datasets, read without TensorFlow.
+"""Sets of tensorflow-datasets, read without TensorFlow.
 
 They must have been prepared as ArrayRecord files, which takes TensorFlow for
 most sets: the message of `FileNotFoundError` gives the command.
@@ -13,9 +13,12 @@ import numpy as np
 from splitjax import checks
 from splitjax.data import dataset as dataset_lib
 from splitjax.data import images as images_lib
+from splitjax.data import labels as labels_lib
 from splitjax.data import partition as partition_lib
 from splitjax.data import text as text_lib
+from splitjax.data import tfds_features
 from splitjax.data import tfds_files
+from splitjax.data import tfds_tables
 
 
 def load_tfds(
@@ -26,19 +29,26 @@ def load_tfds(
   label_column: str | None = None,
   text_column: str | None = None,
   image_size: int | None = None,
+  target: str | None = None,
+  drop_columns: Sequence[str | int] = (),
+  categorical_columns: Sequence[str | int] = (),
+  numeric_columns: Sequence[str | int] = (),
+  num_buckets: int = 256,
   num_train: int | None = None,
   num_test: int | None = None,
   classes: Sequence[str] = (),
   vocabulary_size: int = text_lib.VOCABULARY_SIZE,
   max_tokens: int = text_lib.MAX_TOKENS,
 ) -> dataset_lib.Dataset:
-  """Read an image or a text set, labelled with classes or real numbers.
+  """Read images, texts or a table, labelled with classes or real numbers.
 
   The labels are classes if their feature is a `ClassLabel`, and real targets,
   standardised with the statistics of the training part, if it is one floating
-  number. The training part is the split 'train'. The test part is 'test' if it
-  has labels, else 'validation', else a fifth of 'train', stratified by class if
-  there are classes. Only the images that are drawn are decoded.
+  number; integers are what `target` says. Numbers, vectors, classes and short
+  texts together are a table; see `tables.load_csv`. The training part is the
+  split 'train'. The test part is 'test' if it has labels, else 'validation',
+  else a fifth of 'train', stratified by class if there are classes. Only the
+  images that are drawn are decoded.
 
   Args:
     name: name of the set, with configuration and version if need be: 'trec',
@@ -51,6 +61,12 @@ def load_tfds(
     text_column: feature that is the input, a text or an image; by default the
       one that the set declares, or the only one.
     image_size: height and width to resize images to; None to keep theirs.
+    target: what the labels are, 'class' or 'real'; by default classes, or real
+      if the feature is a floating number.
+    drop_columns: of a table, columns to leave out.
+    categorical_columns: of a table, columns of numbers that are codes.
+    numeric_columns: of a table, columns that are numbers whatever they hold.
+    num_buckets: of a table, how many ids a categorical column has.
     num_train: how many training samples to draw at random, stratified by class
       if there are classes; by default all.
     num_test: how many test samples to draw at random, stratified by class if
@@ -60,28 +76,48 @@ def load_tfds(
     max_tokens: for texts, the length at which they are cut.
 
   Returns:
-    Images in `[0, 1]`, float32 `[N, H, W, C]`, or token ids, int32 `[N, L]`.
+    Images in `[0, 1]`, float32 `[N, H, W, C]`; token ids, int32 `[N, L]`; or a
+    table, float32 `[N, F]`.
 
   Raises:
     FileNotFoundError: if the set is not under `data_dir` as ArrayRecord files.
-    ValueError: if an argument does not fit the set.
+    ValueError: if an argument does not fit the set, or a file of it is damaged.
   """
   builder = tfds_files.open_builder(name, data_dir)
   features = builder.info.features
-  label_key, input_key = _choose_features(
-    name, builder.info, label_column, text_column
+  choice = tfds_features.choose_features(
+    name,
+    builder.info,
+    label_column=label_column,
+    text_column=text_column,
+    target=target,
   )
-  splits, note = _read_splits(name, builder, label_key)
+  label_key = choice.label
+  splits, note, class_names = _read_splits(name, builder, label_key, target)
   draw = partition_lib.Draw(seed, num_train, num_test, tuple(classes))
-  divided = _divide(name, label_key, features[label_key], splits, draw)
-  parts = [
-    list(tfds_files.read_feature(split.source, rows, input_key))
-    for split, rows in zip((splits[0], splits[-1]), divided.rows, strict=True)
-  ]
-  if _is_text(features[input_key]):
-    inputs = _hash_texts(parts, vocabulary_size, max_tokens)
+  divided = _divide(name, label_key, class_names, splits, draw)
+  sources = [splits[0].source, splits[-1].source]
+  if choice.is_table:
+    inputs = tfds_tables.encode(
+      features,
+      sources,
+      divided.rows,
+      choice,
+      drop_columns=drop_columns,
+      categorical_columns=categorical_columns,
+      numeric_columns=numeric_columns,
+      num_buckets=num_buckets,
+    )
   else:
-    inputs = _decode_images(name, parts, features[input_key], image_size)
+    (input_key,) = choice.inputs
+    parts = [
+      list(tfds_files.read_feature(source, rows, input_key))
+      for source, rows in zip(sources, divided.rows, strict=True)
+    ]
+    if tfds_features.is_text(features[input_key]):
+      inputs = _hash_texts(parts, vocabulary_size, max_tokens)
+    else:
+      inputs = _decode_images(name, parts, features[input_key], image_size)
   notes = (note, *inputs.pop('notes'))
   return dataset_lib.Dataset(**divided.fields, **inputs, notes=notes)
 
@@ -93,126 +129,65 @@ class _Split(NamedTuple):
   labels: np.ndarray
 
 
-def _choose_features(
-  name: str, info: Any, label_column: str | None, text_column: str | None
-) -> tuple[str, str]:
-  """Return the keys of the labels and of the inputs."""
-  own = info.supervised_keys
-  own = own if isinstance(own, tuple) and len(own) == 2 else (None, None)
-  features = sorted(info.features.items())  # The files keep no order.
-  classes = [key for key, feature in features if _is_class(feature)]
-  real = [key for key, feature in features if _is_real(feature)]
-  inputs = [key for key, one in features if _is_text(one) or _is_image(one)]
-  return (
-    _choose('label_column', label_column, own[1], (classes, real), name, info),
-    _choose('text_column', text_column, own[0], (inputs,), name, info),
-  )
-
-
-def _choose(
-  argument: str,
-  wanted: str | None,
-  default: str | None,
-  candidates: tuple[list[str], ...],
-  name: str,
-  info: Any,
-) -> str:
-  """Return the feature that is wanted, declared, or the only one of a kind.
-
-  Args:
-    argument: argument of `load_tfds` that `wanted` is, for the message.
-    wanted: key of the feature that the user asks for, if any.
-    default: key of the feature that the set declares, if any.
-    candidates: keys of the features that would do, by kind, in the order in
-      which the only one of a kind is taken.
-    name: name of the set.
-    info: what the set says of itself.
-
-  Returns:
-    The key of the feature.
-
-  Raises:
-    ValueError: if there is none, or it is not clear which.
-  """
-  known = [key for kind in candidates for key in kind]
-  if wanted in known:
-    return wanted
-  if wanted is None and default in known:
-    return default
-  if not known:
-    raise ValueError(
-      f'{argument} must be a feature of {name}, which has none of the kind; '
-      f'it has {", ".join(sorted(info.features))}.'
-    )
-  first = next(kind for kind in candidates if kind)
-  if wanted is None and len(first) == 1:
-    return first[0]
-  raise ValueError(
-    f'{argument} must be one of {", ".join(known)} in {name}, got {wanted!r}.'
-  )
-
-
-def _is_class(feature: Any) -> bool:
-  """Return whether a feature is a class."""
-  from tensorflow_datasets import features as kinds
-
-  return isinstance(feature, kinds.ClassLabel)
-
-
-def _is_real(feature: Any) -> bool:
-  """Return whether a feature is one floating number."""
-  if feature.shape != ():
-    return False
-  return np.issubdtype(np.dtype(feature.np_dtype), np.floating)
-
-
-def _is_text(feature: Any) -> bool:
-  """Return whether a feature is a text."""
-  from tensorflow_datasets import features as kinds
-
-  return isinstance(feature, kinds.Text)
-
-
-def _is_image(feature: Any) -> bool:
-  """Return whether a feature is an image."""
-  from tensorflow_datasets import features as kinds
-
-  return isinstance(feature, kinds.Image)
-
-
 def _read_splits(
-  name: str, builder: Any, label_key: str
-) -> tuple[list[_Split], str]:
-  """Return the training part, the test part if there is one, and a note."""
+  name: str, builder: Any, label_key: str, target: str | None
+) -> tuple[list[_Split], str, tuple[str, ...] | None]:
+  """Return the training part, the test part if any, a note, and the classes.
+
+  The names of the classes are None if the labels are real numbers.
+  """
   splits = builder.info.splits
   if 'train' not in splits:
     raise ValueError(f'{name} must have a split train, got {list(splits)}.')
   feature = builder.info.features[label_key]
-  train = _read_labels(builder, 'train', label_key)
-  if not _is_real(feature):
-    where = f'{label_key} in split train'
+  real = tfds_features.is_real(feature) or (
+    target == 'real' and not tfds_features.is_class(feature)
+  )
+  train = _read_labels(builder, 'train', label_key, real)
+  where = f'{label_key} in split train'
+  class_names, values = None, np.array([])
+  if tfds_features.is_class(feature):
     checks.labels(where, train.labels, feature.num_classes)
+    class_names = tuple(feature.names)
+  elif not real:
+    values = np.unique(train.labels)
+    class_names = tuple(map(str, values))
+    labels_lib.check_classes(label_key, train.labels, class_names)
+    train = train._replace(labels=np.searchsorted(values, train.labels))
   elif not np.isfinite(train.labels).all():
-    raise ValueError(
-      f'{label_key} in split train must be finite, got a NaN or an infinity.'
-    )
+    raise ValueError(f'{where} must be finite, got a NaN or an infinity.')
   for split in ('test', 'validation'):
     if split in splits and splits[split].num_examples:
-      test = _read_labels(builder, split, label_key)
+      test = _read_labels(builder, split, label_key, real)
+      if not real and not tfds_features.is_class(feature):
+        test = test._replace(labels=_positions(test.labels, values))
       if _has_labels(test.labels):
-        return [train, test], f'test part: split {split}'
+        found = [train, test]
+        return found, f'test part: split {split}', class_names
   note = f'test part: a fifth of split train, as {name} has no other labels'
-  return [train], note
+  return [train], note, class_names
 
 
-def _read_labels(builder: Any, split: str, label_key: str) -> _Split:
+def _read_labels(
+  builder: Any, split: str, label_key: str, real: bool
+) -> _Split:
   """Return all of a split, with its labels."""
   source = tfds_files.open_split(builder, split)
-  real = _is_real(builder.info.features[label_key])
   rows = np.arange(len(source))
-  labels = tfds_files.read_feature(source, rows, label_key)
-  dtype = np.float64 if real else np.int32
-  return _Split(source, np.fromiter(labels, dtype, len(rows)))
+  found = list(tfds_files.read_feature(source, rows, label_key))
+  try:
+    values = np.array(found, np.float64 if real else np.int64)
+  except (TypeError, ValueError, OverflowError) as error:
+    raise ValueError(
+      f'{label_key} in split {split} must hold numbers, as its feature says.'
+    ) from error
+  return _Split(source, values)
+
+
+def _positions(found: np.ndarray, values: np.ndarray) -> np.ndarray:
+  """Return the positions of integers among sorted ones, -1 for no position."""
+  places = np.searchsorted(values, found).clip(0, len(values) - 1)
+  return np.where(values[places] == found, places, -1)
 
 
 def _has_labels(labels: np.ndarray) -> bool:
@@ -228,14 +203,15 @@ def _has_labels(labels: np.ndarray) -> bool:
 def _divide(
   name: str,
   label_key: str,
-  feature: Any,
+  class_names: tuple[str, ...] | None,
   splits: list[_Split],
   draw: partition_lib.Draw,
 ) -> partition_lib.Partition:
   """Divide samples by their classes, or at random if the labels are real."""
   labels = [split.labels for split in splits]
-  if not _is_real(feature):
-    return partition_lib.divide_classes(name, labels, feature.names, draw)
+  if class_names is not None:
+    labels = [part.astype(np.int32) for part in labels]
+    return partition_lib.divide_classes(name, labels, class_names, draw)
   if draw.classes:
     raise ValueError(
       f'classes must not be given: {label_key} of {name} is a real number, got '

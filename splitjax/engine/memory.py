@@ -57,10 +57,13 @@ def bytes_of(training: Training, num_seeds: int, num_draws: int) -> float:
   params = jax.eval_shape(problem.model.init, jax.random.key(0), example)
   numbers = _COPIES * sum(math.prod(x.shape) for x in jax.tree.leaves(params))
   width = sum(map(math.prod, _shapes_of(problem)))
-  recipe = recipes.recipe_of(problem, baseline=training.baseline)
+  recipe = recipes.recipe_of(
+    problem, baseline=training.baseline, optional=training.optional
+  )
   num_train, num_test = len(dataset.train_labels), len(dataset.test_labels)
-  if Name.CUT_GRADS in recipe.read:
-    numbers += len(training.recorded_epochs) * num_train * width
+  for name in (Name.CUT_GRADS, Name.SENT):
+    if name in recipe.read:
+      numbers += len(training.recorded_epochs) * num_train * width
   for name in (Name.SMASHED, Name.UNTRAINED_SMASHED):
     if name in recipe.read:
       numbers += (num_train + num_test) * width

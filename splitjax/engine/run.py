@@ -15,20 +15,17 @@ from splitjax.engine import observing
 from splitjax.engine import recipes
 from splitjax.engine.config import Config
 from splitjax.engine.observed import Observed
-from splitjax.engine.problems import Problem
 from splitjax.engine.progress import SILENT
 from splitjax.engine.progress import Progress
 from splitjax.engine.result import Result
 from splitjax.engine.sources import Source
 from splitjax.engine.studies import label_inference
-from splitjax.engine.study import Reading
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.targets import draw_auxiliary
 from splitjax.engine.workplace import Workplace
 from splitjax.engine.workplace import identity_of_study
 from splitjax.errors import ConfigError
-from splitjax.records.intermediates import Name
 from splitjax.results import RECORDS
 from splitjax.results import Results
 from splitjax.results import Setting
@@ -196,9 +193,7 @@ def measure(
         problem,
         recorded_epochs=training.recorded_epochs,
         baseline=training.baseline,
-        optional=frozenset().union(
-          *(_optional(problem, x) for x in training.readings)
-        ),
+        optional=training.optional,
       ),
       training.points,
       seed_keys.training,
@@ -220,13 +215,6 @@ def measure(
       checkpoint.remove()
 
 
-def _optional(problem: Problem, reading: Reading) -> frozenset[Name]:
-  """Return what attacks are granted beside what they need."""
-  if problem.dataset.is_real or reading.is_late:
-    return problem.optional
-  return frozenset()
-
-
 def _sources_of(
   study: Study, training: Training, found: list[list[Observed]]
 ) -> dict[Setting, Source]:
@@ -246,7 +234,7 @@ def _sources_of(
       cut=reading.cut,
       epoch=reading.epoch,
       num_passes=reading.num_passes,
-      optional=_optional(problem, reading),
+      optional=training.optional_of(reading),
     )
     for reading in training.readings
   }

@@ -86,6 +86,17 @@ class Training:
     """The settings whose figures come from it."""
     return frozenset(reading.setting for reading in self.readings)
 
+  @property
+  def optional(self) -> frozenset[Name]:
+    """What is recorded for attacks beside what they need."""
+    return frozenset().union(*map(self.optional_of, self.readings))
+
+  def optional_of(self, reading: Reading) -> frozenset[Name]:
+    """Return what attacks are granted in a reading beside what they need."""
+    if self.problem.dataset.is_real or reading.is_late:
+      return self.problem.optional
+    return frozenset()
+
 
 SummariseFn = Callable[['Study', Sequence[Row]], Summary]
 DrawFn = Callable[['Study', Summary, pathlib.Path], None]

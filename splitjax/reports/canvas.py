@@ -104,7 +104,11 @@ def save(figure: 'Figure', path: pathlib.Path) -> None:
     path: the PNG file; the other has the suffix `.svg`.
   """
   import matplotlib  # Slow to import, and needed to draw alone.
+  from matplotlib import text
 
+  for one in figure.findobj(text.Text):
+    if '$' in one.get_text() and 'mathdefault' not in one.get_text():
+      one.set_parse_math(False)  # A data set may be called 'Ba$$in'.
   # Without date and random ids: the same figure makes the same file.
   metadata: dict[str, dict[str, Any]] = {
     '.png': {'Software': None},

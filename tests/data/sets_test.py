@@ -214,7 +214,7 @@ def test_real_targets_of_a_table_are_read(run, real_table, tmp_path, change):
     (dict(attacks=('clustering',)), 'attacks=clustering: expected classes'),
     (dict(defense='label_dp'), 'expected a defense that is defined for real'),
     (dict(classes=('1', '2')), 'classes'),
-    (dict(label_column='b', target='class'), 'dataset=csv:.*expected'),
+    (dict(label_column='b', target='class'), 'label_column=b: expected'),
   ],
 )
 def test_what_is_not_for_real_targets_is_one_line(real_table, change, message):
@@ -254,3 +254,47 @@ def test_data_of_your_own_are_taken_as_they_are():
     sets.load(sets.DataConfig(dataset=dataset, num_train=10), seed=0)
   with pytest.raises(ConfigError, match='^target=real: expected none or other'):
     sets.load(sets.DataConfig(dataset=dataset, target='real'), seed=0)
+
+
+@pytest.mark.parametrize(
+  ('change', 'flag'),
+  [
+    (dict(vocabulary_size=99), 'vocabulary_size'),
+    (dict(max_tokens=9), 'max_tokens'),
+    (dict(text_column='colour', num_buckets=9), 'num_buckets'),
+    (dict(text_column='colour', drop_columns=('id',)), 'drop_columns'),
+    (dict(drop_columns=('id', 'colour'), num_buckets=9), 'num_buckets'),
+  ],
+)
+def test_flags_that_do_nothing_with_the_data_are_refused(table, change, flag):
+  config = sets.DataConfig(
+    dataset=f'csv:{table}', label_column='bought', **change
+  )
+  with pytest.raises(ConfigError, match=f'^{flag}=.*no such flag: the inputs'):
+    sets.load(config, seed=0)
+
+
+def test_image_size_of_a_table_is_refused():
+  config = sets.DataConfig(dataset='breast_cancer', image_size=9)
+  with pytest.raises(ConfigError, match='^image_size=9: expected no such flag'):
+    sets.load(config, seed=0)
+
+
+@pytest.mark.parametrize('suffix', ['.gz', '.zip'])
+def test_damaged_archive_is_blamed_on_its_flag(tmp_path, table, suffix):
+  path = tmp_path / f'x.csv{suffix}'
+  path.write_bytes(b'\x1f\x8bPK\x03\x04')
+  config = dict(dataset=f'csv:{path}', label_column='bought')
+  with pytest.raises(ConfigError, match='^dataset=csv:'):
+    sets.load(sets.DataConfig(**config), seed=0)
+  config |= dict(dataset=f'csv:{table}', test_path=str(path))
+  with pytest.raises(ConfigError, match='^test_path='):
+    sets.load(sets.DataConfig(**config), seed=0)
+
+
+def test_classes_are_chosen_before_the_split():
+  chosen = sets.load(sets.DataConfig(classes=('3', '8')), seed=0)
+  assert chosen.name == 'digits[3,8]'
+  assert chosen.class_names == ('3', '8')
+  # The statistics are those of the chosen classes alone.
+  np.testing.assert_allclose(chosen.train_inputs.std(), 1, rtol=1e-5)

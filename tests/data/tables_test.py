@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from splitjax import data
-from splitjax.data import columns as columns_lib
+from splitjax.data import labels as labels_lib
 
 NUM_ROWS = 40
 
@@ -53,7 +53,15 @@ def test_numbers_come_first_and_categories_are_hashed_by_name(tmp_path):
   np.testing.assert_allclose(dataset.train_inputs, expected, rtol=1e-5)
   np.testing.assert_array_equal(dataset.train_labels, [1, 0] * 20)
   np.testing.assert_array_equal(dataset.test_inputs, dataset.train_inputs)
-  assert dataset.notes == ()
+  assert dataset.notes == (
+    'hashed to 256 ids, by column (distinct values): colour (2), code (3)',
+    'labels: column tame, classes no, yes',
+    *[
+      "pets.csv: read as utf-8, 4 columns with ',' between them, values in "
+      '", the first line names the columns'
+    ]
+    * 2,
+  )
 
 
 def test_split_is_stratified_and_seeded(tmp_path):
@@ -107,7 +115,6 @@ def test_missing_numbers_are_the_training_median_and_missing_texts_id_0(
   assert dataset.train_inputs[2, -1] == 0
   assert dataset.test_inputs[0, -1] == 0
   assert (np.delete(dataset.train_inputs[:, -1], 2) > 0).all()
-  assert len(dataset.notes) == 1
   assert dataset.notes[0].startswith('5 missing values in size, colour: ')
 
 
@@ -270,7 +277,7 @@ def test_labels_that_are_no_classes_are_refused(tmp_path):
 def test_many_classes_are_refused():
   values = np.array([str(i // 2) for i in range(2400)], dtype=object)
   with pytest.raises(ValueError, match='1,200 distinct values in 2,400 rows'):
-    columns_lib.find_classes('x', values)
+    labels_lib.check_classes('x', values, labels_lib.name_classes(values))
 
 
 def test_test_file_that_does_not_fit_is_refused(tmp_path):
@@ -406,3 +413,180 @@ def test_texts_may_have_real_targets(tmp_path):
   assert found.is_real
   assert found.train_inputs.shape == (16, 5)
   assert found.vocabulary_size == 8192
+
+
+@pytest.fixture(scope='module')
+def tumours():
+  from sklearn import datasets
+
+  bunch = datasets.load_breast_cancer()
+  rows = [[f'{x:g}' for x in row[:10]] for row in bunch.data]
+  return rows, [('M', 'B')[label] for label in bunch.target]
+
+
+def _write_tumours(folder, tumours, name, delimiter=',', **changes):
+  rows = [list(row) for row in tumours[0]]
+  for place, value in changes.get('cells', {}).items():
+    rows[place[0]][place[1]] = value
+  lines = [delimiter.join([*(f'x{i}' for i in range(10)), 'diagnosis'])]
+  for row, label in zip(rows, tumours[1], strict=True):
+    line = delimiter.join([*row, label])
+    lines.append(line.replace('.', changes.get('point', '.')))
+  path = folder / name
+  path.write_text('\n'.join(lines))
+  return path
+
+
+def _load_tumours(path):
+  return data.load_csv(path, label_column='diagnosis', seed=0)
+
+
+def test_decimal_commas_read_as_points_do(tmp_path, tumours):
+  point = _load_tumours(_write_tumours(tmp_path, tumours, 'a.csv', ';'))
+  path = _write_tumours(tmp_path, tumours, 'b.csv', ';', point=',')
+  comma = _load_tumours(path)
+  np.testing.assert_array_equal(comma.train_inputs, point.train_inputs)
+  np.testing.assert_array_equal(comma.test_inputs, point.test_inputs)
+  assert any(note.startswith('decimal comma') for note in comma.notes)
+
+
+@pytest.mark.parametrize('value', ['None', '#N/A', '<NA>', '-', '<1', '"1,5"'])
+def test_one_odd_cell_spoils_no_column(tmp_path, tumours, value):
+  clean = _load_tumours(_write_tumours(tmp_path, tumours, 'a.csv'))
+  cells = {(row, 3): value for row in (0, 568)}  # One may be a test sample.
+  path = _write_tumours(tmp_path, tumours, 'b.csv', cells=cells)
+  found = _load_tumours(path)
+  assert found.category_sizes == ()
+  assert 'x3' in found.notes[0]
+  differ = np.abs(found.train_inputs - clean.train_inputs) > 0.05
+  assert differ.sum() <= 2
+  assert not np.delete(differ, 3, axis=1).any()
+
+
+def test_classes_are_chosen_before_the_split(tmp_path):
+  rows = _rows()
+  rows[0][-1] = 'rare'
+  path = _write(tmp_path, rows)
+  dataset = _load(path, classes=['yes', 'no'])
+  assert dataset.class_names == ('yes', 'no')
+  assert len(dataset.labels_by_id) == NUM_ROWS - 1
+  _refused('too few rows .*name the others in classes', path)
+
+
+def test_columns_of_one_name_are_told_apart_by_position(tmp_path):
+  lines = ['a,a ,b,y'] + [
+    f'{i},{i % 3},{i % 5},{"AB"[i % 2]}' for i in range(60)
+  ]
+  path = tmp_path / 'x.csv'
+  path.write_text('\n'.join(lines))
+  dataset = _load(path, label_column='y')
+  assert dataset.train_inputs.shape[1] == 3
+  assert _load(path, label_column=1, drop_columns=[0]).num_classes == 3
+  _refused(
+    "label_column must be the position of one of 'a", path, label_column='a'
+  )
+
+
+def test_row_names_are_no_input(tmp_path):
+  rows = [f'{i},{i % 7},{i % 3}' for i in range(30)]
+  for header in (',a,y', 'a,y', 'Unnamed: 0,a,y'):
+    path = tmp_path / 'x.csv'
+    path.write_text('\n'.join([header, *rows]))
+    dataset = _load(path, label_column='y')
+    assert dataset.train_inputs.shape == (24, 1)
+    assert any('left out as row names' in note for note in dataset.notes)
+
+
+def test_tiny_and_constant_columns_are_finite(tmp_path):
+  rows = [f'{i + 1}e-200,1e30,{i % 2}' for i in range(40)]
+  path = tmp_path / 'x.csv'
+  path.write_text('\n'.join(['a,b,y', *rows]))
+  dataset = _load(path, label_column='y')
+  np.testing.assert_allclose(dataset.train_inputs.std(0), [1, 0], atol=1e-6)
+  np.testing.assert_array_equal(dataset.test_inputs[:, 1], 0)
+
+
+def test_sep_line_and_lines_before_the_table_are_skipped(tmp_path):
+  rows = [f'{i};{i % 3};{"ab"[i % 2]}' for i in range(40)]
+  for first in ('sep=;', 'A title', '# of 2020\n# by us'):
+    path = tmp_path / 'x.csv'
+    path.write_text('\n'.join([first, 'a;b;y', *rows]))
+    dataset = _load(path, label_column='y')
+    assert dataset.train_inputs.shape == (32, 2)
+    assert 'before the table skipped' in dataset.notes[-1]
+
+
+def test_test_file_may_begin_otherwise_and_end_labels_with_a_stop(tmp_path):
+  rows = [f'{i}, {"<>"[i % 2]}50K' for i in range(40)]
+  path, test = tmp_path / 'x.data', tmp_path / 'x.test'
+  path.write_text('\n'.join(rows))
+  test.write_text('\n'.join(['|1x3 Cross validator', *(f'{x}.' for x in rows)]))
+  dataset = _load(path, label_column=-1, test_path=test)
+  np.testing.assert_array_equal(dataset.test_labels, dataset.train_labels)
+  np.testing.assert_array_equal(dataset.test_inputs, dataset.train_inputs)
+  assert any('<50K. are taken for <50K' in note for note in dataset.notes)
+
+
+def test_long_fields_are_read(tmp_path):
+  rows = [
+    f'{"ab"[i % 2]},"text {i}{" word" * (i == 7) * 40_000}"' for i in range(30)
+  ]
+  path = tmp_path / 'x.csv'
+  path.write_text('\n'.join(['y,text', *rows]))
+  dataset = _load(path, label_column='y', text_column='text')
+  assert dataset.train_inputs.shape == (24, 64)
+
+
+@pytest.mark.parametrize(
+  'text,kwargs',
+  [
+    ('a b y\n' + ''.join(f'{i}   {i % 3} {i % 2}\n' for i in range(30)), {}),
+    (
+      'a,b,y\n' + ''.join(f'{i},x\\"{i % 3},{i % 2}\n' for i in range(30)),
+      {'escape': '\\'},
+    ),
+    (
+      'a,b,y\n' + ''.join(f'{i},{i},{i % 2}\n%no\n' for i in range(30)),
+      {'comment': '%'},
+    ),
+    (
+      'x,y,z\na,b,y\n' + ''.join(f'{i},{i},{i % 2}\n' for i in range(30)),
+      {'skip_lines': 1},
+    ),
+    (
+      'a~b~y\n' + ''.join(f'{i}~3~{i % 2}\n' for i in range(30)),
+      {'delimiter': '~'},
+    ),
+  ],
+)
+def test_formats_are_recognised_or_given(tmp_path, text, kwargs):
+  path = tmp_path / 'x.csv'
+  path.write_text(text)
+  dataset = _load(path, label_column='y', **kwargs)
+  assert dataset.train_inputs.shape == (24, 2)
+  assert dataset.class_names == ('0', '1')
+
+
+def test_parquet_reads_as_csv_does(tmp_path):
+  import pandas as pd
+
+  path = _write(tmp_path, _rows())
+  other = tmp_path / 'pets.parquet'
+  pd.read_csv(path).to_parquet(other)
+  csv = _load(path)
+  parquet = data.load_parquet(other, label_column='tame', seed=0)
+  np.testing.assert_array_equal(parquet.train_inputs, csv.train_inputs)
+  np.testing.assert_array_equal(parquet.test_labels, csv.test_labels)
+  other.write_bytes(other.read_bytes()[:-50])
+  with pytest.raises(ValueError, match='must be a whole Parquet file'):
+    data.load_parquet(other, label_column='tame', seed=0)
+
+
+@pytest.mark.parametrize('target', ['class', 'real'])
+def test_marks_inside_numbers_are_checked(tmp_path, target):
+  path = _targets_path(tmp_path, _drawn_targets())
+  _refused("decimal must be '.' or ','", path, target=target, decimal='x')
+  _refused('thousands must be one mark', path, target=target, thousands='00')
+  _refused(
+    'thousands must differ', path, target=target, decimal=',', thousands=','
+  )

@@ -158,10 +158,50 @@ class TinyRatings(_Builder):
     return {'image': _png(_pixels(split, i)), 'rating': 100.0 + i}
 
 
+class TinyTable(_Builder):
+  """A vector, numbers, categories and integer labels."""
+
+  SIZES = {'train': 20, 'test': 10}
+
+  def _info(self):
+    return tfds.core.DatasetInfo(
+      builder=self,
+      features=tfds.features.FeaturesDict(
+        {
+          'size': tfds.features.Scalar(np.float32),
+          'kind': tfds.features.ClassLabel(names=NAMES),
+          'vector': tfds.features.Tensor(shape=(2,), dtype=np.float32),
+          'name': tfds.features.Text(),
+          'bought': tfds.features.Scalar(np.int64),
+        }
+      ),
+      supervised_keys=(
+        {key: key for key in ('size', 'kind', 'vector', 'name')},
+        'bought',
+      ),
+    )
+
+  def _example(self, split, i):
+    return {
+      'size': i / 2,
+      'kind': i % 3,
+      'vector': [i, -i],
+      'name': 'ab'[i % 2],
+      'bought': 5 + i % 2,
+    }
+
+
 @pytest.fixture(scope='module')
 def data_dir(tmp_path_factory):
   folder = tmp_path_factory.mktemp('tfds')
-  for builder in (TinyImages, TinyVaried, TinyTexts, TinyScores, TinyRatings):
+  for builder in (
+    TinyImages,
+    TinyVaried,
+    TinyTexts,
+    TinyScores,
+    TinyRatings,
+    TinyTable,
+  ):
     builder(data_dir=folder, file_format='array_record').download_and_prepare()
   return folder
 
@@ -417,3 +457,62 @@ assert 'tensorflow' not in sys.modules
     [sys.executable, '-c', code], capture_output=True, text=True, cwd=root
   )
   assert done.returncode == 0, done.stderr
+
+
+def test_features_without_texts_or_images_are_a_table(data_dir):
+  kwargs = dict(data_dir=data_dir, seed=0)
+  found = data.load_tfds('tiny_table', label_column='bought', **kwargs)
+  assert found.class_names == ('5', '6')
+  assert found.train_inputs.shape == (20, 5)
+  assert found.category_sizes == (256, 256)  # Kind and name.
+  assert found.test_inputs.shape == (10, 5)
+  numbers = found.train_inputs[:, :3]
+  np.testing.assert_allclose(numbers[:, 1], -numbers[:, 2], rtol=1e-6)
+  np.testing.assert_allclose(numbers.std(0), 1, rtol=1e-5)
+  real = data.load_tfds(
+    'tiny_table', label_column='bought', target='real', **kwargs
+  )
+  assert set(real.labels_by_id) == {5, 6}
+  kinds = data.load_tfds(
+    'tiny_table', label_column='kind', drop_columns=['name', 'size'], **kwargs
+  )
+  assert kinds.class_names == tuple(NAMES)
+  assert kinds.train_inputs.shape == (20, 2)
+
+
+def _damage(data_dir, folder, name, change):
+  shutil.copytree(data_dir / 'tiny_images', folder / 'tiny_images')
+  (path,) = (folder / 'tiny_images' / '1.0.0').glob(name)
+  path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+  'name,change,match',
+  [
+    ('*train*', lambda x: x[: len(x) // 2], 'records of train'),
+    ('*train*', lambda x: b'', 'records of train'),
+    ('*train*', lambda x: x[:200] + bytes(200) + x[400:], 'hash mismatch'),
+    ('features.json', lambda x: x[:100], 'must be a whole set'),
+    ('features.json', lambda x: b'{}', 'must be a whole set'),
+    ('dataset_info.json', lambda x: x[:100], 'must be a whole set'),
+    (
+      'dataset_info.json',
+      lambda x: x.replace(b'"30"', b'"20"'),
+      '30 records of 20',
+    ),
+    ('label.labels.txt', lambda x: b'cat\ndog\n', '2 names of 3 classes'),
+    ('label.labels.txt', lambda x: b'cat\ncat\ndog\n', 'equal names'),
+  ],
+)
+def test_damaged_sets_are_refused(data_dir, tmp_path, name, change, match):
+  _damage(data_dir, tmp_path, name, change)
+  _refused(match, 'tiny_images', data_dir=tmp_path)
+
+
+def test_images_beyond_the_memory_are_refused(data_dir):
+  _refused(
+    'image_size must be smaller',
+    'tiny_images',
+    data_dir=data_dir,
+    image_size=1_000_000,
+  )

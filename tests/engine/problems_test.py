@@ -12,13 +12,13 @@ from splitjax.training.protection import Protection
 class CheckTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(dataset='mnits'), 'dataset=mnits: expected one of digits, breast'),
-    (dict(dataset='tfdb:x'), 'dataset=tfdb:x: expected tfds:NAME or csv:PATH'),
+    (dict(dataset='tfdb:x'), 'dataset=tfdb:x: expected tfds:NAME, csv:PATH'),
     (dict(label_column='a'), 'label_column=a: expected no such flag with'),
     (dict(dataset='csv:x.csv'), 'label_column=: expected the column of'),
-    (dict(num_train=9), 'dataset=digits: .*num_train must lie between 10'),
+    (dict(num_train=9), 'num_train=9: .*num_train must lie between 10'),
     (
       dict(dataset='breast_cancer', image_size=9),
-      'dataset=breast_cancer: .*image_size is for images, got 9',
+      'image_size=9: .*no such flag: the inputs of breast_cancer are a table',
     ),
     (dict(model='resnet'), 'model=resnet: expected one of mlp, conv_net'),
     (dict(norm='group'), 'norm=group: expected no such flag with --model'),
@@ -44,7 +44,7 @@ class CheckTest(parameterized.TestCase):
     (dict(attacks=('norms',)), 'attacks=norms: expected one of strongest, d'),
     (dict(attacks=('norm',)), 'attacks=norm: expected data of two classes'),
     (dict(attacks=('direct',)), 'attacks=direct: expected a cut that the 10'),
-    (dict(classes=('1',)), 'dataset=digits: .*classes must be two or more'),
+    (dict(classes=('1',)), 'classes=1: .*classes must be two or more'),
     (
       dict(attacks=('distance', 'distance')),
       'attacks=distance,distance: expected each value once',
@@ -78,7 +78,7 @@ class CheckTest(parameterized.TestCase):
     ),
     (
       dict(dataset='diabetes', classes=('1', '2')),
-      'dataset=diabetes: .*classes are for data of classes, got 1',
+      'classes=1,2: .*classes are for data of classes, got 1',
     ),
     (
       dict(dataset='diabetes', attacks=('clustering',)),

@@ -87,3 +87,10 @@ def test_panel_of_what_a_factor_does_not_change_is_left_out(tmp_path):
   pixels = image.imread(path)[..., :3]
   drawn = (np.abs(pixels - np.array([0.0, 0.447, 0.698])) < 0.05).all(-1)
   assert not drawn[:, : pixels.shape[1] // 2].any()  # No curve in COLORS[0].
+
+
+def test_title_with_dollars_is_drawn_as_it_is(tmp_path):
+  summary = _summary(_rows(CELLS[0]) + _rows(CELLS[2]))
+  summary = summary._replace(title='Ba$$in, $x$ and $5')
+  plots.leakage(summary, tmp_path / 'plot.png')
+  assert (tmp_path / 'plot.png').stat().st_size

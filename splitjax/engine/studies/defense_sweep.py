@@ -97,7 +97,6 @@ def study(config: Config) -> Study:
         trainings.append(_training(defended, tuple(active), config))
   strengths.check_distinct('defenses', config.defenses, trainings)
   cells = [cell for training in trainings for cell in _cells_of(training)]
-  notes += trainings[0].problem.notes
   return Study(
     'defense_sweep',
     dataclasses.replace(
@@ -110,7 +109,7 @@ def study(config: Config) -> Study:
     tuple(cells),
     _summarise,
     _draw,
-    notes=tuple(notes),
+    notes=(*notes, *trainings[0].problem.notes),
   )
 
 
@@ -126,14 +125,18 @@ def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
       raise ConfigError('pair', config.pair, expected)
     return [_with_plans(problem, swept)]
   found = [_with_plans(problem, others)] if others else []
-  return [*found, _with_plans(check(_of_pair(config, problem)), two)]
+  try:
+    return [*found, _with_plans(check(_of_pair(config, problem)), two)]
+  except ConfigError as error:
+    if config.pair and error.field == 'classes':
+      raise ConfigError('pair', config.pair, error.expected) from error
+    raise
 
 
 def _check(config: Config) -> list[list[Specs]]:
   """Check what is swept over, and return it."""
   if config.defense != 'none':
-    expected = 'no such flag in a sweep: see --defenses'
-    raise ConfigError('defense', config.defense, expected)
+    raise ConfigError('defense', config.defense, 'no such flag: see --defenses')
   if len(config.cuts) > 1:
     raise ConfigError('cuts', config.cuts, 'one cut')
   check_distinct('averaged_passes', config.averaged_passes)
