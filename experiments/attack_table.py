@@ -18,7 +18,8 @@ All know the labels of a few auxiliary samples, and the number of classes, but
 training and in inference, cut gradients cross in training only. What a client
 knows beside, and is granted to no other attack: `features` are what its client
 makes of its training inputs, `cut_grads` what it received in the recorded pass,
-`sent` the smashed data that these answered. `untrained_smashed` and
+`sent` the smashed data that these answered (in brackets: what it uses where
+it is there). `untrained_smashed` and
 `raw_inputs` are the no-leak baselines. `extracted` are features of a network
 that the attacker owns beside its client (`experiments.transfer --extractor`):
 no leak either, unless `cut_grads` helped; `extractor` is the network itself,
@@ -43,7 +44,7 @@ def to_text() -> str:
       if attack.targets == ('real',)
       else ('2 classes' if attack.two_classes else 'classes')
       + (', real' if 'real' in attack.targets else ''),
-      ', '.join(attack.granted)
+      ', '.join([*attack.granted, *(f'({x})' for x in attack.optional)])
       or ('a cut that logits cross' if attack.logits else ''),
       'training' if attack.reads == ('cut_grads',) else 'both',
       ', '.join(attack.settings),

@@ -47,6 +47,7 @@ from splitjax.attacks.model_completion import (
 )
 from splitjax.attacks.result import AttackResult as AttackResult
 from splitjax.attacks.result import Groups as Groups
+from splitjax.attacks.ridge import gradient_targets as gradient_targets
 from splitjax.attacks.ridge import ridge_targets as ridge_targets
 from splitjax.attacks.scoring import direction_scores as direction_scores
 from splitjax.attacks.scoring import (

@@ -155,6 +155,7 @@ ATTACKS = types.MappingProxyType(
   {
     'strongest': Attack(
       strongest_on_views.strongest,
+      targets=(CLASS, REAL),
       granted=(Name.FEATURES, Name.PASSES),
       optional=(Name.SENT,),
       share_fn=strongest_on_views.share,
@@ -228,6 +229,6 @@ ATTACKS = types.MappingProxyType(
 DEFAULTS = types.MappingProxyType(
   {
     CLASS: ('strongest', 'distance', 'clustering', 'clustering_paper'),
-    REAL: ('nearest', 'ridge', 'learning_based'),
+    REAL: ('strongest', 'nearest', 'ridge', 'learning_based'),
   }
 )

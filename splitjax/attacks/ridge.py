@@ -4,14 +4,23 @@ It is no leak by itself. On raw inputs it says what the known samples alone
 teach.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from splitjax import linalg
 from splitjax.attacks import _validate
+from splitjax.attacks import similarity
+from splitjax.attacks import spectral
 
 # Penalties in units of the mean squared length of the known samples.
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
+_SMALL_PENALTIES = (1e-5, 1e-4)  # Where few coordinates say all.
+# Singular values below this share of the largest are what learning moved.
+_FLOOR = 0.02
+_MOST_DIRECTIONS = 32
 
 
 @jax.jit
@@ -47,6 +56,91 @@ def ridge_targets(
     >>> targets.round(1).tolist()
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
   """
+  return _fit(vectors, aux_vectors, aux_targets).targets
+
+
+class _Fit(NamedTuple):
+  """Targets `[N]`, and the mean squared error of left-out known samples."""
+
+  targets: jax.Array
+  error: jax.Array
+
+
+@jax.jit
+def gradient_targets(
+  key: jax.Array,
+  cut_grads: jax.Array,
+  aux_rows: jax.Array,
+  aux_targets: jax.Array,
+  smashed: jax.Array | None = None,
+) -> jax.Array:
+  """Predict real targets by ridge regression along the gradients' directions.
+
+  Under a linear top, gradients lie in as many directions as the label has
+  entries, one as a rule and more where it was extended. The target is a linear
+  function of a gradient along these, and of the smashed data along the same
+  ones, since that is what the top reads of them. A few known samples determine
+  it. The number of directions is where the singular values fall most. Where the
+  known samples, left out in turn, are predicted better by `ridge_targets` on
+  all coordinates, that is taken.
+
+  Args:
+    key: random key for the search for directions.
+    cut_grads: gradients of each sample's own loss, `[N, D]`.
+    aux_rows: rows of the samples whose targets are known, `[A]`.
+    aux_targets: real targets of these samples, `[A]`, at least three.
+    smashed: the smashed data that they answer, `[N, D]`, if known.
+
+  Returns:
+    Targets `[N]` in float32.
+
+  Raises:
+    ValueError: at trace time, as `ridge_targets`.
+
+  Example:
+    >>> smashed = jax.random.normal(jax.random.key(0), (20, 3))
+    >>> targets, weights = jnp.arange(20.0), jnp.array([[1.0, 2.0, 3.0]])
+    >>> cut_grads = (smashed @ weights.T - targets[:, None]) * weights
+    >>> known = jnp.array([3, 7, 11, 16])
+    >>> found = gradient_targets(
+    ...   jax.random.key(0), cut_grads, known, targets[known], smashed
+    ... )
+    >>> bool(jnp.max(jnp.abs(found - targets)) < 0.1)
+    True
+  """
+  _validate.matrices(cut_grads=cut_grads)
+  gradients = cut_grads.astype(jnp.float32)
+  largest = similarity.largest_entry(gradients)  # Else squares underflow.
+  gradients = gradients / jnp.where(largest > 0, largest, 1)
+  # All but a few of the directions would be no news.
+  most = min(_MOST_DIRECTIONS, gradients.shape[1] // 2 + 1)
+  directions = spectral.top_directions(
+    key, gradients, num_directions=min(most + 1, gradients.shape[1])
+  )
+  sizes = jnp.std(similarity.inner_products(gradients, directions), axis=0)
+  floor = jnp.maximum(_FLOOR * sizes[0], jnp.finfo(jnp.float32).tiny)
+  falls = (sizes[:most] + floor) / (jnp.append(sizes[1:], 0)[:most] + floor)
+  kept = jnp.arange(len(sizes)) <= jnp.argmax(falls)
+  directions = jnp.where(kept[:, None], directions, 0)
+  both = [gradients]
+  if smashed is not None:
+    both = [smashed.astype(jnp.float32), gradients]
+  along = [similarity.inner_products(x, directions) for x in both]
+  fit = lambda parts, penalties: _fit(
+    (x := jnp.concatenate(parts, axis=1)), x[aux_rows], aux_targets, penalties
+  )
+  few = fit(along, _SMALL_PENALTIES + _PENALTIES)
+  every = fit(both, _PENALTIES)
+  return jnp.where(few.error <= every.error, few.targets, every.targets)
+
+
+def _fit(
+  vectors: jax.Array,
+  aux_vectors: jax.Array,
+  aux_targets: jax.Array,
+  penalties: Sequence[float] = _PENALTIES,
+) -> _Fit:
+  """Fit the penalty that predicts left-out known samples best."""
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.targets_of('aux_targets', aux_targets, aux_vectors)
   num_aux = len(aux_vectors)
@@ -67,9 +161,10 @@ def ridge_targets(
     left_out = duals / jnp.diagonal(inverse)
     return duals, jnp.sum(left_out**2)
 
-  duals, losses = jax.vmap(fit)(jnp.array(_PENALTIES))
-  duals = duals[jnp.argmin(losses)]
-  return mean + (vectors - centre) @ (known.T @ duals)
+  duals, losses = jax.vmap(fit)(jnp.array(penalties))
+  best = jnp.argmin(losses)
+  targets = mean + (vectors - centre) @ (known.T @ duals[best])
+  return _Fit(targets, losses[best] / num_aux)
 
 
 def _standardize(

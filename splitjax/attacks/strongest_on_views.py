@@ -54,6 +54,8 @@ def share(key: jax.Array, view: View) -> Shared:
     What `strongest` needs beside the view.
   """
   own = own_of(view)
+  if not view.num_classes:
+    return Shared()
   key_gradients, key_similarity, key_transfer = jax.random.split(key, 3)
   gradients = None
   if own.passes is not None:
@@ -81,8 +83,10 @@ def strongest(
   key: jax.Array, view: View, shared: Shared | None = None
 ) -> AttackResult:
   """Take the best of several candidates, picked without truth."""
-  shared = share(key, view) if shared is None else shared
   own = own_of(view)
+  if not view.num_classes:
+    return _targets(key, view)
+  shared = share(key, view) if shared is None else shared
   if shared.similar is None:
     assert shared.gradients is not None and own.aux_rows is not None
     assert own.passes is not None
@@ -98,6 +102,21 @@ def strongest(
   if shared.gradients is None:
     return _with_scores(view, similar[0])
   return _with_scores(view, _with_head(view, shared, similar))
+
+
+def _targets(key: jax.Array, view: View) -> AttackResult:
+  """Read real targets: of gradients along their directions."""
+  own = own_of(view)
+  if own.features is not None:
+    return AttackResult(
+      attacks.ridge_targets(view.vectors, view.aux_vectors, view.aux_labels)
+    )
+  assert own.aux_rows is not None
+  return AttackResult(
+    attacks.gradient_targets(
+      key, view.vectors, own.aux_rows, view.aux_labels, own.sent
+    )
+  )
 
 
 def _with_scores(view: View, found: AttackResult) -> AttackResult:

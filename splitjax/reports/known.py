@@ -23,6 +23,7 @@ _TITLES = {
 }
 # What is drawn over the number of known samples: place, attack, style.
 _CURVES = (
+  ('cut_grads', 'strongest', '-D'),
   ('cut_grads', 'learning_based', '-o'),
   ('cut_grads', 'ridge', '-s'),
   ('cut_grads', 'nearest', '-^'),
@@ -30,7 +31,7 @@ _CURVES = (
   ('raw_inputs', 'ridge', ':s'),
   ('none', 'mean', ':'),
 )
-_BY_UTILITY = (('learning_based', 'o'), ('ridge', 's'))
+_BY_UTILITY = (('strongest', 'D'), ('learning_based', 'o'), ('ridge', 's'))
 
 
 def by_known(summary: Summary, path: pathlib.Path) -> None:

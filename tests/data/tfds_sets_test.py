@@ -511,7 +511,7 @@ def test_damaged_sets_are_refused(data_dir, tmp_path, name, change, match):
 
 def test_images_beyond_the_memory_are_refused(data_dir):
   _refused(
-    'image_size must be smaller',
+    'image_size=1000000: expected less',
     'tiny_images',
     data_dir=data_dir,
     image_size=1_000_000,

@@ -150,7 +150,7 @@ def test_flags_of_every_binary_give_a_study_or_one_line(name):
     (['--image_size=1000000'], 'image_size=1000000: expected less: it would t'),
     (['--num_seeds=99999999999'], 'is not an integer in the range [1, 21474'),
     (['--cuts=99999999999'], 'flag --cuts=99999999999: expected at most 2147'),
-    (['--dataset=csv:/dev/zero', '--label_column=0'], 'expected a regular fil'),
+    (['--dataset=csv:/dev/zero', '--label_column=0'], 'must be a regular file'),
     (['--attacks=clustering:max_iters=99999999999'], 'expected a whole numbe'),
   ],
 )

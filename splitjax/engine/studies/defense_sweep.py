@@ -139,9 +139,9 @@ def _check(config: Config) -> list[list[Specs]]:
     raise ConfigError('defense', config.defense, 'no such flag: see --defenses')
   if len(config.cuts) > 1:
     raise ConfigError('cuts', config.cuts, 'one cut')
-  check_distinct('averaged_passes', config.averaged_passes)
-  for num_passes in config.averaged_passes:
-    what = 'at most the epochs'
+  passes, what = config.averaged_passes, 'at most the epochs'
+  check_distinct('averaged_passes', passes)
+  for num_passes in passes:
     check_range('averaged_passes', num_passes, 2, config.epochs, what)
   swept = [parsing.parse_sweep('defenses', x) for x in config.defenses]
   if not swept or len(set(config.defenses)) < len(swept):
@@ -171,16 +171,11 @@ def _with_plans(
     # What defenses of two classes were made against.
     names = dict.fromkeys([*problem.config.attacks, 'norm', 'direction'])
     problem = with_attacks(problem, tuple(names))
-  plans = [
-    [
-      make_plan(
-        specs, problem.config, problem.dataset, problem.model, field='defenses'
-      )
-      for specs in one
-    ]
+  args = problem.config, problem.dataset, problem.model
+  return problem, [
+    [make_plan(specs, *args, field='defenses') for specs in one]
     for one in swept
   ]
-  return problem, plans
 
 
 def _training(

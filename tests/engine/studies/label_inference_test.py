@@ -14,6 +14,7 @@ from splitjax import training
 from splitjax.engine import measuring
 from splitjax.engine import targets
 from splitjax.engine.progress import SILENT
+from splitjax.engine.sources import Source
 from splitjax.engine.studies import label_inference
 from splitjax.errors import ConfigError
 from splitjax.records import recording
@@ -218,7 +219,7 @@ def test_zero_share_counts_rows_that_are_all_zero(whole, monkeypatch, tmp_path):
     jax.random.key(0),
     study.problem,
     [cell],
-    {study.problem.setting: None},
+    {study.problem.setting: Source([], [], study.problem.plan, None)},
     results,
     SILENT,
   )
