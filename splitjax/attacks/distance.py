@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
+from splitjax.attacks.conditioning import Conditioned
 
 
 @functools.partial(jax.jit, static_argnames=('metric', 'precision'))
@@ -23,11 +25,16 @@ def nearest_labels(
   The Euclidean-distance attack of Liu et al.
   (https://arxiv.org/abs/2203.05222), one matrix product. The attacker knows
   the labels of the auxiliary vectors and nothing else. Of equally near
-  auxiliary vectors the first counts; a zero vector has cosine 0 to all.
+  auxiliary vectors the first counts; a zero vector has cosine 0 to all. A
+  vector that is not finite gets no label, and an auxiliary one gives none.
+
+  The cosine is that of the vectors as they are. Where these share an offset
+  that is much larger than their differences, all cosines are almost 1; their
+  order is found from vectors that the offset is subtracted from.
 
   Args:
-    vectors: cut gradients or smashed data to label, `[N, D]`; they are not
-      rescaled, so their norms should lie between 1e-30 and 1e30.
+    vectors: cut gradients or smashed data to label, `[N, D]`, with norms
+      between 1e-30 and 1e30, and an offset of at most 1e6 times their spread.
     aux_vectors: cut gradients or smashed data of the auxiliary samples,
       `[A, D]`.
     aux_labels: labels of the auxiliary samples, integers, `[A]`.
@@ -36,7 +43,8 @@ def nearest_labels(
       'default'; below 'highest' a GPU may round float32 to TensorFloat32.
 
   Returns:
-    Labels `[N]`, in the type of `aux_labels`.
+    Labels `[N]`, in the type of `aux_labels`; -1, the largest number of an
+    unsigned type, for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
@@ -49,9 +57,24 @@ def nearest_labels(
   _validate.known_samples(vectors, aux_vectors, aux_labels)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.choice('precision', precision, similarity.PRECISIONS)
-  targets, offsets = _targets(aux_vectors, metric)
-  nearest, _ = similarity.largest_product(vectors, targets, offsets, precision)
-  return aux_labels[nearest]
+
+  known = conditioning.condition(similarity.to_accumulator(aux_vectors), metric)
+  find = functools.partial(similarity.largest_product, precision=precision)
+
+  def find_far() -> tuple[jax.Array, jax.Array]:
+    points, targets, offsets = _centred(vectors, aux_vectors, metric)
+    nearest, value = find(points.points, targets, offsets)
+    first = jnp.argmax(known.finite).astype(nearest.dtype)
+    nearest = jnp.where(_have_no_direction(vectors, metric), first, nearest)
+    return nearest, jnp.where(points.finite, value, jnp.nan)
+
+  nearest, value = jax.lax.cond(
+    conditioning.is_any(known.is_far),
+    find_far,
+    lambda: find(vectors, *_targets(known, metric)),
+  )
+  # No product with a row that is not finite is finite.
+  return conditioning.name_finite(aux_labels[nearest], jnp.isfinite(value))
 
 
 @functools.partial(jax.jit, static_argnames=('num_classes', 'metric'))
@@ -71,14 +94,18 @@ def nearest_scores(
     vectors: cut gradients or smashed data to score, `[N, D]`.
     aux_vectors: cut gradients or smashed data of the auxiliary samples,
       `[A, D]`.
-    aux_labels: labels of the auxiliary samples in `[0, C)`, `[A]`.
+    aux_labels: labels of the auxiliary samples in `[0, C)`, `[A]`; samples with
+      any other label are ignored.
     num_classes: number of classes `C`.
     metric: how near vectors are, by 'cosine' or 'euclidean' distance.
 
   Returns:
     Scores `[N, C]` in float32 or wider: the largest cosine to an auxiliary
     vector of the class, or a number that ranks as minus the smallest Euclidean
-    distance; minus infinity for a class without auxiliary vectors.
+    distance; minus infinity for a class without auxiliary vectors, and NaN for
+    a vector that is not finite. Where the auxiliary vectors share an offset of
+    more than 32 times their spread, the cosine to a direction amid the vectors
+    is subtracted: all would be 1 in float32.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
@@ -93,21 +120,72 @@ def nearest_scores(
   _validate.known_samples(vectors, aux_vectors, aux_labels)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.count('num_classes', num_classes)
-  targets, offsets = _targets(aux_vectors, metric)
-  scores = similarity.inner_products(vectors, targets) - offsets[None]
+  known = conditioning.condition(similarity.to_accumulator(aux_vectors), metric)
+
+  def score_far() -> jax.Array:
+    points, targets, offsets = _centred(vectors, aux_vectors, metric)
+    scores = similarity.inner_products(points.points, targets) - offsets[None]
+    is_zero = _have_no_direction(vectors, metric)
+    zero = jnp.where(jnp.isfinite(offsets), 0, -jnp.inf)
+    scores = jnp.where(is_zero[:, None], zero[None], scores)
+    return jnp.where(points.finite[:, None], scores, jnp.nan)
+
+  def score() -> jax.Array:
+    targets, offsets = _targets(known, metric)
+    scores = similarity.inner_products(vectors, targets) - offsets[None]
+    if metric == 'cosine':
+      scores = conditioning.divide_by_length(scores, vectors)
+    return scores
+
+  scores = jax.lax.cond(conditioning.is_any(known.is_far), score_far, score)
+  # A label outside of [0, C) is that of no class.
+  classes = jnp.where(
+    (aux_labels >= 0) & (aux_labels < num_classes), aux_labels, num_classes
+  )
+  best = jax.ops.segment_max(scores.T, classes, num_classes).T
+  finite = jnp.any(jnp.isfinite(scores), axis=1)[:, None]
+  return jnp.where(finite, best, jnp.nan)
+
+
+def _targets(known: Conditioned, metric: str) -> tuple[jax.Array, jax.Array]:
+  """Return targets and offsets whose products rank by nearness.
+
+  Vectors are multiplied as they are, whatever their size: both sides of the
+  comparison are divided by the size of the targets.
+  """
+  offsets = jnp.zeros_like(known.points[:, 0])
+  targets = known.points
+  if metric == 'euclidean':
+    targets, offsets = similarity.shift(targets, known.mean)
+    offsets = offsets / known.unit
+  return _without_unknown(targets, offsets, known.finite)
+
+
+def _centred(
+  vectors: jax.Array, aux_vectors: jax.Array, metric: str
+) -> tuple[Conditioned, jax.Array, jax.Array]:
+  """Return vectors that lie around 0, and targets and offsets for them."""
+  points = conditioning.condition(vectors, metric, sampled=False)
+  rows = similarity.to_accumulator(aux_vectors)
+  finite = jnp.all(jnp.isfinite(rows), axis=1)
   if metric == 'cosine':
-    wide = similarity.to_accumulator(vectors)
-    lengths = jnp.linalg.norm(wide, axis=1, keepdims=True)
-    scores = scores / jnp.where(lengths > 0, lengths, 1)
-  return jax.ops.segment_max(scores.T, aux_labels, num_classes).T
+    rows = similarity.unit_normalize(rows)
+  rows = jnp.where(finite[:, None], points.to_points(rows), 0)
+  amid = jnp.sum(rows, axis=0) / jnp.maximum(jnp.sum(finite), 1)
+  targets, offsets = similarity.shift(rows, amid)
+  return points, *_without_unknown(targets, offsets, finite)
 
 
-def _targets(
-  aux_vectors: jax.Array, metric: str
+def _without_unknown(
+  targets: jax.Array, offsets: jax.Array, finite: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Return targets and offsets whose products rank by nearness."""
-  targets = similarity.to_accumulator(aux_vectors)
-  if metric == 'cosine':
-    # The length of a vector does not change which cosine is the largest.
-    return similarity.unit_normalize(targets), jnp.zeros_like(targets[:, 0])
-  return similarity.shift(targets, jnp.mean(targets, axis=0))
+  """Put targets that are not finite infinitely far away."""
+  targets = jnp.where(finite[:, None], targets, 0)
+  return targets, jnp.where(finite, offsets, jnp.inf)
+
+
+def _have_no_direction(vectors: jax.Array, metric: str) -> jax.Array:
+  """Return which vectors have the same cosine to all: zero vectors, `[N]`."""
+  if metric == 'euclidean':
+    return jnp.zeros(len(vectors), bool)
+  return jnp.all(vectors == 0, axis=1)
