@@ -13,13 +13,14 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
 UNITS = ('pass', 'vector')
 
 
-@functools.partial(jax.jit, static_argnames='unit')
+@functools.partial(_kernel.jit, static_argnames='unit')
 def average_by_sample(
   vectors: jax.Array, sample_ids: jax.Array, *, unit: str = 'pass'
 ) -> tuple[jax.Array, jax.Array]:

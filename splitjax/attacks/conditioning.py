@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 
 PyTree = Any
 
 # Vectors whose mean is so many times as long as what they differ by are
 # shifted. Short of that, products lose at most some 1e-4 of a difference.
-_FAR = 32.0
+FAR = 32.0
 # A sum of millions would round away more than is left of small inertias.
-_BLOCK = 1024
+_BLOCK = 256
 # Of vectors between 1e-12 and 1e12, nothing has to be scaled.
 _NEAR_ONE = 40
 _SAMPLE = 64
@@ -51,11 +52,6 @@ class Conditioned(NamedTuple):
   mean: jax.Array
   spread: jax.Array
 
-  @property
-  def is_far(self) -> jax.Array:
-    """Whether the vectors lie so far from 0 that something was subtracted."""
-    return jnp.any(self.origin != 0)
-
   def to_points(self, rows: jax.Array) -> jax.Array:
     """Return other rows in the coordinates of the points."""
     return rows * self.unit - self.origin[None]
@@ -65,17 +61,13 @@ class Conditioned(NamedTuple):
     return (rows + self.origin[None]) / self.unit
 
 
-def condition(
-  vectors: jax.Array, metric: str, *, sampled: bool = True
-) -> Conditioned:
+def condition(vectors: jax.Array, metric: str) -> Conditioned:
   """Bring vectors to unit size around 0, without moving them apart.
 
   Args:
     vectors: vectors, `[N, D]`.
     metric: 'cosine' scales each vector to length 1, 'euclidean' all of them by
       the same number.
-    sampled: whether some vectors tell how far from 0 all lie. Of vectors on
-      several devices that moves some between these.
 
   Returns:
     The points; sums are in float32 or wider.
@@ -90,13 +82,14 @@ def condition(
   else:
     unit = power_of_two(jnp.max(largest))
     rows = wide * unit
-  step = max(len(vectors) // _SAMPLE, 1) if sampled else 1
-  mean, spread = _moments(
+  # Some tell how far from 0 all lie.
+  step = max(len(vectors) // _SAMPLE, 1)
+  amid, far = centre_of(
     jnp.where(finite[::step, None], rows[::step], 0), finite[::step]
   )
   # Where vectors are narrow, a difference of two is one of them, too.
-  origin = mean.astype(vectors.dtype).astype(wide.dtype)
-  origin = jnp.where(lies_far(mean, spread), origin, 0)
+  amid = amid.astype(vectors.dtype).astype(wide.dtype)
+  origin = jnp.where(far, amid, 0)
   points = jnp.where(finite[:, None], rows - origin[None], 0)
   points = points.astype(vectors.dtype)
   mean, spread = _moments(to_accumulator(points), finite)
@@ -126,7 +119,7 @@ def apply(
   total = spread + jnp.sum(mean**2)
   low, high = 4.0**-_NEAR_ONE, 4.0**_NEAR_ONE
   usable = (total > low) & (total < high / len(vectors))
-  usable = usable & ~lies_far(mean, spread)
+  usable = usable & ~_lies_far(mean, total)
   unit, origin = jnp.ones((), wide.dtype), jnp.zeros_like(mean)
   as_is = Conditioned(vectors, finite, unit, origin, mean, spread)
   return jax.lax.cond(
@@ -171,18 +164,34 @@ def name_finite(labels: jax.Array, finite: jax.Array) -> jax.Array:
   return jnp.where(finite, labels, ~jnp.zeros((), labels.dtype))
 
 
-def lies_far(mean: jax.Array, spread: jax.Array) -> jax.Array:
-  """Return whether points lie farther from 0 than products can bear.
+def centre_of(
+  rows: jax.Array, counts: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Return the mean of rows, and whether it is far from 0 for their spread.
 
   Args:
-    mean: their mean, `[D]`.
-    spread: their mean squared distance to it, a scalar.
+    rows: rows whose squares do not leave the range, 0 where they do not count,
+      `[N, D]`.
+    counts: whether each row counts, `[N]`.
+
+  Returns:
+    The mean, `[D]`, and a truth value.
   """
-  return jnp.sum(mean**2) > _FAR**2 * spread
+  count = jnp.maximum(jnp.sum(counts), 1).astype(rows.dtype)
+  mean = jnp.sum(rows, axis=0) / count
+  return mean, _lies_far(mean, jnp.sum(rows**2) / count)
+
+
+def _lies_far(mean: jax.Array, mean_square: jax.Array) -> jax.Array:
+  """Return whether products lose too much of what rows differ by."""
+  # The mean square is that of the mean, and the spread around it.
+  return jnp.sum(mean**2) * (1 + FAR**-2) > mean_square
 
 
 def sum_in_blocks(values: jax.Array) -> jax.Array:
   """Return the sum of values `[N]`, which may be millions."""
+  if len(values) <= _BLOCK**2:
+    return jnp.sum(values)
   padded = jnp.pad(values, (0, -len(values) % _BLOCK))
   return jnp.sum(jnp.sum(padded.reshape(-1, _BLOCK), axis=1))
 
@@ -202,7 +211,7 @@ def power_of_two(largest: jax.Array) -> jax.Array:
   return jnp.ldexp(jnp.ones((), largest.dtype), -exponent)
 
 
-@jax.jit
+@_kernel.jit
 def unit_normalize(vectors: jax.Array) -> jax.Array:
   """Scale every vector to length 1; a zero vector stays zero.
 
@@ -228,7 +237,17 @@ def unit_normalize(vectors: jax.Array) -> jax.Array:
 
 def _unit_rows(wide: jax.Array, largest: jax.Array) -> jax.Array:
   """Return rows of length 1, given the largest entry of each."""
-  return _by_length(wide, *_lengths(wide, largest))
+  scaled = _scaled(wide, largest)
+  lengths = jnp.sqrt(jnp.sum(scaled**2, axis=1, keepdims=True))
+  return scaled / jnp.where(lengths == 0, 1, lengths)
+
+
+def _scaled(wide: jax.Array, largest: jax.Array) -> jax.Array:
+  """Divide rows by their largest entries, so that squares stay in range."""
+  # First by a power of two, or the reciprocal of the largest might leave it.
+  first = jnp.where(largest > 1, 2.0**-64, 2.0**64).astype(wide.dtype)
+  largest = jnp.where(largest == 0, 1, largest * first)
+  return wide * first[:, None] / largest[:, None]
 
 
 def divide_by_length(values: jax.Array, vectors: jax.Array) -> jax.Array:
@@ -245,42 +264,15 @@ def divide_by_length(values: jax.Array, vectors: jax.Array) -> jax.Array:
   squares = jnp.sum(wide**2, axis=1)[:, None]
 
   def by_largest() -> jax.Array:
-    return _by_length(values, *_lengths(wide, jnp.max(jnp.abs(wide), axis=1)))
+    largest = jnp.max(jnp.abs(wide), axis=1)
+    lengths = jnp.sqrt(jnp.sum(_scaled(wide, largest) ** 2, axis=1))
+    lengths = jnp.where(lengths == 0, 1, lengths)
+    return _scaled(values, largest) / lengths[:, None]
 
   in_range = jnp.all((squares > 1e-24) & (squares < 1e30))
   return jax.lax.cond(
     is_any(~in_range), by_largest, lambda: values / jnp.sqrt(squares)
   )
-
-
-def _by_length(
-  rows: jax.Array, first: jax.Array, second: jax.Array, lengths: jax.Array
-) -> jax.Array:
-  """Divide rows by lengths that are given by `_lengths`."""
-  return rows * first[:, None] * second[:, None] / lengths[:, None]
-
-
-def _lengths(
-  wide: jax.Array, largest: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Return powers of two, and the lengths of rows once multiplied by both.
-
-  A power of two rounds nothing; in two halves neither leaves the range.
-
-  Args:
-    wide: rows, `[N, D]`.
-    largest: largest absolute value of each, `[N]`.
-
-  Returns:
-    Two factors and a length for each row, 1 for a zero row, `[N]` each.
-  """
-  _, exponents = jnp.frexp(largest)
-  half = exponents // 2
-  one = jnp.ones((), wide.dtype)
-  first, second = jnp.ldexp(one, -half), jnp.ldexp(one, half - exponents)
-  scaled = wide * first[:, None] * second[:, None]
-  lengths = jnp.sqrt(jnp.sum(scaled**2, axis=1))
-  return first, second, jnp.where(lengths == 0, 1, lengths)
 
 
 def to_accumulator(x: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
@@ -40,7 +41,7 @@ class Denoised(NamedTuple):
   num_directions: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def denoise(
   key: jax.Array,
   vectors: jax.Array,

@@ -1,17 +1,18 @@
 """The distance attack: the label of the nearest auxiliary vector."""
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
-from splitjax.attacks.conditioning import Conditioned
 
 
-@functools.partial(jax.jit, static_argnames=('metric', 'precision'))
+@functools.partial(_kernel.jit, static_argnames=('metric', 'precision'))
 def nearest_labels(
   vectors: jax.Array,
   aux_vectors: jax.Array,
@@ -58,18 +59,17 @@ def nearest_labels(
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.choice('precision', precision, similarity.PRECISIONS)
 
-  known = conditioning.condition(similarity.to_accumulator(aux_vectors), metric)
+  known = _read(aux_vectors, metric)
   find = functools.partial(similarity.largest_product, precision=precision)
 
   def find_far() -> tuple[jax.Array, jax.Array]:
-    points, targets, offsets = _centred(vectors, aux_vectors, metric)
-    nearest, value = find(points.points, targets, offsets)
+    points, targets = _around_zero(vectors, known, metric)
+    nearest, value = find(points, *targets)
     first = jnp.argmax(known.finite).astype(nearest.dtype)
-    nearest = jnp.where(_have_no_direction(vectors, metric), first, nearest)
-    return nearest, jnp.where(points.finite, value, jnp.nan)
+    return jnp.where(_is_zero(vectors, metric), first, nearest), value
 
   nearest, value = jax.lax.cond(
-    conditioning.is_any(known.is_far),
+    known.is_far,
     find_far,
     lambda: find(vectors, *_targets(known, metric)),
   )
@@ -77,7 +77,7 @@ def nearest_labels(
   return conditioning.name_finite(aux_labels[nearest], jnp.isfinite(value))
 
 
-@functools.partial(jax.jit, static_argnames=('num_classes', 'metric'))
+@functools.partial(_kernel.jit, static_argnames=('num_classes', 'metric'))
 def nearest_scores(
   vectors: jax.Array,
   aux_vectors: jax.Array,
@@ -120,24 +120,26 @@ def nearest_scores(
   _validate.known_samples(vectors, aux_vectors, aux_labels)
   _validate.choice('metric', metric, similarity.METRICS)
   _validate.count('num_classes', num_classes)
-  known = conditioning.condition(similarity.to_accumulator(aux_vectors), metric)
+  known = _read(aux_vectors, metric)
+
+  def score(
+    points: jax.Array, targets: tuple[jax.Array, jax.Array]
+  ) -> jax.Array:
+    rows, offsets = targets
+    return similarity.inner_products(points, rows) - offsets[None]
 
   def score_far() -> jax.Array:
-    points, targets, offsets = _centred(vectors, aux_vectors, metric)
-    scores = similarity.inner_products(points.points, targets) - offsets[None]
-    is_zero = _have_no_direction(vectors, metric)
-    zero = jnp.where(jnp.isfinite(offsets), 0, -jnp.inf)
-    scores = jnp.where(is_zero[:, None], zero[None], scores)
-    return jnp.where(points.finite[:, None], scores, jnp.nan)
+    scores = score(*_around_zero(vectors, known, metric))
+    zero = jnp.where(known.finite, 0, -jnp.inf)[None]
+    return jnp.where(_is_zero(vectors, metric)[:, None], zero, scores)
 
-  def score() -> jax.Array:
-    targets, offsets = _targets(known, metric)
-    scores = similarity.inner_products(vectors, targets) - offsets[None]
-    if metric == 'cosine':
-      scores = conditioning.divide_by_length(scores, vectors)
-    return scores
+  def score_near() -> jax.Array:
+    scores = score(vectors, _targets(known, metric))
+    if metric == 'euclidean':
+      return scores
+    return conditioning.divide_by_length(scores, vectors)
 
-  scores = jax.lax.cond(conditioning.is_any(known.is_far), score_far, score)
+  scores = jax.lax.cond(known.is_far, score_far, score_near)
   # A label outside of [0, C) is that of no class.
   classes = jnp.where(
     (aux_labels >= 0) & (aux_labels < num_classes), aux_labels, num_classes
@@ -147,33 +149,71 @@ def nearest_scores(
   return jnp.where(finite, best, jnp.nan)
 
 
-def _targets(known: Conditioned, metric: str) -> tuple[jax.Array, jax.Array]:
-  """Return targets and offsets whose products rank by nearness.
+class _Known(NamedTuple):
+  """The auxiliary vectors.
+
+  Attributes:
+    rows: the vectors, times a power of two or scaled to length 1; 0 where they
+      are not finite, `[A, D]`.
+    finite: whether each is, `[A]`.
+    unit: the power of two, a scalar.
+    mean: mean of the rows, `[D]`.
+    is_far: whether they lie far from 0, a scalar.
+  """
+
+  rows: jax.Array
+  finite: jax.Array
+  unit: jax.Array
+  mean: jax.Array
+  is_far: jax.Array
+
+
+def _read(aux_vectors: jax.Array, metric: str) -> _Known:
+  """Bring auxiliary vectors to about unit size."""
+  rows = similarity.to_accumulator(aux_vectors)
+  largest = jnp.max(jnp.abs(rows), axis=1)
+  finite = jnp.isfinite(largest)
+  unit = jnp.ones((), rows.dtype)
+  if metric == 'cosine':
+    rows = similarity.unit_normalize(rows)
+  else:
+    unit = conditioning.power_of_two(jnp.max(jnp.where(finite, largest, 0)))
+    rows = rows * unit
+  rows = jnp.where(finite[:, None], rows, 0)
+  mean, is_far = conditioning.centre_of(rows, finite)
+  return _Known(rows, finite, unit, mean, conditioning.is_any(is_far))
+
+
+def _targets(known: _Known, metric: str) -> tuple[jax.Array, jax.Array]:
+  """Return targets and offsets whose products with vectors rank by nearness.
 
   Vectors are multiplied as they are, whatever their size: both sides of the
   comparison are divided by the size of the targets.
   """
-  offsets = jnp.zeros_like(known.points[:, 0])
-  targets = known.points
-  if metric == 'euclidean':
-    targets, offsets = similarity.shift(targets, known.mean)
-    offsets = offsets / known.unit
-  return _without_unknown(targets, offsets, known.finite)
-
-
-def _centred(
-  vectors: jax.Array, aux_vectors: jax.Array, metric: str
-) -> tuple[Conditioned, jax.Array, jax.Array]:
-  """Return vectors that lie around 0, and targets and offsets for them."""
-  points = conditioning.condition(vectors, metric, sampled=False)
-  rows = similarity.to_accumulator(aux_vectors)
-  finite = jnp.all(jnp.isfinite(rows), axis=1)
   if metric == 'cosine':
-    rows = similarity.unit_normalize(rows)
-  rows = jnp.where(finite[:, None], points.to_points(rows), 0)
-  amid = jnp.sum(rows, axis=0) / jnp.maximum(jnp.sum(finite), 1)
-  targets, offsets = similarity.shift(rows, amid)
-  return points, *_without_unknown(targets, offsets, finite)
+    # The length of a vector does not change which cosine is the largest.
+    offsets = jnp.zeros_like(known.unit)
+    return known.rows, jnp.where(known.finite, offsets, jnp.inf)
+  targets, offsets = similarity.shift(known.rows, known.mean)
+  return _without_unknown(targets, offsets / known.unit, known.finite)
+
+
+def _around_zero(
+  vectors: jax.Array, known: _Known, metric: str
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  """Return vectors moved to 0, and targets and offsets to compare them with."""
+  points = similarity.to_accumulator(vectors)
+  if metric == 'cosine':
+    points = similarity.unit_normalize(points)
+  points = points * known.unit
+  finite = jnp.all(jnp.isfinite(points), axis=1)
+  # Of the vectors, which are the same for all draws of auxiliary ones.
+  amid = jnp.sum(jnp.where(finite[:, None], points, 0), axis=0)
+  amid = amid / jnp.maximum(jnp.sum(finite), 1)
+  targets = known.rows - amid[None]
+  targets, offsets = similarity.shift(targets, known.mean - amid)
+  targets = _without_unknown(targets, offsets, known.finite)
+  return points - amid[None], targets
 
 
 def _without_unknown(
@@ -184,8 +224,8 @@ def _without_unknown(
   return targets, jnp.where(finite, offsets, jnp.inf)
 
 
-def _have_no_direction(vectors: jax.Array, metric: str) -> jax.Array:
-  """Return which vectors have the same cosine to all: zero vectors, `[N]`."""
+def _is_zero(vectors: jax.Array, metric: str) -> jax.Array:
+  """Return which vectors have the same cosine to all, `[N]`."""
   if metric == 'euclidean':
     return jnp.zeros(len(vectors), bool)
   return jnp.all(vectors == 0, axis=1)

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import classifier
 from splitjax.attacks import completion_fit
 from splitjax.attacks import head_fit
@@ -35,7 +36,7 @@ _STATIC = (
 )
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(_kernel.jit, static_argnames=_STATIC)
 def completion_labels(
   key: jax.Array,
   features: jax.Array,
@@ -126,7 +127,7 @@ def completion_labels(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
+  _kernel.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
 def tuned_completion_labels(
   key: jax.Array,

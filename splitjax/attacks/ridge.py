@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import linalg
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 
 # Penalties in units of the mean squared length of the known samples.
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
 
 
-@jax.jit
+@_kernel.jit
 def ridge_targets(
   vectors: jax.Array, aux_vectors: jax.Array, aux_targets: jax.Array
 ) -> jax.Array:

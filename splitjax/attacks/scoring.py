@@ -7,11 +7,12 @@ labelled samples; a threshold on the scores makes labels.
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import similarity
 
 
-@jax.jit
+@_kernel.jit
 def norm_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
@@ -61,7 +62,7 @@ def from_half_way(
   return (values - (high + low) / 2) * jnp.where(high < low, -1, 1)
 
 
-@jax.jit
+@_kernel.jit
 def direction_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
@@ -91,7 +92,7 @@ def direction_scores(
   return _mean_products(similarity.unit_normalize(vectors), hints, aux_labels)
 
 
-@jax.jit
+@_kernel.jit
 def inner_product_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import linalg
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import scoring
 from splitjax.attacks import similarity
@@ -23,7 +24,7 @@ _MOST_SQUARE = 1024
 _matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
-@functools.partial(jax.jit, static_argnames=('num_directions', 'num_iters'))
+@functools.partial(_kernel.jit, static_argnames=('num_directions', 'num_iters'))
 def top_directions(
   key: jax.Array,
   vectors: jax.Array,
@@ -80,7 +81,7 @@ def top_directions(
   return _matmul(basis, turn[:, ::-1][:, :num_directions]).T
 
 
-@jax.jit
+@_kernel.jit
 def spectral_scores(
   key: jax.Array,
   vectors: jax.Array,
@@ -116,7 +117,7 @@ def spectral_scores(
   return scoring.from_half_way(along(vectors), along(aux_vectors), aux_labels)
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def spectral_labels(
   key: jax.Array,
   vectors: jax.Array,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import adapting
 from splitjax.attacks import groupings
@@ -28,7 +29,7 @@ from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def similarity_labels(
   key: jax.Array,
   vectors: jax.Array,
@@ -89,7 +90,7 @@ class Evidence(NamedTuple):
   drawn: jax.Array | None = None
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def similarity_evidence(
   key: jax.Array, vectors: jax.Array, *, num_classes: int
 ) -> Evidence:
@@ -107,7 +108,7 @@ def similarity_evidence(
   return Evidence(vectors[None], found)
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def read_evidence(
   evidence: Evidence,
   aux_rows: jax.Array,
@@ -144,7 +145,7 @@ def read_evidence(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+  _kernel.jit, static_argnames=('num_classes', 'counters', 'fresh')
 )
 def gradient_labels(
   key: jax.Array,
@@ -210,7 +211,7 @@ def gradient_labels(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+  _kernel.jit, static_argnames=('num_classes', 'counters', 'fresh')
 )
 def gradient_evidence(
   key: jax.Array,

@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import classifier
 from splitjax.attacks import head_fit
 from splitjax.attacks import transfer_fit
@@ -37,7 +38,7 @@ _STATIC = (
 )
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(_kernel.jit, static_argnames=_STATIC)
 def transfer_labels(
   key: jax.Array,
   features: jax.Array,
@@ -141,7 +142,7 @@ def transfer_labels(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
+  _kernel.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
 def tuned_transfer_labels(
   key: jax.Array,

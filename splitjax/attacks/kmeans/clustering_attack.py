@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import grouping
@@ -22,7 +23,7 @@ MATCHINGS = ('seed', 'hungarian')
 
 
 @functools.partial(
-  jax.jit,
+  _kernel.jit,
   static_argnames=(
     'num_classes',
     'metric',
@@ -183,7 +184,7 @@ def _check_start(init: str, matching: str, num_restarts: int) -> None:
     raise ValueError(f"matching='seed' needs init='aux', got {init=}.")
 
 
-@functools.partial(jax.jit, static_argnames='metric')
+@functools.partial(_kernel.jit, static_argnames='metric')
 def cluster_scores(
   vectors: jax.Array, clusters: AttackResult, *, metric: str = 'cosine'
 ) -> jax.Array:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
@@ -26,7 +27,7 @@ _AWAY = 1e15
 
 
 @functools.partial(
-  jax.jit, static_argnames=('max_iters', 'precision', 'kernel')
+  _kernel.jit, static_argnames=('max_iters', 'precision', 'kernel')
 )
 def kmeans(
   points: jax.Array,

@@ -10,12 +10,13 @@ import math
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 
 
-@functools.partial(jax.jit, static_argnames='num_clusters')
+@functools.partial(_kernel.jit, static_argnames='num_clusters')
 def kmeans_plus_plus(
   key: jax.Array, points: jax.Array, *, num_clusters: int
 ) -> jax.Array:
