@@ -4,6 +4,7 @@ from collections.abc import Callable
 import dataclasses
 import functools
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -169,17 +170,7 @@ def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
   Raises:
     ConfigError: if there is none, or it does not fit the data set.
   """
-  from orbax import checkpoint
-
-  try:
-    values = json.loads((folder / _PLAN_FILE).read_text())
-  except FileNotFoundError as error:
-    expected = 'client, or a folder that pretrain wrote'
-    raise ConfigError('extractor', folder, expected) from error
-  fields: dict[str, Any] = {
-    k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-  }
-  plan = ExtractorPlan(**fields)
+  plan = _read_plan(folder)
   example, shape = dataset.train_inputs[:1], dataset.train_inputs.shape[1:]
   if example.ndim == 4 and example.shape[-1] == 1:
     example = np.repeat(example, plan.input_shape[-1], axis=-1)
@@ -189,10 +180,116 @@ def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
     raise ConfigError('extractor', folder, expected)
   model = plan.split_model()
   check_inputs('extractor', str(folder), model, example)
-  example = np.zeros((1, *plan.input_shape), example.dtype)
-  params, state = jax.eval_shape(model.init, jax.random.key(0), example)
-  with checkpoint.StandardCheckpointer() as checkpointer:
-    variables = checkpointer.restore(
-      folder.absolute() / _VARIABLES, (params[0], state[0])
-    )
+  wanted = variables_of(plan, example.dtype)
+  variables = _restore(folder, wanted)
+  wrong = find_misfit(variables, wanted)
+  if wrong:
+    raise ConfigError('extractor', folder, f'{plan.model} of {wrong}')
   return pretrained(plan, variables)
+
+
+def _read_plan(folder: pathlib.Path) -> ExtractorPlan:
+  """Read what an extractor is, or raise `ConfigError`."""
+  try:
+    values = json.loads((folder / _PLAN_FILE).read_text())
+  except (FileNotFoundError, NotADirectoryError) as error:
+    expected = 'client, or a folder that pretrain wrote'
+    raise ConfigError('extractor', folder, expected) from error
+  except (OSError, ValueError, RecursionError) as error:
+    raise ConfigError(
+      'extractor', folder, f'{_PLAN_FILE} in JSON: {error}'
+    ) from error
+  try:
+    fields: dict[str, Any] = {
+      k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+    }
+    plan = ExtractorPlan(**fields)
+    _check_plan(plan)
+    num_layers = len(plan.split_model().layers)
+    if plan.num_layers >= num_layers:
+      raise ValueError(f'num_layers below {num_layers}')
+  except (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+  ) as error:
+    expected = f'what pretrain wrote in {_PLAN_FILE}: {error!r}'[:300]
+    raise ConfigError('extractor', folder, expected) from error
+  return plan
+
+
+def _check_plan(plan: ExtractorPlan) -> None:
+  """Raise ValueError for values of another type or range than it says."""
+  sizes = (plan.num_layers, *plan.input_shape)
+  if not plan.input_shape or not all(
+    type(size) is int and size > 0 for size in sizes
+  ):
+    raise ValueError(f'positive whole sizes, not {sizes}')
+  if not isinstance(plan.options, dict):
+    raise ValueError(f'options by name, not {plan.options!r}')
+  scales = (*plan.mean, *plan.deviation)
+  if not all(math.isfinite(x) for x in scales) or 0 in plan.deviation:
+    raise ValueError(f'a finite mean and deviation, not {scales}')
+  if {len(plan.mean), len(plan.deviation)} - {0, plan.input_shape[-1]} or (
+    len(plan.mean) != len(plan.deviation)
+  ):
+    raise ValueError('a mean and a deviation of every channel')
+
+
+def variables_of(plan: ExtractorPlan, dtype: Any) -> tuple[PyTree, PyTree]:
+  """Return the shapes and types of an extractor's parameters and state.
+
+  Args:
+    plan: what it is.
+    dtype: type of its inputs.
+
+  Returns:
+    A tuple of `jax.ShapeDtypeStruct`, as `save` takes arrays.
+  """
+  example = np.zeros((1, *plan.input_shape), dtype)
+  init = plan.split_model().init
+  params, state = jax.eval_shape(init, jax.random.key(0), example)
+  return params[0], state[0]
+
+
+def find_misfit(variables: PyTree, wanted: PyTree) -> str:
+  """Return what is expected of variables that are not as wanted.
+
+  Args:
+    variables: parameters and state.
+    wanted: their shapes, from `variables_of`.
+
+  Returns:
+    What was expected instead, in words; nothing if all is well.
+  """
+  found = dict(jax.tree.leaves_with_path(variables))
+  expected = dict(jax.tree.leaves_with_path(wanted))
+  name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
+  for path in (*expected, *found):
+    if (path in found) != (path in expected):
+      word = 'with' if path in expected else 'without'
+      return f'variables {word} {name(path)}'
+  for path, one in expected.items():
+    if np.shape(found[path]) != one.shape:
+      return f'shape {one.shape} in {name(path)}, not {np.shape(found[path])}'
+    values = np.asarray(found[path], np.float32)
+    if not np.isfinite(values).all():
+      return f'finite numbers in {name(path)}'
+    if name(path).endswith('/var') and (values < 0).any():
+      return f'variances in {name(path)}, none below 0'
+  return ''
+
+
+def _restore(folder: pathlib.Path, wanted: PyTree) -> tuple[PyTree, PyTree]:
+  """Read variables from a folder, or raise `ConfigError`."""
+  from orbax import checkpoint
+
+  try:
+    with checkpoint.StandardCheckpointer() as checkpointer:
+      return checkpointer.restore(folder.absolute() / _VARIABLES, wanted)
+  except Exception as error:  # Of many libraries, each with its own kinds.
+    text = ' '.join(f'{error}'.split())[:200]
+    expected = f'whole {_VARIABLES} of that network: {text}'
+    raise ConfigError('extractor', folder, expected) from error

@@ -8,6 +8,7 @@ import safetensors
 from safetensors import numpy as safetensors_numpy
 
 from splitjax import models
+from splitjax.engine import extractors
 from splitjax.engine import keys
 from splitjax.engine import observing
 from splitjax.engine import scoring
@@ -96,7 +97,13 @@ def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
     variables = convert_fn(safetensors_numpy.load_file(path))
   except FileNotFoundError as error:
     raise ConfigError('weights', path, 'a file that is there') from error
-  except (ValueError, safetensors.SafetensorError) as error:
+  except (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    safetensors.SafetensorError,
+  ) as error:
     expected = f'a state dict of {model}: {error}'
     raise ConfigError('weights', path, expected) from error
   plan = ExtractorPlan(
@@ -108,4 +115,8 @@ def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
     deviation=models.IMAGENET_DEVIATION,
     source=path.name,
   )
+  wanted = extractors.variables_of(plan, np.float32)
+  wrong = extractors.find_misfit(variables, wanted)
+  if wrong:
+    raise ConfigError('weights', path, f'a state dict of {model} of {wrong}')
   return plan, variables
