@@ -23,6 +23,8 @@ def vectors(name: str, value: np.ndarray) -> None:
     ValueError: cut_grads must be finite, got a NaN or an infinity in row 1.
   """
   shape = np.shape(value)
+  if not hasattr(value, 'dtype'):
+    raise ValueError(f'{name} must be an array, got {type(value).__name__}.')
   if len(shape) < 2 or 0 in shape:
     raise ValueError(f'{name} must have shape [N, ...], got {shape}.')
   if not jnp.issubdtype(value.dtype, jnp.floating):
@@ -61,3 +63,24 @@ def labels(name: str, value: np.ndarray, num_classes: int) -> None:
     raise ValueError(
       f'{name} must lie between 0 and {num_classes - 1}, got {wrong[0]}.'
     )
+
+
+def to_native(array: np.ndarray) -> np.ndarray:
+  """Return an array in the byte order of this machine.
+
+  JAX reads the bytes as they are, so that others would be other numbers.
+
+  Args:
+    array: an array, which is not copied if it is native.
+
+  Returns:
+    The array.
+
+  Example:
+    >>> to_native(np.array([1.0], '>f4')).dtype.isnative
+    True
+  """
+  dtype = array.dtype
+  if dtype.isnative:
+    return array
+  return np.asarray(array).astype(dtype.newbyteorder('='))
