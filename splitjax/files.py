@@ -117,4 +117,4 @@ def open_array(path: str | os.PathLike) -> np.memmap:
     raise
   except _BROKEN as error:
     text = ' '.join(f'{error}'.split())[:200]
-    raise ValueError(f'{path}: must be an array of NumPy, got {text}') from error
+    raise ValueError(f'{path}: {text}') from error
