@@ -1,9 +1,8 @@
 """Vectors made fit for float32: of one size, around 0, and finite.
 
-Distances are sums of squares, which leave float32 where vectors are as large as
-1e20 or as small as 1e-20; and where all vectors share an offset that is much
-larger than their differences, little of these is left in a product. A power of
-two and a shift cost nothing and keep every distance.
+Squares leave float32 where vectors are as large as 1e20 or as small as 1e-20;
+and of vectors whose offset is much larger than their differences, little of
+these is left in a product. A power of two and a shift keep every distance.
 
 In shape descriptions `N` is the number of vectors and `D` their width.
 """
@@ -159,6 +158,11 @@ def _moments(rows: jax.Array, finite: jax.Array) -> tuple[jax.Array, jax.Array]:
   return mean, sum_in_blocks(jnp.where(finite, squares, 0)) / count
 
 
+def finite_rows(vectors: jax.Array) -> jax.Array:
+  """Return which rows hold finite numbers alone, `[..., N]`."""
+  return jnp.all(jnp.isfinite(vectors), axis=-1)
+
+
 def name_finite(labels: jax.Array, finite: jax.Array) -> jax.Array:
   """Return labels, and for vectors that are not finite all bits set: -1."""
   return jnp.where(finite, labels, ~jnp.zeros((), labels.dtype))
@@ -203,7 +207,7 @@ def power_of_two(largest: jax.Array) -> jax.Array:
     largest: the largest absolute value, a scalar.
 
   Returns:
-    The power; 1 where squares and their sums are far from the ends of float32.
+    The power; 1 where squares are far from the ends of float32.
   """
   _, exponent = jnp.frexp(largest)
   exponent = jnp.where(largest > 0, jnp.clip(exponent, -125, 125), 0)
@@ -251,14 +255,9 @@ def _scaled(wide: jax.Array, largest: jax.Array) -> jax.Array:
 
 
 def divide_by_length(values: jax.Array, vectors: jax.Array) -> jax.Array:
-  """Divide values by the length of the vector of their row.
+  """Divide values `[N, K]` by the length of the vector of their row, `[N, D]`.
 
-  Args:
-    values: values, `[N, K]`.
-    vectors: vectors, `[N, D]`; values of a zero vector stay.
-
-  Returns:
-    The quotients, `[N, K]`.
+  Those of a zero vector stay.
   """
   wide = to_accumulator(vectors)
   squares = jnp.sum(wide**2, axis=1)[:, None]

@@ -109,7 +109,7 @@ def completion_labels(
     [1, 0, 1, 0]
   """
   samples = Samples(features, aux_features, aux_labels, new_features)
-  head_fit.check_features(samples)
+  ready = head_fit.prepare_features(samples)
   settings = completion_fit.Settings(
     num_classes=num_classes,
     num_steps=num_steps,
@@ -123,7 +123,8 @@ def completion_labels(
     normalize=normalize,
     augment_fn=augment_fn,
   )
-  return completion_fit.fit_and_label(key, classifier.FROZEN, samples, settings)
+  result = completion_fit.fit_and_label(key, classifier.FROZEN, ready, settings)
+  return head_fit.without_unknown(result, samples)
 
 
 @functools.partial(

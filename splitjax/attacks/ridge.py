@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from splitjax import linalg
 from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 
 # Penalties in units of the mean squared length of the known samples.
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2)
@@ -36,7 +37,7 @@ def ridge_targets(
     aux_targets: real targets of these samples, `[A]`, at least three.
 
   Returns:
-    Targets `[N]` in float32.
+    Targets `[N]` in float32; NaN for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape or type is not as above, or fewer
@@ -81,11 +82,15 @@ def _standardize(
   A column that is constant in `vectors` becomes 0.
   """
   vectors, aux_vectors = (x.astype(jnp.float32) for x in (vectors, aux_vectors))
-  centre = jnp.mean(vectors, axis=0)[None]
+  finite = conditioning.finite_rows(vectors)[:, None]
+  count = jnp.maximum(jnp.sum(finite), 1)
+  mean_of = lambda x: jnp.sum(jnp.where(finite, x / count, 0), axis=0)[None]
+  centre = mean_of(vectors)
+  centre = centre + mean_of(vectors - centre)  # Far from 0 a mean rounds.
   centred = vectors - centre
-  largest = jnp.max(jnp.abs(centred), axis=0)[None]
+  largest = jnp.max(jnp.where(finite, jnp.abs(centred), 0), axis=0)[None]
   # Squares of tiny gradients underflow, unless they are scaled before.
   scale = jnp.where(largest > 0, 1 / jnp.where(largest > 0, largest, 1), 0)
-  spread = jnp.sqrt(jnp.mean((centred * scale) ** 2, axis=0))[None]
+  spread = jnp.sqrt(mean_of((centred * scale) ** 2))
   scale = scale / jnp.where(spread > 0, spread, 1)
   return centred * scale, (aux_vectors - centre) * scale

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import adapting
+from splitjax.attacks import conditioning
 from splitjax.attacks import groupings
 from splitjax.attacks import pass_groups
 from splitjax.attacks.adapting import Draws
@@ -57,7 +58,8 @@ def similarity_labels(
     num_classes: number of classes `C`.
 
   Returns:
-    An `AttackResult` with labels, logits, groups and `chosen`.
+    An `AttackResult` with labels (-1 for a vector that is not finite), logits,
+    groups and `chosen`.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -129,7 +131,18 @@ def read_evidence(
   Returns:
     An `AttackResult` with labels, logits, groups and `chosen`.
   """
-  known = Known(aux_rows, aux_labels, num_classes)
+  passes, found, drawn = evidence
+  finite = jnp.all(conditioning.finite_rows(passes), axis=0)
+  aux_labels = conditioning.name_finite(aux_labels, finite[aux_rows])
+  result = _read(evidence, Known(aux_rows, aux_labels, num_classes), channel)
+  labels = conditioning.name_finite(result.labels, finite)
+  return result._replace(labels=labels)
+
+
+def _read(
+  evidence: Evidence, known: Known, channel: Channel | None
+) -> AttackResult:
+  """Let known samples name groups, and take the labels that are likeliest."""
   passes, found, drawn = evidence
   if drawn is not None:
     assert channel is not None

@@ -7,6 +7,7 @@ import mmap
 
 import numpy as np
 
+from splitjax import checks
 from splitjax.attacks import _validate
 from splitjax.attacks.kmeans import cluster_sums
 
@@ -42,7 +43,7 @@ def chunks_of(
       chunk = coming.result()
       if start + chunk_size < len(vectors):
         coming = reader.submit(read, start + chunk_size)
-      yield start, chunk
+      yield start, checks.to_native(chunk)
 
 
 def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import grouping
@@ -104,6 +105,7 @@ def cluster_batch(
     >>> (found == found[0]).tolist()
     [True, False, True, False]
   """
+  vectors = jnp.asarray(_kernel.to_array('vectors', vectors))
   _validate.matrices(vectors=vectors, centroids=clusters.centroids)
   _validate.count('max_iters', max_iters)
   units = similarity.unit_normalize(vectors.astype(jnp.float32))
@@ -200,6 +202,7 @@ def online_labels(
     ... ).tolist()
     [0, 1, 1, 0, 1]
   """
+  aux_labels = jnp.asarray(_kernel.to_array('aux_labels', aux_labels))
   names = grouping.name_groups(assignments[aux_rows], aux_labels, num_classes)
   labels = names[assignments].astype(aux_labels.dtype)
   return conditioning.name_finite(labels, assignments >= 0)

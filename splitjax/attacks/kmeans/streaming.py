@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import conditioning
 from splitjax.attacks import distance
@@ -63,7 +64,12 @@ def stream_kmeans(
     ([[0.5], [8.5]], [0, 0, 1, 1])
   """
   # pyrefly: ignore[bad-assignment]
-  init_centroids = np.asarray(init_centroids)
+  init_centroids = np.asarray(
+    _kernel.to_array('init_centroids', init_centroids)
+  )
+  _check_stream('points', points)
+  if not np.isfinite(tol):
+    raise ValueError(f'tol must be a finite number, got {tol}.')
   # pyrefly: ignore[bad-argument-type]
   _validate.matrices(points=points, init_centroids=init_centroids)
   _validate.count(
@@ -134,6 +140,8 @@ def stream_nearest_labels(
     >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
     [7, 3]
   """
+  _check_stream('vectors', vectors)
+  aux_vectors = _kernel.to_array('aux_vectors', aux_vectors)
   # pyrefly: ignore[bad-argument-type]
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   labels = [
@@ -141,6 +149,12 @@ def stream_nearest_labels(
     for _, chunk in chunks.chunks_of(vectors, chunk_size)
   ]
   return np.concatenate([np.asarray(x) for x in labels])
+
+
+def _check_stream(name: str, rows: np.ndarray) -> None:
+  """Raise ValueError for what is no array that can be read in parts."""
+  if not isinstance(rows, np.ndarray | jax.Array):
+    raise ValueError(f'{name} must be an array, got {type(rows).__name__}.')
 
 
 class _Place(NamedTuple):
