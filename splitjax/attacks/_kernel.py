@@ -19,7 +19,6 @@ import numpy as np
 P = ParamSpec('P')
 R = TypeVar('R')
 
-_ARRAYS = (jax.Array, jax.Array | None)
 _NUMBERS = (float, float | jax.Array, jax.typing.ArrayLike)
 
 
@@ -72,8 +71,10 @@ def _convert(hint: Any, is_static: bool) -> Callable[[str, Any], Any]:
   """Return what makes an argument ready, by its type hint."""
   if is_static:
     return _check_static
-  if hint in _ARRAYS:
+  if hint == jax.Array:
     return to_array
+  if hint == (jax.Array | None):
+    return lambda name, one: None if one is None else to_array(name, one)
   return _check_number if hint in _NUMBERS else _to_native_tree
 
 
@@ -111,7 +112,7 @@ def to_array(name: str, value: Any) -> Any:
 
   Args:
     name: name of the argument, for the message.
-    value: anything that NumPy makes an array of; None, and arrays of JAX, stay.
+    value: anything that NumPy makes an array of; arrays of JAX stay.
 
   Returns:
     The array.
@@ -127,8 +128,10 @@ def to_array(name: str, value: Any) -> Any:
     Traceback (most recent call last):
     ValueError: vectors must hold numbers, got <U1.
   """
-  if value is None or isinstance(value, jax.Array):
+  if isinstance(value, jax.Array):
     return value
+  if value is None:
+    raise ValueError(f'{name} must be an array, got None.')
   try:
     array = np.asarray(value)
   except (TypeError, ValueError, RuntimeError) as error:

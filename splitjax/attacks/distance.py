@@ -103,9 +103,9 @@ def nearest_scores(
     Scores `[N, C]` in float32 or wider: the largest cosine to an auxiliary
     vector of the class, or a number that ranks as minus the smallest Euclidean
     distance; minus infinity for a class without auxiliary vectors, and NaN for
-    a vector that is not finite. Where the auxiliary vectors share an offset of
-    more than 32 times their spread, the cosine to a direction amid the vectors
-    is subtracted: all would be 1 in float32.
+    a vector that is not finite. Where all vectors share an offset of more than
+    32 times their spread, the cosine to a direction amid them is subtracted:
+    all would be 1 in float32.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
@@ -130,6 +130,8 @@ def nearest_scores(
 
   def score_far() -> jax.Array:
     scores = score(*_around_zero(vectors, known, metric))
+    if metric == 'cosine':
+      scores = scores + _common_cosine(vectors, known)[:, None]
     zero = jnp.where(known.finite, 0, -jnp.inf)[None]
     return jnp.where(_is_zero(vectors, metric)[:, None], zero, scores)
 
@@ -214,6 +216,20 @@ def _around_zero(
   targets, offsets = similarity.shift(targets, known.mean - amid)
   targets = _without_unknown(targets, offsets, known.finite)
   return points - amid[None], targets
+
+
+def _common_cosine(vectors: jax.Array, known: _Known) -> jax.Array:
+  """Return what scores around zero lack to be cosines, `[N]`.
+
+  It is 0 where the vectors lie far from 0, too: a cosine of almost 1 would
+  leave nothing of what is added to it.
+  """
+  units = similarity.unit_normalize(similarity.to_accumulator(vectors))
+  finite = conditioning.finite_rows(units)
+  counted = jnp.where(finite[:, None], units, 0)
+  is_far = conditioning.is_any(conditioning.centre_of(counted, finite)[1])
+  to_mean = similarity.inner_products(units, known.mean[None])[:, 0]
+  return jnp.where(is_far, 0, to_mean + (1 - jnp.sum(known.mean**2)) / 2)
 
 
 def _without_unknown(

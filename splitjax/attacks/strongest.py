@@ -58,8 +58,7 @@ def similarity_labels(
     num_classes: number of classes `C`.
 
   Returns:
-    An `AttackResult` with labels (-1 for a vector that is not finite), logits,
-    groups and `chosen`.
+    An `AttackResult` with labels (-1 for none), logits, groups and `chosen`.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.

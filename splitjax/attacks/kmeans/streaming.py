@@ -67,18 +67,21 @@ def stream_kmeans(
   init_centroids = np.asarray(
     _kernel.to_array('init_centroids', init_centroids)
   )
-  _check_stream('points', points)
+  dtype = _type_of('points', points)
   if not np.isfinite(tol):
     raise ValueError(f'tol must be a finite number, got {tol}.')
   # pyrefly: ignore[bad-argument-type]
-  _validate.matrices(points=points, init_centroids=init_centroids)
+  _validate.matrices(
+    points=jax.ShapeDtypeStruct(points.shape, dtype),
+    init_centroids=init_centroids,
+  )
   _validate.count(
     'the number of init_centroids', len(init_centroids), at_most=len(points)
   )
   _validate.count('max_iters', max_iters)
   _validate.choice('metric', metric, similarity.METRICS)
   chunks_fn = functools.partial(chunks.chunks_of, points, chunk_size)
-  dtype = jnp.result_type(points, init_centroids, jnp.float32)
+  dtype = jnp.result_type(dtype, init_centroids, jnp.float32)
   place = _place_of(chunks_fn, metric, len(points), dtype)
   assign = lambda centroids: _assign(chunks_fn, centroids, place, metric)
   centroids = init_centroids.astype(dtype) * place.unit - place.shift
@@ -140,10 +143,12 @@ def stream_nearest_labels(
     >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
     [7, 3]
   """
-  _check_stream('vectors', vectors)
+  dtype = _type_of('vectors', vectors)
   aux_vectors = _kernel.to_array('aux_vectors', aux_vectors)
   # pyrefly: ignore[bad-argument-type]
-  _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.matrices(
+    vectors=jax.ShapeDtypeStruct(vectors.shape, dtype), aux_vectors=aux_vectors
+  )
   labels = [
     distance.nearest_labels(chunk, aux_vectors, aux_labels, metric=metric)
     for _, chunk in chunks.chunks_of(vectors, chunk_size)
@@ -151,10 +156,15 @@ def stream_nearest_labels(
   return np.concatenate([np.asarray(x) for x in labels])
 
 
-def _check_stream(name: str, rows: np.ndarray) -> None:
-  """Raise ValueError for what is no array that can be read in parts."""
+def _type_of(name: str, rows: np.ndarray) -> np.dtype:
+  """Return the type of an array's numbers in this machine's byte order.
+
+  Raises:
+    ValueError: if it is no array, of which parts can be read.
+  """
   if not isinstance(rows, np.ndarray | jax.Array):
     raise ValueError(f'{name} must be an array, got {type(rows).__name__}.')
+  return rows.dtype.newbyteorder('=')
 
 
 class _Place(NamedTuple):
