@@ -75,7 +75,7 @@ def _convert(hint: Any, is_static: bool) -> Callable[[str, Any], Any]:
     return to_array
   if hint == (jax.Array | None):
     return lambda name, one: None if one is None else to_array(name, one)
-  return _check_number if hint in _NUMBERS else _to_native_tree
+  return _check_number if hint in _NUMBERS else to_arrays
 
 
 def _check_static(name: str, value: Any) -> Any:
@@ -99,8 +99,8 @@ def _check_number(name: str, value: Any) -> Any:
   return value
 
 
-def _to_native_tree(name: str, value: Any) -> Any:
-  """Make the arrays of other byte orders in a tuple native ones."""
+def to_arrays(name: str, value: Any) -> Any:
+  """Make the NumPy arrays in a tuple such as JAX takes, see `to_array`."""
   to_leaf = lambda leaf: (
     to_array(name, leaf) if isinstance(leaf, np.ndarray) else leaf
   )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 
-def matrices(**arrays: jax.Array) -> None:
+def matrices(**arrays: jax.Array | jax.ShapeDtypeStruct) -> None:
   """Check that arrays are real matrices `[rows, D]` of one width `D >= 1`.
 
   Args:

@@ -5,6 +5,7 @@ from concurrent import futures
 import functools
 import mmap
 
+import jax
 import numpy as np
 
 from splitjax import checks
@@ -44,6 +45,21 @@ def chunks_of(
       if start + chunk_size < len(vectors):
         coming = reader.submit(read, start + chunk_size)
       yield start, checks.to_native(chunk)
+
+
+def type_of(name: str, rows: np.ndarray) -> np.dtype:
+  """Return the type of an array's numbers in this machine's byte order.
+
+  Args:
+    name: name of the array, for the message.
+    rows: the array.
+
+  Raises:
+    ValueError: if it is no array, of which parts can be read.
+  """
+  if not isinstance(rows, np.ndarray | jax.Array):
+    raise ValueError(f'{name} must be an array, got {type(rows).__name__}.')
+  return rows.dtype.newbyteorder('=')
 
 
 def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:

@@ -106,6 +106,7 @@ def cluster_batch(
     [True, False, True, False]
   """
   vectors = jnp.asarray(_kernel.to_array('vectors', vectors))
+  clusters = _kernel.to_arrays('clusters', clusters)
   _validate.matrices(vectors=vectors, centroids=clusters.centroids)
   _validate.count('max_iters', max_iters)
   units = similarity.unit_normalize(vectors.astype(jnp.float32))

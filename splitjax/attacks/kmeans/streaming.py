@@ -67,7 +67,7 @@ def stream_kmeans(
   init_centroids = np.asarray(
     _kernel.to_array('init_centroids', init_centroids)
   )
-  dtype = _type_of('points', points)
+  dtype = chunks.type_of('points', points)
   if not np.isfinite(tol):
     raise ValueError(f'tol must be a finite number, got {tol}.')
   # pyrefly: ignore[bad-argument-type]
@@ -143,7 +143,7 @@ def stream_nearest_labels(
     >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
     [7, 3]
   """
-  dtype = _type_of('vectors', vectors)
+  dtype = chunks.type_of('vectors', vectors)
   aux_vectors = _kernel.to_array('aux_vectors', aux_vectors)
   # pyrefly: ignore[bad-argument-type]
   _validate.matrices(
@@ -154,17 +154,6 @@ def stream_nearest_labels(
     for _, chunk in chunks.chunks_of(vectors, chunk_size)
   ]
   return np.concatenate([np.asarray(x) for x in labels])
-
-
-def _type_of(name: str, rows: np.ndarray) -> np.dtype:
-  """Return the type of an array's numbers in this machine's byte order.
-
-  Raises:
-    ValueError: if it is no array, of which parts can be read.
-  """
-  if not isinstance(rows, np.ndarray | jax.Array):
-    raise ValueError(f'{name} must be an array, got {type(rows).__name__}.')
-  return rows.dtype.newbyteorder('=')
 
 
 class _Place(NamedTuple):
