@@ -48,7 +48,7 @@ def chunks_of(
 
 
 def type_of(name: str, rows: np.ndarray) -> np.dtype:
-  """Return the type of an array's numbers in this machine's byte order.
+  """Return the type that JAX has for the numbers of an array.
 
   Args:
     name: name of the array, for the message.
@@ -59,7 +59,7 @@ def type_of(name: str, rows: np.ndarray) -> np.dtype:
   """
   if not isinstance(rows, np.ndarray | jax.Array):
     raise ValueError(f'{name} must be an array, got {type(rows).__name__}.')
-  return rows.dtype.newbyteorder('=')
+  return jax.dtypes.canonicalize_dtype(rows.dtype.newbyteorder('='))
 
 
 def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:
