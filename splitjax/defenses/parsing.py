@@ -117,7 +117,7 @@ def _unless_fitting(defense: Defense, key: str, value: float) -> str:
     low, high = defense.within
   if key in defense.counts:
     low = defense.counts[key]
-    if not value.is_integer():
+    if not float(value).is_integer():
       return f'a whole number for {key}, {low} or more'
   if math.isnan(value) or not low <= value <= high:
     return f'{key} between {low:g} and {high:g}'

@@ -5,6 +5,8 @@ import json
 import pathlib
 import shutil
 
+import hypothesis
+from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -190,3 +192,51 @@ def test_misfits_are_named():
   statistics = {'var': np.float32([1, -1])}
   found = extractors.find_misfit(({}, statistics), ({}, {'var': one}))
   assert found == 'variances in 1/var, none below 0'
+
+
+_VALUES = st.recursive(
+  st.none()
+  | st.booleans()
+  | st.integers(-3, 1 << 40)
+  | st.floats()
+  | st.text(max_size=4),
+  lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=4), x),
+  max_leaves=4,
+)
+_FIELDS = [field.name for field in dataclasses.fields(extractors.ExtractorPlan)]
+
+
+def _fuzz_plans(folder, tmp_path_factory, num_examples):
+  """Reads plans of which bytes or fields were changed."""
+  good = (folder / 'extractor.json').read_bytes()
+  path = tmp_path_factory.mktemp('plan')
+
+  @hypothesis.given(
+    changes=st.dictionaries(
+      st.sampled_from([*_FIELDS, 'more']), _VALUES, max_size=2
+    ),
+    at=st.lists(st.tuples(st.integers(0, 999), st.integers(0, 255))),
+  )
+  @hypothesis.settings(max_examples=num_examples, deadline=None)
+  def is_a_plan_or_one_line(changes, at):
+    content = bytearray(json.dumps(json.loads(good) | changes).encode())
+    for place, value in at:
+      content[place % len(content)] = value
+    (path / 'extractor.json').write_bytes(content)
+    try:
+      plan = extractors._read_plan(path)
+    except ConfigError as error:
+      assert error.field == 'extractor' and '\n' not in str(error)
+    else:
+      assert all(size > 0 for size in plan.input_shape)
+
+  is_a_plan_or_one_line()
+
+
+def test_changed_plan_is_a_plan_or_one_line(folder, tmp_path_factory):
+  _fuzz_plans(folder, tmp_path_factory, 200)
+
+
+@pytest.mark.slow
+def test_many_changed_plans_are_plans_or_one_line(folder, tmp_path_factory):
+  _fuzz_plans(folder, tmp_path_factory, 3000)
