@@ -36,6 +36,8 @@ def vectors(name: str, value: np.ndarray) -> None:
     ValueError: cut_grads must be finite, got a NaN or an infinity in row 1.
   """
   shape = np.shape(value)
+  if not hasattr(value, 'dtype'):
+    raise ValueError(f'{name} must be an array, got {type(value).__name__}.')
   if len(shape) < 2 or 0 in shape:
     raise ValueError(f'{name} must have shape [N, ...], got {shape}.')
   if not jnp.issubdtype(value.dtype, jnp.floating):
@@ -131,3 +133,24 @@ def regular_file(field: str, path: str | os.PathLike) -> None:
   path = pathlib.Path(path)
   if path.exists() and not path.is_file():
     raise ConfigError(field, path, 'a regular file')
+
+
+def to_native(array: np.ndarray) -> np.ndarray:
+  """Return an array in the byte order of this machine.
+
+  JAX reads the bytes as they are, so that others would be other numbers.
+
+  Args:
+    array: an array, which is not copied if it is native.
+
+  Returns:
+    The array.
+
+  Example:
+    >>> to_native(np.array([1.0], '>f4')).dtype.isnative
+    True
+  """
+  dtype = array.dtype
+  if dtype.isnative:
+    return array
+  return np.asarray(array).astype(dtype.newbyteorder('='))

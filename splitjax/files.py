@@ -1,4 +1,4 @@
-"""Writing of files and folders that appear complete or not at all."""
+"""Files and folders that appear complete or not at all, and arrays in files."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -7,6 +7,23 @@ import pathlib
 import re
 import shutil
 import tempfile
+import tokenize
+
+import numpy as np
+
+# What NumPy raises for files that are not what they should be.
+_BROKEN = (
+  ArithmeticError,
+  EOFError,
+  LookupError,
+  MemoryError,
+  OSError,
+  RecursionError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+  tokenize.TokenError,
+)
 
 
 @contextlib.contextmanager
@@ -134,3 +151,32 @@ def _scratch(path: pathlib.Path) -> Iterator[pathlib.Path]:
     yield pathlib.Path(scratch)
   finally:
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def open_array(path: str | os.PathLike) -> np.memmap:
+  """Memory-map the array of a `.npy` file; no pickled object is ever read.
+
+  Args:
+    path: the file.
+
+  Returns:
+    The array, read-only and in the byte order of the file.
+
+  Raises:
+    FileNotFoundError: if there is no such file.
+    ValueError: in one line, if it holds no array, or one of Python objects.
+
+  Example:
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...   path = pathlib.Path(folder, 'ids.npy')
+    ...   np.save(path, np.array([7, 4]))
+    ...   open_array(path).tolist()
+    [7, 4]
+  """
+  try:
+    return np.lib.format.open_memmap(path, mode='r')
+  except FileNotFoundError:
+    raise
+  except _BROKEN as error:
+    text = ' '.join(f'{error}'.split())[:200]
+    raise ValueError(f'{path}: {text}') from error

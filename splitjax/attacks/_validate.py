@@ -1,12 +1,13 @@
 """Checks of arguments at trace time; each message names the argument."""
 
 from collections.abc import Sequence
+import numbers
 
 import jax
 import jax.numpy as jnp
 
 
-def matrices(**arrays: jax.Array) -> None:
+def matrices(**arrays: jax.Array | jax.ShapeDtypeStruct) -> None:
   """Check that arrays are real matrices `[rows, D]` of one width `D >= 1`.
 
   Args:
@@ -88,6 +89,8 @@ def count(
   name: str, value: int, *, at_least: int = 1, at_most: int | None = None
 ) -> None:
   """Check that an integer lies between two bounds, themselves included."""
+  if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    raise ValueError(f'{name} must be a whole number, got {value!r}.')
   if value < at_least or (at_most is not None and value > at_most):
     upper = '' if at_most is None else f' and at most {at_most}'
     raise ValueError(f'{name} must be at least {at_least}{upper}, got {value}.')

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
 from splitjax.training.countering import Counter
@@ -54,7 +55,8 @@ def adapt(
     num_classes: number of classes; of two, lines are the same.
 
   Returns:
-    Gradients to compare by their directions, `[T, N, D']`, float32 or wider.
+    Gradients to compare by their directions, `[T, N, D']`, float32 or wider;
+    NaN for a sample whose gradient is not finite in some pass.
 
   Example:
     >>> passes = jnp.array([[[1.0], [3.0], [9.0]]])
@@ -66,7 +68,10 @@ def adapt(
     >>> found[0, :, 0].tolist()
     [-1.0, 1.0, 0.0]
   """
-  passes = similarity.to_accumulator(passes)
+  finite = jnp.all(conditioning.finite_rows(passes), axis=0)[None, :, None]
+  passes = jnp.where(finite, similarity.to_accumulator(passes), 0)
+  # Of one size, or squares would leave the range.
+  passes = passes * conditioning.power_of_two(jnp.max(jnp.abs(passes)))
   if Counter.BATCH_MEANS in counters:
     passes = jax.lax.map(lambda x: _without_batch_means(*x), (passes, draws[0]))
   if Counter.PAIRS in counters and draws.partners is not None:
@@ -75,7 +80,7 @@ def adapt(
   if Counter.LINES in counters and num_classes > 2:
     keys = jax.random.split(key, len(passes))
     passes = jax.lax.map(lambda x: _lines(*x), (keys, passes))
-  return passes
+  return jnp.where(finite, passes, jnp.nan)
 
 
 def _without_batch_means(gradients: jax.Array, steps: jax.Array) -> jax.Array:

@@ -13,13 +13,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 
 UNITS = ('pass', 'vector')
 
 
-@functools.partial(jax.jit, static_argnames='unit')
+@functools.partial(_kernel.jit, static_argnames='unit')
 def average_by_sample(
   vectors: jax.Array, sample_ids: jax.Array, *, unit: str = 'pass'
 ) -> tuple[jax.Array, jax.Array]:
@@ -38,7 +40,7 @@ def average_by_sample(
 
   Returns:
     The ids in ascending order `[N]`, and the mean vector of each `[N, D]` in
-    the type of `vectors`.
+    the type of `vectors`, not finite where one of its vectors is not.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
@@ -60,8 +62,11 @@ def average_by_sample(
     wide = similarity.to_accumulator(one)
     if unit == 'vector':
       return total + similarity.unit_normalize(wide)[rows], None
-    wide = wide / similarity.largest_entry(wide)  # Else squares underflow.
-    mean_square = jnp.sum(wide**2) / len(wide)
+    finite = conditioning.finite_rows(wide)
+    known = jnp.where(finite[:, None], wide, 0)
+    largest = similarity.largest_entry(known)  # Else squares underflow.
+    wide, known = wide / largest, known / largest
+    mean_square = jnp.sum(known**2) / jnp.maximum(jnp.sum(finite), 1)
     scale = jnp.where(mean_square > 0, jnp.sqrt(mean_square), 1)
     return total + wide[rows] / scale, None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import functools
+import math
 from typing import Any, NamedTuple
 
 from splitjax.attacks.catalog import ATTACKS
@@ -76,6 +77,8 @@ def parse(text: str) -> Choice:
     if not equals or key not in accepted:
       known = ', '.join(accepted) or 'no settings'
       raise ConfigError(_FIELD, text, f'{name} with any of: {known}')
+    if key in found:
+      raise ConfigError(_FIELD, text, f'{key} once')
     found[key] = _value(text, key, value, accepted[key])
   return Choice(name, tuple(sorted(found.items())))
 
@@ -89,6 +92,10 @@ def _value(text: str, key: str, value: str, kind: type) -> Any:
     tuple: 'whole numbers with | between',
   }
   try:
+    if '_' in value and kind in (int, float, tuple):
+      raise ValueError(value)  # Python would read 1_0 as ten.
+    if kind is float and not math.isfinite(float(value)):
+      raise ValueError(value)
     if kind is tuple:
       return tuple(int(one) for one in value.split('|') if one)
     if kind is bool:

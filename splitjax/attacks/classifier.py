@@ -165,7 +165,12 @@ def _moments(features: jax.Array) -> tuple[jax.Array, jax.Array]:
   """Return the mean and deviation of each dimension; 1 if it is constant."""
   wide = similarity.to_accumulator(features)
   mean = jnp.mean(wide, axis=0, keepdims=True)
-  deviation = jnp.std(wide, axis=0, keepdims=True)
+  # Far from 0 a mean rounds; that of what is left does not.
+  rest = jnp.mean(wide - mean, axis=0, keepdims=True)
+  centred = wide - mean - rest
+  largest = similarity.largest_entry(centred, axis=0)[None]
+  squares = jnp.mean((centred / largest) ** 2, axis=0, keepdims=True)
+  deviation = largest * jnp.sqrt(squares)
   # What rounding the mean leaves is no deviation.
-  tiny = 8 * jnp.finfo(wide.dtype).eps * jnp.abs(mean)
-  return mean, jnp.where(deviation > tiny, deviation, 1)
+  tiny = jnp.finfo(wide.dtype).eps * jnp.abs(mean)
+  return mean + rest, jnp.where(deviation > tiny, deviation, 1)

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
 
@@ -40,7 +42,7 @@ class Denoised(NamedTuple):
   num_directions: jax.Array
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def denoise(
   key: jax.Array,
   vectors: jax.Array,
@@ -107,10 +109,12 @@ def standardized_units(
     scaled: whether to scale; else rows of length 1 are centred alone.
 
   Returns:
-    Rows, `[N, D]`. If scaled, a coordinate that is the same in all rows is 0.
+    Rows, `[N, D]`; 0 where a vector is not finite. If scaled, a coordinate that
+    is the same in all rows is 0.
   """
-  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-  rows = rows - jnp.mean(rows, axis=0, keepdims=True)
+  found = conditioning.condition(similarity.to_accumulator(vectors), 'cosine')
+  rows = found.points - found.mean[None]
+  rows = jnp.where(found.finite[:, None], rows, 0)
   deviations = jnp.sqrt(jnp.mean(rows**2, axis=0, keepdims=True))
   # What rounding leaves of a constant coordinate must not be blown up.
   floor = 1e-6 * jnp.max(deviations)

@@ -9,10 +9,11 @@ last layer with weights, where the label party only adds up and compares.
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 
 
-@jax.jit
+@_kernel.jit
 def direct_labels(cut_grads: jax.Array) -> jax.Array:
   """Take the class whose entry of the gradient is smallest.
 

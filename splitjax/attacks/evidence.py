@@ -11,7 +11,9 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import adapting
+from splitjax.attacks import conditioning
 from splitjax.attacks import groupings
 from splitjax.attacks import matching
 from splitjax.attacks import one_class
@@ -48,7 +50,7 @@ class Evidence(NamedTuple):
   settled: jax.Array | None = None
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def similarity_evidence(
   key: jax.Array, vectors: jax.Array, *, num_classes: int
 ) -> Evidence:
@@ -66,7 +68,7 @@ def similarity_evidence(
   return Evidence(vectors[None], found)
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def read_evidence(
   evidence: Evidence,
   aux_rows: jax.Array,
@@ -87,7 +89,17 @@ def read_evidence(
   Returns:
     An `AttackResult` with labels, logits, groups and `chosen`.
   """
-  known = Known(aux_rows, aux_labels, num_classes)
+  finite = jnp.all(conditioning.finite_rows(evidence.passes), axis=0)
+  aux_labels = conditioning.name_finite(aux_labels, finite[aux_rows])
+  result = _read(evidence, Known(aux_rows, aux_labels, num_classes), channel)
+  labels = conditioning.name_finite(result.labels, finite)
+  return result._replace(labels=labels)
+
+
+def _read(
+  evidence: Evidence, known: Known, channel: Channel | None
+) -> AttackResult:
+  """Let known samples name groups, and take the labels that are likeliest."""
   passes, found, drawn, settled = evidence
   if drawn is not None:
     assert channel is not None
@@ -106,7 +118,7 @@ def read_evidence(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+  _kernel.jit, static_argnames=('num_classes', 'counters', 'fresh')
 )
 def gradient_evidence(
   key: jax.Array,
@@ -210,10 +222,12 @@ def _matched(
   both = jnp.stack([passes[0], similarity.to_accumulator(sent)])
   starts = jax.lax.map(lambda x: groupings.denoised(key, x, num_classes), both)
   first = jax.tree.map(lambda x: x[0], starts)
+  finite = jnp.all(conditioning.finite_rows(both), axis=0)[None, :, None]
+  gradients, sent = jnp.where(finite, both, 0)
   found = matching.match(
-    key, sent, passes[0], starts.groups, num_classes=num_classes
+    key, sent, gradients, starts.groups, num_classes=num_classes
   )
-  by_means = matching.misfit_of_means(passes[0], first.groups, num_classes)
+  by_means = matching.misfit_of_means(gradients, first.groups, num_classes)
   return _settle(
     Evidence(passes, first),
     found.misfit < by_means,

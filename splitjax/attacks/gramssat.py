@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import losses as losses_lib
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import distance
 from splitjax.attacks import surrogate
@@ -22,7 +23,9 @@ from splitjax.attacks.result import AttackResult
 NEAREST_BY = ('smashed', 'cut_grads')
 
 
-@functools.partial(jax.jit, static_argnames=(*surrogate.STATIC, 'nearest_by'))
+@functools.partial(
+  _kernel.jit, static_argnames=(*surrogate.STATIC, 'nearest_by')
+)
 def gramssat_labels(
   key: jax.Array,
   smashed: jax.Array,

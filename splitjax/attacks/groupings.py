@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import conditioning
 from splitjax.attacks import denoising
 from splitjax.attacks import leave_one_out
 from splitjax.attacks import passes as over_passes
@@ -113,11 +114,18 @@ def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
 def margins_of(
   passes: jax.Array, groups: jax.Array, num_groups: int
 ) -> jax.Array:
-  """Return the margin of groups in each pass, of vectors of length 1, `[T]`."""
+  """Return the margin of groups in each pass, of vectors of length 1, `[T]`.
+
+  Where vectors lie far from 0 for their spread, all cosines would be 1: what
+  they have in common is subtracted first. Vectors that are not finite do not
+  count.
+  """
 
   def margin(vectors: jax.Array) -> jax.Array:
-    rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-    return leave_one_out.margin(rows, groups, num_groups)
+    wide = similarity.to_accumulator(vectors)
+    found = conditioning.condition(wide, 'cosine')
+    counted = jnp.where(found.finite, groups, num_groups)  # In no group.
+    return leave_one_out.margin(found.points, counted, num_groups)
 
   return jax.lax.map(margin, passes)
 
@@ -219,8 +227,7 @@ def better(
     larger = jnp.all(both > _CLEARLY * both[:, :1], axis=0)
     margins = jnp.where(larger.at[0].set(True), margins, -jnp.inf)
   best = jnp.argmax(margins)
-  rows = similarity.unit_normalize(similarity.to_accumulator(vectors))
-  rows = rows - jnp.mean(rows, axis=0, keepdims=True)
+  rows = denoising.standardized_units(vectors, scaled=False)
   from_known = jnp.where(best == 1, labels[0], labels[1])
   other = _result(
     grouping_of(rows, from_known, num_classes),

@@ -10,10 +10,13 @@ import optax
 
 from splitjax.attacks import _validate
 from splitjax.attacks import classifier
+from splitjax.attacks import conditioning
 from splitjax.attacks import mixmatch
+from splitjax.attacks import similarity
 from splitjax.attacks.classifier import Extractor
 from splitjax.attacks.classifier import Network
 from splitjax.attacks.classifier import PyTree
+from splitjax.attacks.result import AttackResult
 
 LossFn = Callable[[Network, PyTree, jax.Array, jax.Array], jax.Array]
 
@@ -34,13 +37,59 @@ class Samples(NamedTuple):
   new_inputs: jax.Array
 
 
-def check_features(samples: Samples) -> None:
-  """Check that the inputs of all samples are features `[rows, D]`."""
+def prepare_features(samples: Samples) -> Samples:
+  """Check that the inputs of all samples are features, and fill what is none.
+
+  Args:
+    samples: samples whose inputs are features `[rows, D]`.
+
+  Returns:
+    The samples, where rows that are not finite are the mean of those that are;
+    auxiliary ones among them have a label that is ignored.
+
+  Raises:
+    ValueError: at trace time, if they are no features.
+  """
   _validate.matrices(
     features=samples.inputs,
     aux_features=samples.aux_inputs,
     new_features=samples.new_inputs,
   )
+  wide = similarity.to_accumulator(samples.inputs)
+  finite = conditioning.finite_rows(wide)[:, None]
+  count = jnp.maximum(jnp.sum(finite), 1)
+  mean = jnp.sum(jnp.where(finite, wide / count, 0), axis=0)[None]
+
+  def fill(rows: jax.Array) -> jax.Array:
+    known = conditioning.finite_rows(rows)[:, None]
+    return jnp.where(known, rows, mean.astype(rows.dtype))
+
+  known = conditioning.finite_rows(samples.aux_inputs)
+  return Samples(
+    fill(samples.inputs),
+    fill(samples.aux_inputs),
+    conditioning.name_finite(samples.aux_labels, known),
+    fill(samples.new_inputs),
+  )
+
+
+def without_unknown(result: AttackResult, samples: Samples) -> AttackResult:
+  """Return a result without labels of samples that are not finite.
+
+  Args:
+    result: what an attack found for what `prepare_features` returned.
+    samples: the samples as they were given.
+  """
+  finite = conditioning.finite_rows(samples.new_inputs)
+  result = result._replace(
+    labels=conditioning.name_finite(result.labels, finite)
+  )
+  if result.train_labels is None:
+    return result
+  train_labels = conditioning.name_finite(
+    result.train_labels, conditioning.finite_rows(samples.inputs)
+  )
+  return result._replace(train_labels=train_labels)
 
 
 def fit(

@@ -17,6 +17,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks import dummy_fit
 from splitjax.attacks.result import AttackResult
@@ -30,7 +31,7 @@ _STATIC = (
 )
 
 
-@functools.partial(jax.jit, static_argnames=('num_classes', *_STATIC))
+@functools.partial(_kernel.jit, static_argnames=('num_classes', *_STATIC))
 def learning_based_labels(
   key: jax.Array,
   smashed: jax.Array,
@@ -116,7 +117,7 @@ def learning_based_labels(
   return AttackResult(labels, logits=logits, losses=losses)
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(_kernel.jit, static_argnames=_STATIC)
 def learning_based_targets(
   key: jax.Array,
   smashed: jax.Array,

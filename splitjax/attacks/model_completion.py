@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import classifier
 from splitjax.attacks import completion_fit
 from splitjax.attacks import head_fit
@@ -35,7 +36,7 @@ _STATIC = (
 )
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(_kernel.jit, static_argnames=_STATIC)
 def completion_labels(
   key: jax.Array,
   features: jax.Array,
@@ -108,7 +109,7 @@ def completion_labels(
     [1, 0, 1, 0]
   """
   samples = Samples(features, aux_features, aux_labels, new_features)
-  head_fit.check_features(samples)
+  ready = head_fit.prepare_features(samples)
   settings = completion_fit.Settings(
     num_classes=num_classes,
     num_steps=num_steps,
@@ -122,11 +123,12 @@ def completion_labels(
     normalize=normalize,
     augment_fn=augment_fn,
   )
-  return completion_fit.fit_and_label(key, classifier.FROZEN, samples, settings)
+  result = completion_fit.fit_and_label(key, classifier.FROZEN, ready, settings)
+  return head_fit.without_unknown(result, samples)
 
 
 @functools.partial(
-  jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
+  _kernel.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
 def tuned_completion_labels(
   key: jax.Array,

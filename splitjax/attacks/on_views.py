@@ -224,7 +224,8 @@ def nearest(key: jax.Array, view: View, **settings: Any) -> AttackResult:
     jnp.arange(len(view.aux_labels)),
     **({'metric': 'euclidean'} | settings),
   )
-  return AttackResult(view.aux_labels[which])
+  targets = view.aux_labels[which]
+  return AttackResult(jnp.where(which >= 0, targets, jnp.nan))
 
 
 def ridge(key: jax.Array, view: View) -> AttackResult:

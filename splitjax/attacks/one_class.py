@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 
 # Mean of a batch's unit vectors: near 1 if all point one way. Noise along one
@@ -94,6 +95,8 @@ def log_odds(passes: jax.Array, steps: jax.Array) -> Batches:
 def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
   """Return the log odds of one pass."""
   gradients = similarity.to_accumulator(gradients)
+  finite = conditioning.finite_rows(gradients)[:, None]
+  gradients = jnp.where(finite, gradients, 0)
   line = _line_of(gradients, steps)
   mean_of = lambda x: _totals(x, steps) / jnp.maximum(line.sizes, 1)
   is_one = line.one_way[steps]

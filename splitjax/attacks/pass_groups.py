@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import denoising
 from splitjax.attacks import groupings
 from splitjax.attacks import passes as passes_fit
 from splitjax.attacks import similarity
@@ -35,7 +36,7 @@ def drawn_groups(
 
 def _points_of(key: jax.Array, passes: jax.Array) -> jax.Array:
   """Return each pass's unit vectors, along few directions, `[T, N, k]`."""
-  units = jax.vmap(similarity.unit_normalize)(passes)
+  units = jax.lax.map(_units_around_zero, passes)
   if units.shape[-1] <= passes_fit.MOST_COORDINATES:
     return units
 
@@ -49,6 +50,11 @@ def _points_of(key: jax.Array, passes: jax.Array) -> jax.Array:
     return similarity.inner_products(x, directions)
 
   return jax.lax.map(along, units)
+
+
+def _units_around_zero(vectors: jax.Array) -> jax.Array:
+  """Return unit vectors less their mean; 0 for those that are not finite."""
+  return denoising.standardized_units(vectors, scaled=False)
 
 
 def likeliest_groups(
@@ -68,7 +74,8 @@ def likeliest_groups(
   points = _points_of(key, passes)
   num_passes = len(passes)
   units = jax.vmap(similarity.unit_normalize)(passes)
-  mean_squares = jnp.mean(jnp.sum(passes**2, axis=-1), axis=-1)
+  squares = jnp.sum(passes**2, axis=-1)
+  mean_squares = jnp.mean(jnp.where(jnp.isfinite(squares), squares, 0), axis=-1)
   scales = jnp.sqrt(jnp.where(mean_squares > 0, mean_squares, 1))
   means = [
     jnp.mean(units, axis=0),

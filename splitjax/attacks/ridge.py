@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import linalg
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 from splitjax.attacks import spectral
 
@@ -23,7 +25,7 @@ _FLOOR = 0.02
 _MOST_DIRECTIONS = 32
 
 
-@jax.jit
+@_kernel.jit
 def ridge_targets(
   vectors: jax.Array, aux_vectors: jax.Array, aux_targets: jax.Array
 ) -> jax.Array:
@@ -44,7 +46,7 @@ def ridge_targets(
     aux_targets: real targets of these samples, `[A]`, at least three.
 
   Returns:
-    Targets `[N]` in float32.
+    Targets `[N]` in float32; NaN for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape or type is not as above, or fewer
@@ -66,7 +68,7 @@ class _Fit(NamedTuple):
   error: jax.Array
 
 
-@jax.jit
+@_kernel.jit
 def gradient_targets(
   key: jax.Array,
   cut_grads: jax.Array,
@@ -110,14 +112,17 @@ def gradient_targets(
   """
   _validate.matrices(cut_grads=cut_grads)
   gradients = cut_grads.astype(jnp.float32)
-  largest = similarity.largest_entry(gradients)  # Else squares underflow.
+  finite = conditioning.finite_rows(gradients)[:, None]
+  largest = similarity.largest_entry(jnp.where(finite, gradients, 0))
+  # Else squares underflow.
   gradients = gradients / jnp.where(largest > 0, largest, 1)
+  counted = jnp.where(finite, gradients, 0)
   # All but a few of the directions would be no news.
   most = min(_MOST_DIRECTIONS, gradients.shape[1] // 2 + 1)
   directions = spectral.top_directions(
-    key, gradients, num_directions=min(most + 1, gradients.shape[1])
+    key, counted, num_directions=min(most + 1, counted.shape[1])
   )
-  sizes = jnp.std(similarity.inner_products(gradients, directions), axis=0)
+  sizes = jnp.std(similarity.inner_products(counted, directions), axis=0)
   floor = jnp.maximum(_FLOOR * sizes[0], jnp.finfo(jnp.float32).tiny)
   falls = (sizes[:most] + floor) / (jnp.append(sizes[1:], 0)[:most] + floor)
   kept = jnp.arange(len(sizes)) <= jnp.argmax(falls)
@@ -175,11 +180,15 @@ def _standardize(
   A column that is constant in `vectors` becomes 0.
   """
   vectors, aux_vectors = (x.astype(jnp.float32) for x in (vectors, aux_vectors))
-  centre = jnp.mean(vectors, axis=0)[None]
+  finite = conditioning.finite_rows(vectors)[:, None]
+  count = jnp.maximum(jnp.sum(finite), 1)
+  mean_of = lambda x: jnp.sum(jnp.where(finite, x / count, 0), axis=0)[None]
+  centre = mean_of(vectors)
+  centre = centre + mean_of(vectors - centre)  # Far from 0 a mean rounds.
   centred = vectors - centre
-  largest = jnp.max(jnp.abs(centred), axis=0)[None]
+  largest = jnp.max(jnp.where(finite, jnp.abs(centred), 0), axis=0)[None]
   # Squares of tiny gradients underflow, unless they are scaled before.
   scale = jnp.where(largest > 0, 1 / jnp.where(largest > 0, largest, 1), 0)
-  spread = jnp.sqrt(jnp.mean((centred * scale) ** 2, axis=0))[None]
+  spread = jnp.sqrt(mean_of((centred * scale) ** 2))
   scale = scale / jnp.where(spread > 0, spread, 1)
   return centred * scale, (aux_vectors - centre) * scale

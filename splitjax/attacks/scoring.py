@@ -1,17 +1,20 @@
 """Attacks on two classes that score each gradient: its norm, its direction.
 
 Of Li et al. (https://arxiv.org/abs/2102.08504). They are passive, and know some
-labelled samples; a threshold on the scores makes labels.
+labelled samples; a threshold on the scores makes labels. A vector that is not
+finite has the score NaN.
 """
 
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 
 
-@jax.jit
+@_kernel.jit
 def norm_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
@@ -48,20 +51,21 @@ def from_half_way(
   Args:
     values: values to score, `[N]`.
     aux_values: values of the known samples, `[A]`.
-    aux_labels: classes of the known samples, 0 or 1, `[A]`.
+    aux_labels: classes of the known samples, 0 or 1, `[A]`; samples with any
+      other label, or a value that is not finite, are ignored.
 
   Returns:
     Differences to the middle, `[N]`, positive on the side of class 1.
   """
-  positive = (aux_labels == 1).astype(aux_values.dtype)
+  finite = jnp.isfinite(aux_values)
   mean_of = lambda chosen: (
-    jnp.sum(aux_values * chosen) / jnp.maximum(jnp.sum(chosen), 1)
+    jnp.sum(jnp.where(chosen, aux_values, 0)) / jnp.maximum(jnp.sum(chosen), 1)
   )
-  high, low = mean_of(positive), mean_of(1 - positive)
+  high, low = (mean_of((aux_labels == y) & finite) for y in (1, 0))
   return (values - (high + low) / 2) * jnp.where(high < low, -1, 1)
 
 
-@jax.jit
+@_kernel.jit
 def direction_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
@@ -91,7 +95,7 @@ def direction_scores(
   return _mean_products(similarity.unit_normalize(vectors), hints, aux_labels)
 
 
-@jax.jit
+@_kernel.jit
 def inner_product_scores(
   vectors: jax.Array, aux_vectors: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
@@ -127,15 +131,17 @@ def _mean_products(
   vectors: jax.Array, hints: jax.Array, aux_labels: jax.Array
 ) -> jax.Array:
   """Return the mean inner products with the hints of class 1, `[N]`."""
-  positive = (aux_labels == 1).astype(hints.dtype)
-  target = positive @ hints / jnp.maximum(jnp.sum(positive), 1)
+  positive = (aux_labels == 1) & conditioning.finite_rows(hints)
+  total = jnp.sum(jnp.where(positive[:, None], hints, 0), axis=0)
+  target = total / jnp.maximum(jnp.sum(positive), 1)
   return similarity.inner_products(vectors, target[None])[:, 0]
 
 
 def _to_unit_range(x: jax.Array) -> jax.Array:
   """Divide an array by its largest entry, in float32 or wider."""
   wide = similarity.to_accumulator(x)
-  return wide / similarity.largest_entry(wide)
+  finite = jnp.where(conditioning.finite_rows(wide)[:, None], wide, 0)
+  return wide / similarity.largest_entry(finite)
 
 
 def _check(

@@ -12,7 +12,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from splitjax.attacks import _validate
+from splitjax.attacks.conditioning import largest_entry as largest_entry
+from splitjax.attacks.conditioning import to_accumulator as to_accumulator
+from splitjax.attacks.conditioning import unit_normalize as unit_normalize
 
 METRICS = ('cosine', 'euclidean')
 PRECISIONS = ('highest', 'high', 'default')
@@ -22,58 +24,6 @@ PRECISIONS = ('highest', 'high', 'default')
 # third longer than one with 16.
 _FEW_TARGETS = 16
 _WIDE = 512
-
-
-@jax.jit
-def unit_normalize(vectors: jax.Array) -> jax.Array:
-  """Scale every vector to length 1; a zero vector stays zero.
-
-  Args:
-    vectors: finite vectors, `[N, D]`, whose norms neither overflow nor
-      underflow. Numbers below the smallest normal one (1e-38 in float32) may
-      count as zero.
-
-  Returns:
-    `[N, D]` in the type of `vectors`; computed in float32 or wider.
-
-  Raises:
-    ValueError: at trace time, if `vectors` is not a floating matrix.
-
-  Example:
-    >>> unit_normalize(jnp.array([[0.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
-  """
-  _validate.matrices(vectors=vectors)
-  wide = to_accumulator(vectors)
-  _, exponents = jnp.frexp(jnp.max(jnp.abs(wide), axis=1, keepdims=True))
-  # A power of two rounds nothing; in two halves neither leaves the range.
-  half = exponents // 2
-  one = jnp.ones((), wide.dtype)
-  wide = wide * jnp.ldexp(one, -half) * jnp.ldexp(one, half - exponents)
-  norms = jnp.sqrt(jnp.sum(wide**2, axis=1, keepdims=True))
-  return (wide / jnp.where(norms > 0, norms, 1)).astype(vectors.dtype)
-
-
-def to_accumulator(x: jax.Array) -> jax.Array:
-  """Return the array in the type that sums are kept in: float32, or wider."""
-  return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def largest_entry(x: jax.Array, axis: int | None = None) -> jax.Array:
-  """Return the largest absolute value, or 1 where all entries are 0.
-
-  Gradients are small: divide them by it before you square them, or the squares
-  underflow.
-
-  Args:
-    x: array of a floating type.
-    axis: axis to take the largest along; None takes all entries.
-
-  Returns:
-    The largest absolute values, without `axis`, or a scalar.
-  """
-  largest = jnp.max(jnp.abs(x), axis=axis)
-  return jnp.where(largest > 0, largest, 1)
 
 
 def inner_products(

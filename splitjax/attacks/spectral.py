@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import linalg
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import scoring
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import clustering_attack
@@ -23,7 +25,7 @@ _MOST_SQUARE = 1024
 _matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
-@functools.partial(jax.jit, static_argnames=('num_directions', 'num_iters'))
+@functools.partial(_kernel.jit, static_argnames=('num_directions', 'num_iters'))
 def top_directions(
   key: jax.Array,
   vectors: jax.Array,
@@ -40,7 +42,8 @@ def top_directions(
 
   Args:
     key: random key for the initial subspace.
-    vectors: vectors, `[N, D]`; they need not be centred.
+    vectors: vectors, `[N, D]`; they need not be centred, and those that are not
+      finite do not count.
     num_directions: number of directions `k`, at most `D`.
     num_iters: number of iterations.
 
@@ -62,7 +65,8 @@ def top_directions(
   _validate.count('num_directions', num_directions, at_most=width)
   _validate.count('num_iters', num_iters)
   wide = similarity.to_accumulator(vectors)
-  centred = wide - jnp.mean(wide, axis=0, keepdims=True)
+  found = conditioning.condition(wide, 'euclidean')
+  centred = jnp.where(found.finite[:, None], found.points - found.mean[None], 0)
   centred = centred / similarity.largest_entry(centred)
   # A few more directions than asked for make the last ones converge as well.
   block = min(num_directions + 8, width)
@@ -80,7 +84,7 @@ def top_directions(
   return _matmul(basis, turn[:, ::-1][:, :num_directions]).T
 
 
-@jax.jit
+@_kernel.jit
 def spectral_scores(
   key: jax.Array,
   vectors: jax.Array,
@@ -97,7 +101,8 @@ def spectral_scores(
     aux_labels: classes of the known samples, 0 or 1, `[A]`.
 
   Returns:
-    Scores `[N]`, from half way between the known classes; positive for class 1.
+    Scores `[N]`, from half way between the known classes; positive for class 1,
+    NaN for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape or type is not as above.
@@ -112,11 +117,18 @@ def spectral_scores(
   """
   _validate.known_samples(vectors, aux_vectors, aux_labels)
   (direction,) = top_directions(key, vectors, num_directions=1)
+  found = conditioning.condition(
+    similarity.to_accumulator(vectors), 'euclidean'
+  )
   along = lambda x: similarity.inner_products(x, direction[None])[:, 0]
-  return scoring.from_half_way(along(vectors), along(aux_vectors), aux_labels)
+  aux_points = found.to_points(similarity.to_accumulator(aux_vectors))
+  scores = scoring.from_half_way(
+    along(found.points), along(aux_points), aux_labels
+  )
+  return jnp.where(found.finite, scores / found.unit, jnp.nan)
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def spectral_labels(
   key: jax.Array,
   vectors: jax.Array,
@@ -138,7 +150,7 @@ def spectral_labels(
     num_classes: number of classes `C`.
 
   Returns:
-    Labels `[N]`.
+    Labels `[N]`; -1 for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -156,7 +168,8 @@ def spectral_labels(
   """
   _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
   _validate.automatic(vectors=vectors)
-  units = similarity.unit_normalize(similarity.to_accumulator(vectors))
+  found = conditioning.condition(similarity.to_accumulator(vectors), 'cosine')
+  units = jnp.where(found.finite[:, None], found.points, jnp.nan)
   known = similarity.unit_normalize(similarity.to_accumulator(aux_vectors))
   directions = top_directions(
     key, units, num_directions=min(num_classes - 1, units.shape[1])
@@ -165,7 +178,7 @@ def spectral_labels(
   clusters = clustering_attack.cluster_labels(
     key,
     along(units),
-    along(known),
+    along(found.to_points(known)),
     aux_labels,
     num_classes=num_classes,
     metric='euclidean',

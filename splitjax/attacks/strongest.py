@@ -15,6 +15,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.evidence import gradient_evidence
@@ -25,7 +26,7 @@ from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
 
 
-@functools.partial(jax.jit, static_argnames='num_classes')
+@functools.partial(_kernel.jit, static_argnames='num_classes')
 def similarity_labels(
   key: jax.Array,
   vectors: jax.Array,
@@ -53,7 +54,7 @@ def similarity_labels(
     num_classes: number of classes `C`.
 
   Returns:
-    An `AttackResult` with labels, logits, groups and `chosen`.
+    An `AttackResult` with labels (-1 for none), logits, groups and `chosen`.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.
@@ -72,7 +73,7 @@ def similarity_labels(
 
 
 @functools.partial(
-  jax.jit, static_argnames=('num_classes', 'counters', 'fresh')
+  _kernel.jit, static_argnames=('num_classes', 'counters', 'fresh')
 )
 def gradient_labels(
   key: jax.Array,
@@ -108,7 +109,7 @@ def gradient_labels(
     fresh: whether it draws labels anew in every pass.
 
   Returns:
-    An `AttackResult` with labels, logits, groups and `chosen`.
+    An `AttackResult` with labels (-1 for none), logits, groups and `chosen`.
 
   Raises:
     ValueError: at trace time, if a shape, type or number is not as above.

@@ -202,6 +202,7 @@ def standardize(
   """
   smashed, aux_smashed = (x.astype(jnp.float32) for x in (smashed, aux_smashed))
   centre = jnp.mean(smashed, axis=0)[None]
+  centre = centre + jnp.mean(smashed - centre, axis=0)[None]
   centred = smashed - centre
   largest = similarity.largest_entry(centred)  # Else squares underflow.
   scale = jnp.sqrt(jnp.mean((centred / largest) ** 2)) * largest

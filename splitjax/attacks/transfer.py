@@ -18,8 +18,13 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
+from splitjax.attacks import _validate
 from splitjax.attacks import classifier
+from splitjax.attacks import conditioning
+from splitjax.attacks import distance
 from splitjax.attacks import head_fit
 from splitjax.attacks import transfer_fit
 from splitjax.attacks.classifier import Extractor
@@ -37,7 +42,7 @@ _STATIC = (
 )
 
 
-@functools.partial(jax.jit, static_argnames=_STATIC)
+@functools.partial(_kernel.jit, static_argnames=_STATIC)
 def transfer_labels(
   key: jax.Array,
   features: jax.Array,
@@ -113,7 +118,6 @@ def transfer_labels(
     ValueError: at trace time, if a shape, type or number is not as above.
 
   Example:
-    >>> import jax.numpy as jnp
     >>> features = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
     >>> known, labels = features[:2], jnp.array([1, 0])
     >>> found = transfer_labels(
@@ -123,7 +127,14 @@ def transfer_labels(
     [1, 0, 1, 0]
   """
   samples = Samples(features, aux_features, aux_labels, new_features)
-  head_fit.check_features(samples)
+  ready = head_fit.prepare_features(samples)
+  if pseudo_labels is None:
+    pseudo_labels = distance.nearest_labels(features, aux_features, aux_labels)
+  else:
+    _validate.labels_of('pseudo_labels', pseudo_labels, features)
+    pseudo_labels = conditioning.name_finite(
+      jnp.asarray(pseudo_labels), conditioning.finite_rows(features)
+    )
   settings = transfer_fit.Settings(
     num_classes=num_classes,
     pseudo_labels=pseudo_labels,
@@ -137,11 +148,12 @@ def transfer_labels(
     hidden_size=hidden_size,
     normalize=normalize,
   )
-  return transfer_fit.fit_and_label(key, classifier.FROZEN, samples, settings)
+  result = transfer_fit.fit_and_label(key, classifier.FROZEN, ready, settings)
+  return head_fit.without_unknown(result, samples)
 
 
 @functools.partial(
-  jax.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
+  _kernel.jit, static_argnames=('apply_fn', 'chunk_size', *_STATIC)
 )
 def tuned_transfer_labels(
   key: jax.Array,
@@ -206,7 +218,6 @@ def tuned_transfer_labels(
     ValueError: at trace time, if a shape, type or number is not as above.
 
   Example:
-    >>> import jax.numpy as jnp
     >>> inputs = jnp.array([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 3.0]])
     >>> found = tuned_transfer_labels(
     ...   jax.random.key(0),

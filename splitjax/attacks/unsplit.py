@@ -11,13 +11,16 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import grouping
 from splitjax.attacks import surrogate
 from splitjax.attacks import surrogate_fit
 from splitjax.attacks.result import AttackResult
 
 
-@functools.partial(jax.jit, static_argnames=(*surrogate.STATIC, 'num_restarts'))
+@functools.partial(
+  _kernel.jit, static_argnames=(*surrogate.STATIC, 'num_restarts')
+)
 def unsplit_labels(
   key: jax.Array,
   smashed: jax.Array,

@@ -19,6 +19,7 @@ _EXTENSION: dict[str, Any] = dict(
   strengths=(0.5, 1.0, 2.0),
   within=(1e-6, math.inf),
   numbers={'num_extra': 4.0},
+  counts={'num_extra': 0},
   targets=('real',),
   replaces_labels=True,
   extra_outputs='num_extra',
@@ -28,6 +29,8 @@ DEFENSES: dict[str, Defense] = {
     binding.dp_sgd,
     strengths=_UPDATE_EPSILONS,
     numbers={'clip_norm': 1.0, 'poisson': 0.0, 'passes': 0.0},
+    counts={'passes': 0},
+    switches=('poisson',),
     prepare_fn=guarantees.dp_sgd_noise,
     guarantee_fn=guarantees.dp_sgd_guarantee,
     **_EPSILON,
@@ -47,6 +50,7 @@ DEFENSES: dict[str, Defense] = {
     binding.label_dp,
     strengths=_LABEL_EPSILONS,
     numbers={'per_use': 0.0},
+    switches=('per_use',),
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=True
     ),
@@ -59,6 +63,7 @@ DEFENSES: dict[str, Defense] = {
     binding.drawn_labels(defenses.label_dp.randomized_response),
     strengths=_LABEL_EPSILONS,
     numbers={'per_use': 0.0},
+    switches=('per_use',),
     guarantee_fn=functools.partial(
       guarantees.label_dp_guarantee, with_prior=False
     ),
@@ -153,6 +158,7 @@ DEFENSES: dict[str, Defense] = {
     binding.at('cut_grads', defenses.discrete_sgd.discretize),
     strength='num_bins',
     strengths=(2, 6, 12, 24),
+    counts={'num_bins': 0},
     targets=_ANY,
   ),
   'mixup': Defense(
@@ -187,6 +193,7 @@ DEFENSES: dict[str, Defense] = {
     strengths=(0.1, 0.3, 0.5, 0.7),
     within=(0.0, 1.0),
     numbers={'k': 3.0},
+    counts={'k': 1},
   ),
   # Like the paper's RLE and MLE, not those: see `label_extension`.
   'rle_like': Defense(binding.rle_like, **_EXTENSION),

@@ -61,6 +61,8 @@ class Defense:
     off: the strength at which nothing is defended.
     within: the smallest and the largest strength.
     numbers: the other numbers, with their defaults.
+    counts: which of the numbers are whole, and the smallest of each.
+    switches: which of the numbers are 0 or 1.
     prepare_fn: `(facts, numbers) -> traced`, computed outside of the program.
     guarantee_fn: `(facts, numbers, traced, monitored) -> {name: figures [S]}`,
       what is known of the protection without any attack. `monitored` is what
@@ -86,6 +88,8 @@ class Defense:
   off: float = 0.0
   within: tuple[float, float] = (0.0, math.inf)
   numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+  switches: tuple[str, ...] = ()
   prepare_fn: Callable[[Facts, Numbers], PyTree] | None = None
   guarantee_fn: Callable[..., dict[str, Any]] | None = None
   relabel_fn: Callable[..., jax.Array] | None = None

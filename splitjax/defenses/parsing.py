@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import math
 
 from splitjax.defenses.catalog import DEFENSES
+from splitjax.defenses.defense import Defense
 from splitjax.defenses.plan import Spec
 from splitjax.errors import ConfigError
 from splitjax.errors import check_name
@@ -49,14 +50,17 @@ def parse_sweep(field: str, text: str) -> list[tuple[Spec, ...]]:
   name, *settings = first.split(':')
   check_name(field, name, DEFENSES)
   defense = DEFENSES[name]
-  values = [repr(value) for value in defense.strengths]
-  rest = []
+  values, rest = None, []
   for setting in settings:
     key, _, value = setting.partition('=')
     if key == defense.strength:
+      if values is not None:
+        raise ConfigError(field, text, f'{key} once, several values as 1|2')
       values = value.split('|')
     else:
       rest.append(setting)
+  if values is None:
+    values = [repr(value) for value in defense.strengths]
   found = [
     parse(
       field, ':'.join([name, f'{defense.strength}={x}', *rest]) + plus + others
@@ -75,6 +79,7 @@ def _parse_one(field: str, text: str) -> Spec:
   defense = DEFENSES[name]
   middle = defense.strengths[len(defense.strengths) // 2]
   numbers = {defense.strength: middle, **defense.numbers}
+  given: dict[str, float] = {}
   for setting in settings:
     key, equals, value = setting.partition('=')
     if not equals or key not in numbers:
@@ -82,15 +87,45 @@ def _parse_one(field: str, text: str) -> Spec:
       example = f'{name}:{defense.strength}={middle:g}'
       expected = f'{name} with any of {known}, as {example}'
       raise ConfigError(field, text, expected)
-    try:
-      numbers[key] = float(value)
-    except ValueError as error:
-      raise ConfigError(field, text, f'a number for {key}') from error
+    if key in given:
+      raise ConfigError(field, text, f'{key} once')
+    given[key] = _number(field, text, key, value)
+  numbers |= given
   for key, value in numbers.items():
-    low, high = defense.within if key == defense.strength else (0.0, math.inf)
-    if math.isnan(value) or not low <= value <= high:
-      raise ConfigError(field, text, f'{key} between {low:g} and {high:g}')
+    expected = _unless_fitting(defense, key, value)
+    if expected:
+      raise ConfigError(field, text, expected)
   return Spec(name, numbers)
+
+
+def _number(field: str, text: str, key: str, value: str) -> float:
+  """Read a number; Python would read 1_0 as ten."""
+  try:
+    if '_' in value:
+      raise ValueError(value)
+    return float(value)
+  except ValueError as error:
+    raise ConfigError(field, text, f'a number for {key}') from error
+
+
+def _unless_fitting(defense: Defense, key: str, value: float) -> str:
+  """Return what was expected of a number, nothing if it is that."""
+  if key in defense.switches:
+    return '' if value in (0, 1) else f'0 or 1 for {key}'
+  low, high = 0.0, math.inf
+  if key == defense.strength:
+    low, high = defense.within
+  if key in defense.counts:
+    low = defense.counts[key]
+    if not float(value).is_integer():
+      return f'a whole number for {key}, {low} or more'
+  if math.isnan(value) or not low <= value <= high:
+    return f'{key} between {low:g} and {high:g}'
+  if math.isinf(value) and not (
+    key == defense.strength and defense.off == value
+  ):
+    return f'a finite number for {key}'
+  return ''
 
 
 def check(

@@ -16,9 +16,12 @@ import numpy as np
 
 from splitjax import files
 from splitjax.data.dataset import Dataset
+from splitjax.engine.extractor_plan import PLAN_FILE
+from splitjax.engine.extractor_plan import ExtractorPlan as ExtractorPlan
+from splitjax.engine.extractor_plan import read_plan
+from splitjax.engine.extractor_plan import variables_of as variables_of
 from splitjax.engine.fitting import check_inputs
 from splitjax.errors import ConfigError
-from splitjax.models import catalog as models
 from splitjax.records.intermediates import Phase
 from splitjax.training.split import SplitModel
 
@@ -26,38 +29,9 @@ PyTree = Any
 ApplyFn = Callable[[PyTree, jax.Array], jax.Array]
 
 _CHUNK_SIZE = 256  # Inputs at a time.
-_PLAN_FILE = 'extractor.json'
 _VARIABLES = 'variables'
 _SPARE = 100_000  # Bytes on the disk that are not parameters.
-FILES = (_VARIABLES, _PLAN_FILE)
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtractorPlan:
-  """All of an extractor but its parameters.
-
-  Attributes:
-    model: name of the architecture, the first layers of which it is.
-    options: keyword arguments of the architecture's function.
-    num_layers: how many of its layers.
-    input_shape: shape of what it was trained on, without the batch.
-    mean: mean of each channel, subtracted from inputs; empty for none.
-    deviation: deviation of each channel, by which inputs are then divided.
-    source: what it was trained on, in words.
-  """
-
-  model: str
-  options: dict[str, Any]
-  num_layers: int
-  input_shape: tuple[int, ...]
-  mean: tuple[float, ...] = ()
-  deviation: tuple[float, ...] = ()
-  source: str = ''
-
-  def split_model(self) -> SplitModel:
-    """Return the architecture, cut after the extractor's last layer."""
-    layers = models.make_layers(self.model, self.options)
-    return SplitModel(layers, (self.num_layers,))
+FILES = (_VARIABLES, PLAN_FILE)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,7 +140,7 @@ def save(
     with checkpoint.StandardCheckpointer() as checkpointer:
       checkpointer.save(scratch.absolute() / _VARIABLES, variables)
     text = json.dumps(dataclasses.asdict(plan), indent=2)
-    (scratch / _PLAN_FILE).write_text(text + '\n')
+    (scratch / PLAN_FILE).write_text(text + '\n')
 
 
 def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
@@ -182,17 +156,7 @@ def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
   Raises:
     ConfigError: if there is none, or it does not fit the data set.
   """
-  from orbax import checkpoint
-
-  try:
-    values = json.loads((folder / _PLAN_FILE).read_text())
-  except FileNotFoundError as error:
-    expected = 'client, or a folder that pretrain wrote'
-    raise ConfigError('extractor', folder, expected) from error
-  fields: dict[str, Any] = {
-    k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-  }
-  plan = ExtractorPlan(**fields)
+  plan = read_plan(folder)
   example, shape = dataset.train_inputs[:1], dataset.train_inputs.shape[1:]
   if example.ndim == 4 and example.shape[-1] == 1:
     example = np.repeat(example, plan.input_shape[-1], axis=-1)
@@ -202,10 +166,50 @@ def load(folder: pathlib.Path, dataset: Dataset) -> Extractor:
     raise ConfigError('extractor', folder, expected)
   model = plan.split_model()
   check_inputs('extractor', str(folder), model, example)
-  example = np.zeros((1, *plan.input_shape), example.dtype)
-  params, state = jax.eval_shape(model.init, jax.random.key(0), example)
-  with checkpoint.StandardCheckpointer() as checkpointer:
-    variables = checkpointer.restore(
-      folder.absolute() / _VARIABLES, (params[0], state[0])
-    )
+  wanted = variables_of(plan, example.dtype)
+  variables = _restore(folder, wanted)
+  wrong = find_misfit(variables, wanted)
+  if wrong:
+    raise ConfigError('extractor', folder, f'{plan.model} of {wrong}')
   return pretrained(plan, variables)
+
+
+def find_misfit(variables: PyTree, wanted: PyTree) -> str:
+  """Return what is expected of variables that are not as wanted.
+
+  Args:
+    variables: parameters and state.
+    wanted: their shapes, from `variables_of`.
+
+  Returns:
+    What was expected instead, in words; nothing if all is well.
+  """
+  found = dict(jax.tree.leaves_with_path(variables))
+  expected = dict(jax.tree.leaves_with_path(wanted))
+  name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
+  for path in (*expected, *found):
+    if (path in found) != (path in expected):
+      word = 'with' if path in expected else 'without'
+      return f'variables {word} {name(path)}'
+  for path, one in expected.items():
+    if np.shape(found[path]) != one.shape:
+      return f'shape {one.shape} in {name(path)}, not {np.shape(found[path])}'
+    values = np.asarray(found[path], np.float32)
+    if not np.isfinite(values).all():
+      return f'finite numbers in {name(path)}'
+    if name(path).endswith('/var') and (values < 0).any():
+      return f'variances in {name(path)}, none below 0'
+  return ''
+
+
+def _restore(folder: pathlib.Path, wanted: PyTree) -> tuple[PyTree, PyTree]:
+  """Read variables from a folder, or raise `ConfigError`."""
+  from orbax import checkpoint
+
+  try:
+    with checkpoint.StandardCheckpointer() as checkpointer:
+      return checkpointer.restore(folder.absolute() / _VARIABLES, wanted)
+  except Exception as error:  # Of many libraries, each with its own kinds.
+    text = ' '.join(f'{error}'.split())[:200]
+    expected = f'whole {_VARIABLES} of that network: {text}'
+    raise ConfigError('extractor', folder, expected) from error

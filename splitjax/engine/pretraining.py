@@ -11,6 +11,7 @@ from safetensors import numpy as safetensors_numpy
 
 from splitjax import checks
 from splitjax import models
+from splitjax.engine import extractors
 from splitjax.engine import keys
 from splitjax.engine import memory
 from splitjax.engine import observing
@@ -133,7 +134,13 @@ def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
     variables = convert_fn(safetensors_numpy.load_file(path))
   except FileNotFoundError as error:
     raise ConfigError('weights', path, 'a file that is there') from error
-  except (ValueError, safetensors.SafetensorError) as error:
+  except (
+    OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    safetensors.SafetensorError,
+  ) as error:
     expected = f'a state dict of {model}: {error}'
     raise ConfigError('weights', path, expected) from error
   plan = ExtractorPlan(
@@ -145,4 +152,8 @@ def convert(path: pathlib.Path, model: str) -> tuple[ExtractorPlan, tuple]:
     deviation=models.IMAGENET_DEVIATION,
     source=path.name,
   )
+  wanted = extractors.variables_of(plan, np.float32)
+  wrong = extractors.find_misfit(variables, wanted)
+  if wrong:
+    raise ConfigError('weights', path, f'a state dict of {model} of {wrong}')
   return plan, variables

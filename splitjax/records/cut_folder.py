@@ -51,7 +51,7 @@ def _remove_record(folder: pathlib.Path) -> None:
   """Remove a cut record, or raise FileExistsError and remove nothing."""
   try:
     cut_format.parse_manifest((folder / cut_format.MANIFEST).read_text())
-  except (OSError, ValueError):
+  except (OSError, RecursionError, ValueError):
     raise FileExistsError(
       f'folder must be empty or hold a cut record alone, got {folder}, which '
       'holds something else.'

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from splitjax import files
 from splitjax.records import cut_format
 
 Files = Mapping[str, tuple[pathlib.Path, ...]]
@@ -138,7 +139,7 @@ def read_cut_record(folder: str | os.PathLike) -> CutRecord:
   try:
     text = (root / cut_format.MANIFEST).read_text()
     metadata = cut_format.parse_manifest(text)
-  except (OSError, ValueError) as error:
+  except (OSError, RecursionError, ValueError) as error:
     raise _broken(root / cut_format.MANIFEST, error) from error
   kinds: dict[str, str] = {}
   passes = [_read_pass(x, kinds) for x in _pass_folders(root)]
@@ -163,8 +164,8 @@ def _broken(path: pathlib.Path, error: Exception) -> ValueError:
 def _load(path: pathlib.Path) -> np.ndarray:
   """Memory-map an array, or raise ValueError."""
   try:
-    return np.lib.format.open_memmap(path, mode='r')
-  except (OSError, EOFError, ValueError, SyntaxError) as error:
+    return files.open_array(path)
+  except OSError as error:
     raise _broken(path, error) from error
 
 

@@ -26,7 +26,7 @@ class Record:
   Attributes:
     intermediate: kind of the vectors, 'smashed' or 'cut_grads'.
     vectors: smashed data or cut gradients as received, finite and floating,
-      `[N, ...]`.
+      `[N, ...]`; kept in the byte order of this machine.
     sample_ids: id of each row's sample, distinct integers `[N]`.
     steps: step at which each row crossed, integers `[N]`.
     metadata: JSON values by name, such as dataset, model, cut, phase, defense,
@@ -64,8 +64,9 @@ class Record:
         f'{self.intermediate!r}.'
       )
     checks.vectors('vectors', self.vectors)
+    object.__setattr__(self, 'vectors', checks.to_native(self.vectors))
     for name in ('sample_ids', 'steps'):
-      value = np.asarray(getattr(self, name))
+      value = checks.to_native(np.asarray(getattr(self, name)))
       object.__setattr__(self, name, value)
       _check_integers(name, value, len(self.vectors))
     if len(np.unique(self.sample_ids)) != len(self.sample_ids):
@@ -116,9 +117,12 @@ def save_record(path: str | os.PathLike, record: Record) -> None:
     'metadata': dict(record.metadata),
   }
   with files.creating_folder(path) as folder:
-    np.save(folder / f'{record.intermediate}.npy', vectors)
-    np.save(folder / 'sample_ids.npy', record.sample_ids)
-    np.save(folder / 'steps.npy', record.steps)
+    for name, array in (
+      (record.intermediate, vectors),
+      ('sample_ids', record.sample_ids),
+      ('steps', record.steps),
+    ):
+      np.save(folder / f'{name}.npy', array, allow_pickle=False)
     text = json.dumps(metadata, indent=2, sort_keys=True, allow_nan=False)
     (folder / 'metadata.json').write_text(text + '\n')
 
@@ -153,17 +157,21 @@ def load_record(path: str | os.PathLike) -> Record:
     saved = json.loads((folder / 'metadata.json').read_text())
     intermediate, dtype = saved['intermediate'], saved['dtype']
     metadata = saved['metadata']
-  except (KeyError, TypeError, ValueError) as error:
-    raise ValueError(f'{folder} must be a record, got {error!r}.') from error
-  vectors = np.load(
-    folder / f'{intermediate}.npy', mmap_mode='r', allow_pickle=False
-  )
+    if intermediate not in INTERMEDIATES or not isinstance(metadata, dict):
+      raise ValueError(f'intermediate {intermediate!r} with {metadata!r}')
+  except (KeyError, RecursionError, TypeError, ValueError) as error:
+    text = ' '.join(repr(error).split())[:200]
+    raise ValueError(f'{folder} must be a record, got {text}.') from error
+  vectors = files.open_array(folder / f'{intermediate}.npy')
+  expected = 'uint16' if dtype == 'bfloat16' else dtype
+  if vectors.dtype.name != expected:
+    raise ValueError(
+      f'{folder} must hold vectors of {expected}, got {vectors.dtype}.'
+    )
   if dtype == 'bfloat16':
     vectors = vectors.view(ml_dtypes.bfloat16)
-  return Record(
-    intermediate=intermediate,
-    vectors=vectors,
-    sample_ids=np.load(folder / 'sample_ids.npy', allow_pickle=False),
-    steps=np.load(folder / 'steps.npy', allow_pickle=False),
-    metadata=metadata,
+  ids, steps = (
+    np.array(files.open_array(folder / f'{name}.npy'))
+    for name in ('sample_ids', 'steps')
   )
+  return Record(intermediate, vectors, ids, steps, metadata)

@@ -38,7 +38,7 @@ def test_features_that_are_no_matrix_are_named(name):
   names = ['features', 'aux_features', 'aux_labels', 'new_features']
   arrays = {x: jnp.ones((3, 2)) for x in names} | {name: jnp.ones(3)}
   with pytest.raises(ValueError, match=f'^{name} must have shape'):
-    head_fit.check_features(head_fit.Samples(*arrays.values()))
+    head_fit.prepare_features(head_fit.Samples(*arrays.values()))
 
 
 def test_rows_are_all_or_drawn():

@@ -49,6 +49,21 @@ class ParseTest(parameterized.TestCase):
     ('label_dp:epsilon=0', 'expected epsilon between 0.001 and inf'),
     ('marvell_dynamic:error=0.5', 'expected error between 0 and 0.499'),
     ('max_norm+', 'defense=: expected one of dp_sgd'),
+    ('isotropic:1:1', 'expected isotropic with any of ratio, as isotropic:ra'),
+    ('isotropic:ratio=1:ratio=2', 'ratio=2: expected ratio once'),
+    ('rle_like:scale=1,scale=2', 'expected a number for scale'),
+    ('isotropic:ratio=inf', 'expected a finite number for ratio'),
+    ('isotropic:ratio=-inf', 'expected ratio between 0 and inf'),
+    ('isotropic:ratio=1_0', 'expected a number for ratio'),
+    ('dp_sgd:clip_norm=inf', 'expected a finite number for clip_norm'),
+    ('dp_sgd:poisson=0.5', 'expected 0 or 1 for poisson'),
+    ('label_dp:per_use=2', 'expected 0 or 1 for per_use'),
+    ('label_dp:per_use=nan', 'expected 0 or 1 for per_use'),
+    ('dp_sgd:passes=1.5', 'expected a whole number for passes, 0 or more'),
+    ('discrete_sgd:num_bins=2.5', 'expected a whole number for num_bins'),
+    ('kdk:k=0', 'expected k between 1 and inf'),
+    ('kdk:k=inf', 'expected a (whole|finite) number for k'),
+    ('rle_like:num_extra=0.5', 'expected a whole number for num_extra'),
   )
   def test_bad_text_is_named_with_what_was_expected(self, text, message):
     with self.assertRaisesRegex(ConfigError, message) as caught:
@@ -58,6 +73,12 @@ class ParseTest(parameterized.TestCase):
   def test_strength_twice_is_refused(self):
     with self.assertRaisesRegex(ConfigError, 'expected each strength onc'):
       parsing.parse_sweep('defenses', 'compression:ratio=0.5|0.50')
+    with self.assertRaisesRegex(ConfigError, 'expected ratio once'):
+      parsing.parse_sweep('defenses', 'compression:ratio=0.5:ratio=0.6')
+
+  def test_infinite_epsilon_is_off(self):
+    (one,) = parsing.parse('defense', 'label_dp:epsilon=inf')
+    assert one.off
 
 
 class CheckTest(parameterized.TestCase):

@@ -189,3 +189,26 @@ def test_file_of_another_network_is_refused(tmp_path):
   path.write_bytes(b'no such format')
   with pytest.raises(ConfigError, match='expected a state dict of vgg16'):
     pretraining.convert(path, 'vgg16')
+
+
+@pytest.mark.parametrize(
+  ('name', 'change', 'message'),
+  [
+    ('conv1.weight', lambda x: x[:, :1], r'shape \(7, 7, 3, 64\) in 0/0/ker'),
+    ('conv1.weight', lambda x: x[0, 0], 'expected a state dict of resnet18'),
+    ('bn1.bias', lambda x: x * np.nan, 'finite numbers in 0/1/bias'),
+  ],
+)
+def test_weights_that_do_not_fit_are_refused(tmp_path, name, change, message):
+  weights = _resnet_weights()
+  weights[name] = np.ascontiguousarray(change(weights[name]))
+  path = tmp_path / 'changed.safetensors'
+  safetensors_numpy.save_file(weights, path)
+  with pytest.raises(ConfigError, match=message) as caught:
+    pretraining.convert(path, 'resnet18')
+  assert str(caught.value).startswith('weights=')
+
+
+def test_folder_in_place_of_weights_is_refused(tmp_path):
+  with pytest.raises(ConfigError, match='^weights=.*a state dict of resnet18'):
+    pretraining.convert(tmp_path, 'resnet18')

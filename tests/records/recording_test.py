@@ -1,6 +1,9 @@
 import dataclasses
+import json
 
 from absl.testing import parameterized
+import hypothesis
+from hypothesis import strategies as st
 import ml_dtypes
 import numpy as np
 import pytest
@@ -112,3 +115,94 @@ def test_record_on_disk_keeps_the_shape_of_the_cut(tmp_path):
   loaded = recording.load_record(tmp_path / 'record')
   assert loaded.vectors.shape == (8, 2, 3, 4)
   np.testing.assert_array_equal(loaded.flat, record.flat)
+
+
+def test_record_is_kept_in_the_byte_order_of_the_machine(tmp_path):
+  vectors = np.float32([[1, 2], [3, 4]])
+  swapped = recording.Record(
+    'smashed',
+    vectors.astype('>f4'),
+    np.array([7, 4], '>i8'),
+    np.array([0, 1], '>i2'),
+    {},
+  )
+  recording.save_record(tmp_path / 'record', swapped)
+  np.save(tmp_path / 'record' / 'smashed.npy', vectors.astype('>f4'))
+  np.save(tmp_path / 'record' / 'sample_ids.npy', np.array([7, 4], '>i8'))
+  for one in (swapped, recording.load_record(tmp_path / 'record')):
+    np.testing.assert_array_equal(one.vectors, vectors)
+    assert one.sample_ids.tolist() == [7, 4]
+    arrays = one.vectors, one.sample_ids, one.steps
+    assert all(array.dtype.isnative for array in arrays)
+
+
+@pytest.mark.parametrize('vectors', [None, [[1.0]], 'x', np.array([[{}]])])
+def test_record_of_no_array_of_numbers_is_refused(vectors):
+  with pytest.raises(ValueError, match='^vectors must be'):
+    recording.Record('smashed', vectors, np.array([0]), np.array([0]), {})
+
+
+def test_array_of_objects_is_not_read(tmp_path):
+  recording.save_record(tmp_path / 'record', _record())
+  objects = np.array([{}] * 8, object)
+  np.save(tmp_path / 'record' / 'steps.npy', objects, allow_pickle=True)
+  with pytest.raises(ValueError, match='steps.npy: .*Python objects'):
+    recording.load_record(tmp_path / 'record')
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    ({'intermediate': '../secret'}, 'must be a record'),
+    ({'intermediate': []}, 'must be a record'),
+    ({'dtype': 'bfloat16'}, 'must hold vectors of uint16, got float32'),
+    ({'dtype': 'float64'}, 'must hold vectors of float64'),
+    ({'metadata': 3}, 'must be a record'),
+  ],
+)
+def test_metadata_that_do_not_fit_are_refused(tmp_path, change, message):
+  recording.save_record(tmp_path / 'record', _record())
+  path = tmp_path / 'record' / 'metadata.json'
+  path.write_text(json.dumps(json.loads(path.read_text()) | change))
+  with pytest.raises(ValueError, match=message) as caught:
+    recording.load_record(tmp_path / 'record')
+  assert '\n' not in str(caught.value)
+
+
+_NAMES = ('cut_grads.npy', 'metadata.json', 'sample_ids.npy', 'steps.npy')
+
+
+def _damage(tmp_path_factory, num_examples):
+  """Damages a record at random places."""
+
+  @hypothesis.given(
+    name=st.sampled_from(_NAMES),
+    at=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255))),
+    cut=st.integers(0, 300),
+  )
+  @hypothesis.settings(max_examples=num_examples, deadline=None)
+  def damaged_is_a_record_or_one_line(name, at, cut):
+    folder = tmp_path_factory.mktemp('damaged') / 'record'
+    recording.save_record(folder, _record())
+    content = bytearray((folder / name).read_bytes())
+    for place, value in at:
+      content[place % len(content)] = value
+    (folder / name).write_bytes(content[: len(content) - cut // 2])
+    try:
+      record = recording.load_record(folder)
+    except ValueError as error:
+      assert '\n' not in str(error)
+    else:
+      assert np.isfinite(record.vectors).all()
+      assert len(record.sample_ids) == len(record.vectors)
+
+  damaged_is_a_record_or_one_line()
+
+
+def test_damaged_record_is_a_record_or_one_line(tmp_path_factory):
+  _damage(tmp_path_factory, 300)
+
+
+@pytest.mark.slow
+def test_many_damaged_records_are_records_or_one_line(tmp_path_factory):
+  _damage(tmp_path_factory, 3000)

@@ -1,15 +1,20 @@
 """The clustering attack: K-means, and which cluster is which class."""
 
+from collections.abc import Callable
 import functools
 
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import grouping
 from splitjax.attacks import similarity
+from splitjax.attacks.conditioning import Conditioned
 from splitjax.attacks.kmeans import lloyd
 from splitjax.attacks.kmeans import plus_plus
+from splitjax.attacks.kmeans.iterations import KMeansResult
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.result import Groups
 
@@ -18,7 +23,7 @@ MATCHINGS = ('seed', 'hungarian')
 
 
 @functools.partial(
-  jax.jit,
+  _kernel.jit,
   static_argnames=(
     'num_classes',
     'metric',
@@ -58,8 +63,11 @@ def cluster_labels(
   The auxiliary vectors say where clusters start and what they are called; they
   are clustered only where they are rows of `vectors` too. A class without an
   auxiliary vector starts from the mean of all vectors. Under `jax.vmap` over
-  the auxiliary arrays alone the vectors are not copied, and the k-means++
-  clusters, which do not depend on them, are found once.
+  the auxiliary arrays alone the vectors are not copied for each, and the
+  k-means++ clusters, which do not depend on them, are found once.
+
+  A vector that is not finite is in no cluster (-1) and gets the label -1, the
+  largest number of an unsigned type; an auxiliary one is ignored.
 
   Args:
     key: random key for k-means++; unused with `init='aux'`.
@@ -108,34 +116,59 @@ def cluster_labels(
   _validate.choice('precision', precision, similarity.PRECISIONS)
   _validate.choice('kernel', kernel, lloyd.KERNELS)
   _check_start(init, matching, num_restarts)
-  if metric == 'cosine':
-    vectors = similarity.unit_normalize(vectors)
-    aux_vectors = similarity.unit_normalize(aux_vectors)
   run = functools.partial(
-    lloyd.lloyd,
-    vectors,
+    lloyd.on_points,
     max_iters=max_iters,
     tol=tol,
     precision=precision,
     kernel=kernel,
   )
-  if init == 'aux':
-    clusters = run(_class_means(aux_vectors, aux_labels, num_classes, vectors))
-  else:
-    draws = plus_plus.start_draws(key, num_classes, (num_restarts,))
-    spread = jax.vmap(plus_plus.spread_centroids, (0, None))(draws, vectors)
-    runs = jax.vmap(run)(spread)
-    best = jnp.argmin(runs.inertia)
-    clusters = jax.tree.map(lambda x: x[best], runs)
-  names = jnp.arange(num_classes, dtype=aux_labels.dtype)
-  if matching == 'hungarian':
-    nearest = _nearest_centroids(aux_vectors, clusters.centroids)
-    names = grouping.name_groups(nearest, aux_labels, num_classes)
-    names = names.astype(aux_labels.dtype)
-  groups = Groups(
-    clusters.assignments, names, clusters.centroids, clusters.inertia
+
+  def attack(conditioned: Conditioned) -> AttackResult:
+    aux_points, known = _aux_points(conditioned, aux_vectors, metric)
+    if init == 'aux':
+      starts = _class_means(aux_points, known, aux_labels, num_classes)
+      centre = conditioned.mean.astype(starts.dtype)[None]
+      clusters = run(conditioned, jnp.where(jnp.isnan(starts), centre, starts))
+    else:
+      clusters = _best_of_spread(
+        key, conditioned, run, num_classes, num_restarts
+      )
+    names = jnp.arange(num_classes, dtype=aux_labels.dtype)
+    if matching == 'hungarian':
+      nearest = _nearest_centroids(aux_points, clusters.centroids)
+      nearest = jnp.where(known, nearest, num_classes)  # No group.
+      names = grouping.name_groups(nearest, aux_labels, num_classes)
+      names = names.astype(aux_labels.dtype)
+    groups = Groups(
+      clusters.assignments,
+      names,
+      conditioned.from_points(clusters.centroids),
+      clusters.inertia / conditioned.unit / conditioned.unit,
+    )
+    labels = conditioning.name_finite(
+      names[clusters.assignments], conditioned.finite
+    )
+    return AttackResult(labels, groups=groups)
+
+  return conditioning.apply(attack, vectors, metric)
+
+
+def _best_of_spread(
+  key: jax.Array,
+  conditioned: Conditioned,
+  run: Callable[..., KMeansResult],
+  num_classes: int,
+  num_restarts: int,
+) -> KMeansResult:
+  """Return the best of several runs from k-means++."""
+  draws = plus_plus.start_draws(key, num_classes, (num_restarts,))
+  starts = jax.vmap(plus_plus.spread_centroids, (0, None, None))(
+    draws, conditioned.points, conditioned.finite
   )
-  return AttackResult(names[clusters.assignments], groups=groups)
+  runs = jax.vmap(functools.partial(run, conditioned))(starts)
+  best = jnp.argmin(runs.inertia)
+  return jax.tree.map(lambda x: x[best], runs)
 
 
 def _check_start(init: str, matching: str, num_restarts: int) -> None:
@@ -151,7 +184,7 @@ def _check_start(init: str, matching: str, num_restarts: int) -> None:
     raise ValueError(f"matching='seed' needs init='aux', got {init=}.")
 
 
-@functools.partial(jax.jit, static_argnames='metric')
+@functools.partial(_kernel.jit, static_argnames='metric')
 def cluster_scores(
   vectors: jax.Array, clusters: AttackResult, *, metric: str = 'cosine'
 ) -> jax.Array:
@@ -164,7 +197,9 @@ def cluster_scores(
 
   Returns:
     Scores `[N, K]`: half of the squared distance to the mean of the centroids,
-    less half of that to the centroid of the class; the larger, the nearer.
+    less half of that to the centroid of the class; the larger, the nearer. Of
+    vectors beyond 1e-12 to 1e12, squares are those of the vectors times a power
+    of two. NaN for a vector that is not finite.
 
   Raises:
     ValueError: at trace time, if a shape, type or name is not as above.
@@ -185,33 +220,49 @@ def cluster_scores(
   # pyrefly: ignore[missing-attribute]
   _validate.matrices(vectors=vectors, centroids=groups.centroids)
   _validate.choice('metric', metric, similarity.METRICS)
-  if metric == 'cosine':
-    vectors = similarity.unit_normalize(vectors)
+  conditioned = conditioning.condition(vectors, metric)
   # pyrefly: ignore[missing-attribute]
   centroids = groups.centroids[jnp.argsort(groups.labels)]
-  return similarity.closeness(vectors, centroids, jnp.mean(centroids, axis=0))
+  centroids = conditioned.to_points(centroids)
+  scores = similarity.closeness(
+    conditioned.points, centroids, jnp.mean(centroids, axis=0)
+  )
+  return jnp.where(conditioned.finite[:, None], scores, jnp.nan)
+
+
+def _aux_points(
+  conditioned: Conditioned, aux_vectors: jax.Array, metric: str
+) -> tuple[jax.Array, jax.Array]:
+  """Return auxiliary vectors as points, and which of them are finite.
+
+  Those that are not are 0, `[A, D]`.
+  """
+  rows = similarity.to_accumulator(aux_vectors)
+  known = jnp.all(jnp.isfinite(rows), axis=1)
+  if metric == 'cosine':
+    rows = similarity.unit_normalize(rows)
+  return jnp.where(known[:, None], conditioned.to_points(rows), 0), known
 
 
 def _class_means(
-  aux_vectors: jax.Array,
+  aux_points: jax.Array,
+  known: jax.Array,
   aux_labels: jax.Array,
   num_classes: int,
-  vectors: jax.Array,
 ) -> jax.Array:
-  """Return the mean auxiliary vector of each class, `[K, D]`."""
-  aux_vectors = similarity.to_accumulator(aux_vectors)
-  members = jax.nn.one_hot(aux_labels, num_classes, dtype=aux_vectors.dtype)
-  sums = jnp.dot(members.T, aux_vectors, precision=jax.lax.Precision.HIGHEST)
+  """Return the mean auxiliary point of each class, NaN for none, `[K, D]`."""
+  members = jax.nn.one_hot(aux_labels, num_classes, dtype=aux_points.dtype)
+  members = members * known[:, None]
+  sums = jnp.dot(members.T, aux_points, precision=jax.lax.Precision.HIGHEST)
   sizes = jnp.sum(members, axis=0)[:, None]  # [K, 1]
-  centre = jnp.mean(vectors, axis=0, dtype=aux_vectors.dtype)
-  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), centre[None])
+  return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), jnp.nan)
 
 
 def _nearest_centroids(
-  aux_vectors: jax.Array, centroids: jax.Array
+  aux_points: jax.Array, centroids: jax.Array
 ) -> jax.Array:
-  """Return the cluster that each auxiliary vector is nearest to, `[A]`."""
+  """Return the cluster that each auxiliary point is nearest to, `[A]`."""
   close = similarity.closeness(
-    aux_vectors, centroids, jnp.mean(centroids, axis=0)
+    aux_points, centroids, jnp.mean(centroids, axis=0)
   )
   return jnp.argmax(close, axis=1)

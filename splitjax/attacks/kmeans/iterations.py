@@ -28,8 +28,9 @@ class KMeansResult(NamedTuple):
   Attributes:
     centroids: centroids of the clusters, `[K, D]`, float32 or wider.
     assignments: the nearest centroid of each point, the first where several
-      are equally near, `[N]`.
-    inertia: the sum of squared distances to the nearest centroid, a scalar.
+      are equally near, -1 for a point that is not finite, `[N]`.
+    inertia: the sum of squared distances to the nearest centroid, a scalar; 0
+      or infinite where the type cannot hold it.
     num_iters: number of Lloyd iterations that were run, a scalar.
     converged: whether it stopped before `max_iters` ran out, a scalar.
   """
@@ -49,11 +50,13 @@ class Scale(NamedTuple):
     spread: mean squared distance of the points to the origin, a scalar.
     least_move: squared distance, a scalar; when the centroids together move no
       farther, the run has converged.
+    counts: whether each point counts, `[N]`.
   """
 
   origin: jax.Array
   spread: jax.Array
   least_move: jax.Array
+  counts: jax.Array
 
 
 def iterate(
@@ -109,7 +112,7 @@ def _continue(
     return (run.num_iters < max_iters) & ~run.converged
 
   def body_fn(run: Run) -> Run:
-    centroids = _means(points, run, sums_fn)
+    centroids = _means(points, run, scale.counts, sums_fn)
     nearest = assign(centroids)
     progress = _progress(
       run,
@@ -166,7 +169,7 @@ def vmap_in_lanes(**kwargs: Any) -> Callable[..., KMeansResult]:
     axes = jax.tree.map(lambda x: 0 if x else None, tuple(is_batched))
     run_fn = jax.vmap(one_by_one, axes)
     # pyrefly: ignore[bad-argument-type]
-    if tuple(is_batched) == (False, True, Scale(False, False, False)):
+    if tuple(is_batched) == (False, True, Scale(*[False] * 4)):
       num_lanes = multi_start.choose_num_lanes(
         num_runs, starts.shape[1], *points.shape
       )
@@ -210,7 +213,7 @@ def iterate_many(
   by_segment = cluster_sums.by_segment
   steps = multi_start.Steps(
     assign_fn=assign,
-    means_fn=lambda run: _means(points, run, by_segment),
+    means_fn=lambda run: _means(points, run, scale.counts, by_segment),
     progress_fn=functools.partial(
       _progress, least_move=scale.least_move, max_iters=max_iters
     ),
@@ -229,15 +232,18 @@ def iterate_many(
   return jax.lax.map(lambda run: _result(points, run, scale), ended)
 
 
-def _means(points: jax.Array, run: Run, sums_fn: SumsFn | None) -> jax.Array:
+def _means(
+  points: jax.Array, run: Run, counts: jax.Array, sums_fn: SumsFn | None
+) -> jax.Array:
   """Return the mean of each cluster, or its centroid if it has no point."""
+  indices = run.nearest[0]
   if sums_fn is None:
     # pyrefly: ignore[missing-attribute]
-    sums, sizes = run.nearest.sums, run.nearest.sizes
+    sums = run.nearest.sums
   else:
-    indices, _ = run.nearest
     sums = sums_fn(points, indices, jnp.zeros_like(run.centroids))
-    sizes = jnp.zeros(len(run.centroids), jnp.int32).at[indices].add(1)
+  # A point that does not count is 0, so that only the sizes have to leave it.
+  sizes = jnp.zeros(len(run.centroids), jnp.int32).at[indices].add(counts)
   return cluster_sums.means_of_clusters(sums, sizes, run.centroids)
 
 
@@ -251,12 +257,15 @@ def _result(points: jax.Array, run: Run, scale: Scale) -> KMeansResult:
 
   def exact() -> jax.Array:
     gaps = points.astype(run.centroids.dtype) - run.centroids[run.nearest[0]]
+    gaps = jnp.where(scale.counts[:, None], gaps, 0)
     return jnp.sum(jax.lax.optimization_barrier(jnp.sum(gaps**2, axis=0)))
 
   return KMeansResult(
     centroids=run.centroids,
     assignments=run.nearest[0],
-    inertia=jax.lax.cond(quick > least, lambda: quick, exact),
+    inertia=jax.lax.cond(
+      (quick > least) & jnp.all(scale.counts), lambda: quick, exact
+    ),
     num_iters=run.num_iters,
     converged=run.converged,
   )

@@ -6,22 +6,28 @@ number of clusters. Nothing of size `N x K x D` is ever built.
 
 from collections.abc import Callable
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
+from splitjax.attacks.conditioning import Conditioned
 from splitjax.attacks.kmeans import cluster_sums
 from splitjax.attacks.kmeans import iterations
 from splitjax.attacks.kmeans.iterations import KMeansResult
 from splitjax.attacks.kmeans.iterations import Scale
 
 KERNELS = ('xla', 'pallas')
+# Where a start lies that is not finite, so that no point comes to it.
+_AWAY = 1e15
 
 
 @functools.partial(
-  jax.jit, static_argnames=('max_iters', 'precision', 'kernel')
+  _kernel.jit, static_argnames=('max_iters', 'precision', 'kernel')
 )
 def kmeans(
   points: jax.Array,
@@ -37,7 +43,9 @@ def kmeans(
   Stops when no assignment changes, or when the centroids together moved less
   than `tol` times the mean variance of the features (squared distances), as
   scikit-learn does. A cluster that loses all its points keeps its centroid.
-  Under `jax.vmap` over `init_centroids` alone the points are not copied.
+  Under `jax.vmap` over `init_centroids` alone the points are not copied for
+  each. A point that is not finite is in no cluster: its assignment is -1. A
+  centroid that is not finite gets no point.
 
   Args:
     points: points, `[N, D]`, `N >= K`; bfloat16 is accumulated in float32.
@@ -83,17 +91,56 @@ def kmeans(
 
 
 def lloyd(
-  points: jax.Array,
-  init_centroids: jax.Array,
+  vectors: jax.Array, init_centroids: jax.Array, **kwargs: Any
+) -> KMeansResult:
+  """Compute `kmeans` without its checks, inside of a jitted function.
+
+  Args:
+    vectors: vectors, `[N, D]`.
+    init_centroids: centroids to start from, `[K, D]`.
+    **kwargs: keyword arguments of `on_points`.
+
+  Returns:
+    A `KMeansResult`.
+  """
+  dtype = jnp.result_type(vectors, init_centroids, jnp.float32)
+
+  def cluster(conditioned: Conditioned) -> KMeansResult:
+    starts = conditioned.to_points(init_centroids.astype(dtype))
+    found = on_points(conditioned, starts, **kwargs)
+    return found._replace(
+      centroids=conditioned.from_points(found.centroids),
+      inertia=found.inertia / conditioned.unit / conditioned.unit,
+    )
+
+  return conditioning.apply(cluster, vectors, 'euclidean')
+
+
+def on_points(
+  conditioned: Conditioned,
+  starts: jax.Array,
   *,
   max_iters: int,
   tol: float | jax.Array,
   precision: str,
   kernel: str = 'xla',
 ) -> KMeansResult:
-  """Compute `kmeans` without its checks, inside of a jitted function."""
-  dtype = jnp.result_type(points, init_centroids, jnp.float32)
-  init_centroids = init_centroids.astype(dtype)
+  """Cluster what `conditioning.condition` made of vectors.
+
+  Args:
+    conditioned: the points.
+    starts: centroids to start from, in the coordinates of the points, `[K, D]`.
+    max_iters: as in `kmeans`.
+    tol: as in `kmeans`.
+    precision: as in `kmeans`.
+    kernel: as in `kmeans`.
+
+  Returns:
+    A `KMeansResult` in the coordinates of the points.
+  """
+  points, dtype = conditioned.points, starts.dtype
+  known = jnp.all(jnp.isfinite(starts), axis=1)[:, None]
+  starts = jnp.where(known, starts, _AWAY)
   run = functools.partial(
     iterations.iterate, max_iters=max_iters, precision=precision
   )
@@ -106,23 +153,28 @@ def lloyd(
   # pyrefly: ignore[missing-attribute]
   narrow = dtype == jnp.float32 and not jax.config.jax_enable_x64
   if kernel == 'pallas' and narrow:
-    branches |= _pallas_branches(run, len(init_centroids))
-  return jax.lax.platform_dependent(
-    points, init_centroids, _scale_of(points, dtype, tol), **branches
+    branches |= _pallas_branches(run, len(starts))
+  found = jax.lax.platform_dependent(
+    points, starts, _scale_of(conditioned, dtype, tol), **branches
+  )
+  return found._replace(
+    centroids=jnp.where(known, found.centroids, jnp.nan),
+    assignments=jnp.where(conditioned.finite, found.assignments, -1),
   )
 
 
 def _scale_of(
-  points: jax.Array, dtype: jax.typing.DTypeLike, tol: float | jax.Array
+  conditioned: Conditioned,
+  dtype: jax.typing.DTypeLike,
+  tol: float | jax.Array,
 ) -> Scale:
   """Return the `Scale` of points, in the type of the centroids."""
-  mean = jnp.mean(points, axis=0, dtype=dtype)
-  squares = (points.astype(dtype) - mean[None]) ** 2
-  # A sum a feature first: one sum over all numbers in turn rounds too much.
-  variances = jax.lax.optimization_barrier(jnp.mean(squares, axis=0))
-  origin = similarity.coarse_origin(mean, jnp.mean(variances))
-  spread = jnp.sum(variances) + jnp.sum((mean - origin) ** 2)
-  return Scale(origin, spread, tol * jnp.mean(variances))
+  mean = conditioned.mean.astype(dtype)
+  squares = conditioned.spread.astype(dtype)
+  variance = squares / len(mean)
+  origin = similarity.coarse_origin(mean, variance)
+  spread = squares + jnp.sum((mean - origin) ** 2)
+  return Scale(origin, spread, tol * variance, conditioned.finite)
 
 
 def _pallas_branches(

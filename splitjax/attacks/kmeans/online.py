@@ -11,7 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import grouping
 from splitjax.attacks import similarity
 from splitjax.attacks.kmeans import lloyd
@@ -79,7 +81,8 @@ def cluster_batch(
 
   Vectors are scaled to length 1. The first batch is clustered from the best of
   ten k-means++ starts, so it should hold several samples of each class. A class
-  that a later batch lacks keeps its centroid.
+  that a later batch lacks keeps its centroid. A vector that is not finite is in
+  no cluster, which is written as -1.
 
   Args:
     clusters: what the batch before returned, or `start_online`.
@@ -102,6 +105,8 @@ def cluster_batch(
     >>> (found == found[0]).tolist()
     [True, False, True, False]
   """
+  vectors = jnp.asarray(_kernel.to_array('vectors', vectors))
+  clusters = _kernel.to_arrays('clusters', clusters)
   _validate.matrices(vectors=vectors, centroids=clusters.centroids)
   _validate.count('max_iters', max_iters)
   units = similarity.unit_normalize(vectors.astype(jnp.float32))
@@ -116,6 +121,7 @@ def cluster_batch(
     units, init, max_iters=max_iters, tol=0.0, precision='highest'
   )
   found = result.assignments
+  units = jnp.where((found >= 0)[:, None], units, 0)
   return _update(clusters, init, units, found, memory), found
 
 
@@ -188,7 +194,7 @@ def online_labels(
     num_classes: number of classes and of clusters.
 
   Returns:
-    Labels `[N]`, in the type of `aux_labels`.
+    Labels `[N]`, in the type of `aux_labels`; -1 for a sample in no cluster.
 
   Example:
     >>> assignments = jnp.array([1, 0, 0, 1, 0])
@@ -197,5 +203,7 @@ def online_labels(
     ... ).tolist()
     [0, 1, 1, 0, 1]
   """
+  aux_labels = jnp.asarray(_kernel.to_array('aux_labels', aux_labels))
   names = grouping.name_groups(assignments[aux_rows], aux_labels, num_classes)
-  return names[assignments].astype(aux_labels.dtype)
+  labels = names[assignments].astype(aux_labels.dtype)
+  return conditioning.name_finite(labels, assignments >= 0)

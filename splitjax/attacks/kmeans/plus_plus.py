@@ -10,11 +10,13 @@ import math
 import jax
 import jax.numpy as jnp
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import similarity
 
 
-@functools.partial(jax.jit, static_argnames='num_clusters')
+@functools.partial(_kernel.jit, static_argnames='num_clusters')
 def kmeans_plus_plus(
   key: jax.Array, points: jax.Array, *, num_clusters: int
 ) -> jax.Array:
@@ -27,7 +29,7 @@ def kmeans_plus_plus(
 
   Args:
     key: random key for the draws.
-    points: points, `[N, D]`.
+    points: points, `[N, D]`; those that are not finite are not drawn.
     num_clusters: number of clusters `K`, between 1 and `N`.
 
   Returns:
@@ -45,7 +47,10 @@ def kmeans_plus_plus(
   _validate.matrices(points=points)
   _validate.automatic(points=points)
   _validate.count('num_clusters', num_clusters, at_most=len(points))
-  return spread_centroids(start_draws(key, num_clusters), points)
+  conditioned = conditioning.condition(points, 'euclidean')
+  draws = start_draws(key, num_clusters)
+  rows = _spread_rows(draws, conditioned.points, conditioned.finite)
+  return similarity.to_accumulator(points[rows])
 
 
 def start_draws(
@@ -56,16 +61,29 @@ def start_draws(
   return jax.random.uniform(key, (*num_starts, num_clusters, num_candidates))
 
 
-def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
+def spread_centroids(
+  draws: jax.Array, points: jax.Array, counts: jax.Array | None = None
+) -> jax.Array:
   """Compute `kmeans_plus_plus` from draws, inside of a jitted function.
 
   Args:
     draws: uniform numbers of `start_draws`, `[K, L]`.
-    points: points, `[N, D]`.
+    points: finite points of about unit size, `[N, D]`.
+    counts: whether each may be drawn, `[N]`; None for all.
 
   Returns:
     Centroids `[K, D]`, rows of `points`, float32 or wider.
   """
+  if counts is None:
+    counts = jnp.ones(len(points), bool)
+  rows = _spread_rows(draws, points, counts)
+  return similarity.to_accumulator(points[rows])
+
+
+def _spread_rows(
+  draws: jax.Array, points: jax.Array, counts: jax.Array
+) -> jax.Array:
+  """Return the rows of the centroids, `[K]`."""
   num_points = len(points)
   dtype = jnp.promote_types(points.dtype, jnp.float32)
   origin = jnp.mean(points, axis=0, dtype=dtype)
@@ -74,27 +92,34 @@ def spread_centroids(draws: jax.Array, points: jax.Array) -> jax.Array:
   def sq_distances(rows: jax.Array) -> jax.Array:  # [L] -> [N, L]
     close = similarity.closeness(points, points[rows].astype(dtype), origin)
     far = 2 * jnp.maximum(halves[:, None] - close, 0)
-    return jnp.where(jnp.arange(num_points)[:, None] == rows[None], 0, far)
+    same = jnp.arange(num_points)[:, None] == rows[None]
+    return jnp.where(same | ~counts[:, None], 0, far)
 
   def next_fn(
     nearest: jax.Array, draws: jax.Array
   ) -> tuple[jax.Array, jax.Array]:  # Squared distances so far [N], draws [L].
-    candidates = _draw_rows(nearest, draws)
+    candidates = _draw_rows(nearest, counts, draws)
     reached = jnp.minimum(nearest[:, None], sq_distances(candidates))
     best = jnp.argmin(jnp.sum(reached, axis=0))
     return reached[:, best], candidates[best]
 
-  first = (draws[0, :1] * num_points).astype(jnp.int32)
+  first = _draw_rows(jnp.zeros_like(halves), counts, draws[0, :1])
   _, others = jax.lax.scan(next_fn, sq_distances(first)[:, 0], draws[1:])
-  rows = jnp.concatenate([first, others.astype(first.dtype)])
-  return points[rows].astype(dtype)
+  return jnp.concatenate([first, others.astype(first.dtype)])
 
 
-def _draw_rows(weights: jax.Array, draws: jax.Array) -> jax.Array:
-  """Draw row numbers `[L]` by weights `[N]`, uniformly if all are 0."""
+def _draw_rows(
+  weights: jax.Array, counts: jax.Array, draws: jax.Array
+) -> jax.Array:
+  """Draw row numbers `[L]` by weights `[N]`; if all are 0, of those that count.
+
+  Args:
+    weights: weights, `[N]`.
+    counts: whether a row may be drawn, `[N]`.
+    draws: uniform numbers, `[L]`.
+  """
+  weights = jnp.where(jnp.sum(weights) > 0, weights, counts)
   cumulated = jnp.cumsum(weights)
   thresholds = draws * cumulated[-1]
-  by_weight = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
-  uniform = (draws * len(weights)).astype(by_weight.dtype)
-  rows = jnp.where(cumulated[-1] > 0, by_weight, uniform)
+  rows = jnp.sum(cumulated[:, None] <= thresholds[None], axis=0)
   return jnp.minimum(rows, len(weights) - 1)

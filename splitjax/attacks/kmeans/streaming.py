@@ -7,22 +7,21 @@ of vectors, `D` their width and `K` the number of clusters.
 """
 
 from collections.abc import Callable, Iterator
-from concurrent import futures
 import functools
-import mmap
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import distance
 from splitjax.attacks import similarity
+from splitjax.attacks.kmeans import chunks
 from splitjax.attacks.kmeans import cluster_sums
 from splitjax.attacks.kmeans import lloyd
-
-_CHUNK_BYTES = 64 << 20
 
 ChunksFn = Callable[[], Iterator[tuple[int, np.ndarray]]]
 
@@ -55,7 +54,8 @@ def stream_kmeans(
     A `KMeansResult` of NumPy arrays; the inertia is in float64.
 
   Raises:
-    ValueError: if a shape, type or number is not as above.
+    ValueError: if a shape, type or number is not as above, or a point is not
+      finite.
 
   Example:
     >>> points = np.array([[0.0], [1.0], [8.0], [9.0]], np.float32)
@@ -64,25 +64,27 @@ def stream_kmeans(
     ([[0.5], [8.5]], [0, 0, 1, 1])
   """
   # pyrefly: ignore[bad-assignment]
-  init_centroids = np.asarray(init_centroids)
+  init_centroids = np.asarray(
+    _kernel.to_array('init_centroids', init_centroids)
+  )
+  dtype = chunks.type_of('points', points)
+  if not np.isfinite(tol):
+    raise ValueError(f'tol must be a finite number, got {tol}.')
   # pyrefly: ignore[bad-argument-type]
-  _validate.matrices(points=points, init_centroids=init_centroids)
+  _validate.matrices(
+    points=jax.ShapeDtypeStruct(points.shape, dtype),
+    init_centroids=init_centroids,
+  )
   _validate.count(
     'the number of init_centroids', len(init_centroids), at_most=len(points)
   )
   _validate.count('max_iters', max_iters)
   _validate.choice('metric', metric, similarity.METRICS)
-  chunks = functools.partial(_chunks, points, chunk_size)
-  dtype = jnp.result_type(points, init_centroids, jnp.float32)
-  total, sum_squares = _moments(chunks, metric)
-  variance = np.mean(sum_squares / len(points)).astype(dtype)
-  origin = similarity.coarse_origin(
-    # pyrefly: ignore[bad-argument-type]
-    (total / len(points)).astype(dtype),
-    variance,
-  )
-  assign = lambda centroids: _assign(chunks, centroids, origin, metric)
-  centroids = init_centroids.astype(dtype)
+  chunks_fn = functools.partial(chunks.chunks_of, points, chunk_size)
+  dtype = jnp.result_type(dtype, init_centroids, jnp.float32)
+  place = _place_of(chunks_fn, metric, len(points), dtype)
+  assign = lambda centroids: _assign(chunks_fn, centroids, place, metric)
+  centroids = init_centroids.astype(dtype) * place.unit - place.shift
   assignments = np.full(len(points), -1, np.int32)
   num_iters, settled, converged = 0, False, False
   while num_iters < max_iters and not converged:
@@ -91,18 +93,19 @@ def stream_kmeans(
       cluster_sums.means_of_clusters(found.sums, found.sizes, centroids)
     )
     settled = np.array_equal(found.assignments, assignments)
-    converged = settled or np.sum((means - centroids) ** 2) <= tol * variance
+    moved = np.sum((means - centroids) ** 2)
+    converged = settled or moved <= tol * place.variance
     centroids, assignments = means, found.assignments
     num_iters += 1
   if not settled:  # The centroids moved after the last look at the points.
     found = assign(centroids)
   return lloyd.KMeansResult(
     # pyrefly: ignore[bad-argument-type]
-    centroids,
+    (centroids + place.shift) / place.unit,
     # pyrefly: ignore[bad-argument-type, unbound-name]
     found.assignments,
     # pyrefly: ignore[bad-argument-type]
-    found.inertia,
+    found.inertia / float(place.unit) ** 2,
     # pyrefly: ignore[bad-argument-type]
     num_iters,
     # pyrefly: ignore[bad-argument-type]
@@ -140,55 +143,58 @@ def stream_nearest_labels(
     >>> stream_nearest_labels(vectors, jnp.eye(2), labels).tolist()
     [7, 3]
   """
+  dtype = chunks.type_of('vectors', vectors)
+  aux_vectors = _kernel.to_array('aux_vectors', aux_vectors)
   # pyrefly: ignore[bad-argument-type]
-  _validate.matrices(vectors=vectors, aux_vectors=aux_vectors)
+  _validate.matrices(
+    vectors=jax.ShapeDtypeStruct(vectors.shape, dtype), aux_vectors=aux_vectors
+  )
   labels = [
     distance.nearest_labels(chunk, aux_vectors, aux_labels, metric=metric)
-    for _, chunk in _chunks(vectors, chunk_size)
+    for _, chunk in chunks.chunks_of(vectors, chunk_size)
   ]
   return np.concatenate([np.asarray(x) for x in labels])
 
 
-def _chunks(
-  vectors: np.ndarray, chunk_size: int | None
-) -> Iterator[tuple[int, np.ndarray]]:
-  """Yield chunks and where they start, reading ahead by one chunk."""
-  row_bytes = max(vectors.itemsize * vectors.shape[1], 1)
-  if chunk_size is None:
-    chunk_size = max(_CHUNK_BYTES // row_bytes, 1)
-    if chunk_size > cluster_sums.BLOCK:
-      chunk_size -= chunk_size % cluster_sums.BLOCK
-  _validate.count('chunk_size', chunk_size)
-  read = functools.partial(_read, vectors, chunk_size)
-  starts = range(0, len(vectors), chunk_size)
-  with futures.ThreadPoolExecutor(1) as reader:
-    coming = reader.submit(read, 0)
-    for start in starts:
-      chunk = coming.result()
-      if start + chunk_size < len(vectors):
-        coming = reader.submit(read, start + chunk_size)
-      yield start, chunk
+class _Place(NamedTuple):
+  """Where points lie, and how they are made fit for float32.
+
+  Attributes:
+    unit: a power of two that points are multiplied by.
+    shift: what is then subtracted, `[D]`; 0 unless they lie far from 0.
+    origin: a place amid what is left, `[D]`.
+    variance: mean variance of its features.
+  """
+
+  unit: np.ndarray
+  shift: np.ndarray
+  origin: jax.Array
+  variance: np.ndarray
 
 
-def _read(vectors: np.ndarray, chunk_size: int, start: int) -> np.ndarray:
-  """Return a copy of some rows; those of a mapped file are not mapped."""
-  some = vectors[start : start + chunk_size]
-  root = vectors
-  while isinstance(root.base, np.ndarray):
-    root = root.base
-  mapped = isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)
-  if not (mapped and some.flags.c_contiguous):
-    return np.array(some)
-  before = some.ctypes.data - root.ctypes.data
-  read = np.fromfile(
-    # pyrefly: ignore[missing-attribute]
-    root.filename,
-    np.uint8,
-    some.nbytes,
-    # pyrefly: ignore[missing-attribute]
-    offset=root.offset + before,
-  )
-  return read.view(some.dtype).reshape(some.shape)
+def _place_of(
+  chunks_fn: ChunksFn, metric: str, num_points: int, dtype: np.dtype
+) -> _Place:
+  """Read all points once, to see where they lie.
+
+  Raises:
+    ValueError: if a point is not finite.
+  """
+  total, sum_squares = _moments(chunks_fn, metric)
+  mean, spread = total / num_points, np.sum(sum_squares) / num_points
+  size = np.sqrt(np.sum(mean**2) + spread)
+  one = np.ones((), dtype)
+  unit = one
+  if metric == 'euclidean':
+    unit = np.asarray(conditioning.power_of_two(jnp.asarray(size, dtype)))
+  mean, spread = mean * float(unit), spread * float(unit) ** 2
+  variance = (spread / len(mean)).astype(dtype)
+  far = np.sum(mean**2) > conditioning.FAR**2 * spread
+  shift = (mean if far else np.zeros_like(mean)).astype(dtype)
+  left = (mean - shift).astype(dtype)
+  # pyrefly: ignore[bad-argument-type]
+  origin = similarity.coarse_origin(left, variance)
+  return _Place(unit, shift, origin, variance)
 
 
 def _ready(points: jax.Array, metric: str) -> jax.Array:
@@ -196,11 +202,22 @@ def _ready(points: jax.Array, metric: str) -> jax.Array:
   return similarity.unit_normalize(points) if metric == 'cosine' else points
 
 
-def _moments(chunks: ChunksFn, metric: str) -> tuple[np.ndarray, np.ndarray]:
-  """Return the sum of each feature and its squares around the mean, float64."""
+def _moments(chunks_fn: ChunksFn, metric: str) -> tuple[np.ndarray, np.ndarray]:
+  """Return the sum of each feature and its squares around the mean, float64.
+
+  Raises:
+    ValueError: if a point is not finite.
+  """
   count, total, squares = 0, 0.0, 0.0
-  for _, chunk in chunks():
-    mean, spread = (np.asarray(x, np.float64) for x in _spread(chunk, metric))
+  for start, chunk in chunks_fn():
+    unit, *found = (np.asarray(x, np.float64) for x in _spread(chunk, metric))
+    mean, spread = found[0] / unit, found[1] / unit**2
+    if not np.isfinite(mean).all():
+      finite = np.isfinite(np.asarray(chunk, np.float64)).all(axis=1)
+      row = start + int(np.argmin(finite))
+      raise ValueError(
+        f'points must be finite, got a NaN or an infinity in row {row}.'
+      )
     # Chan's update: no difference of large sums.
     if count:
       share = count * len(chunk) / (count + len(chunk))
@@ -212,11 +229,15 @@ def _moments(chunks: ChunksFn, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.partial(jax.jit, static_argnames='metric')
-def _spread(points: jax.Array, metric: str) -> tuple[jax.Array, jax.Array]:
-  """Return the mean of each feature of a chunk, and its squares around it."""
+def _spread(
+  points: jax.Array, metric: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Return a power of two, and mean and squares of points multiplied by it."""
   wide = similarity.to_accumulator(_ready(points, metric))
+  unit = conditioning.power_of_two(jnp.max(jnp.abs(wide)))
+  wide = wide * unit
   mean = jnp.mean(wide, axis=0)
-  return mean, jnp.sum((wide - mean[None]) ** 2, axis=0)
+  return unit, mean, jnp.sum((wide - mean[None]) ** 2, axis=0)
 
 
 class _Assigned(NamedTuple):
@@ -236,13 +257,13 @@ class _Assigned(NamedTuple):
 
 
 def _assign(
-  chunks: ChunksFn, centroids: np.ndarray, origin: jax.Array, metric: str
+  chunks_fn: ChunksFn, centroids: np.ndarray, place: _Place, metric: str
 ) -> _Assigned:
   """Read all points once, assign them and add them up."""
   kept, sizes, inertia = [], 0, 0.0
   sums = np.zeros_like(centroids)
-  for _, chunk in chunks():
-    found = _assign_chunk(chunk, centroids, origin, sums, metric)
+  for _, chunk in chunks_fn():
+    found = _assign_chunk(chunk, centroids, place, sums, metric)
     kept.append(np.asarray(found.assignments))
     sums = found.sums
     sizes = sizes + np.asarray(found.sizes)
@@ -255,13 +276,15 @@ def _assign(
 def _assign_chunk(
   points: jax.Array,
   centroids: jax.Array,
-  origin: jax.Array,
+  place: _Place,
   sums: jax.Array,
   metric: str,
 ) -> _Assigned:
   """Assign the points of a chunk, and add them to earlier sums."""
   points = _ready(points, metric)
-  assignments, _ = similarity.nearest(points, centroids, origin)
+  shifted = points * place.unit - place.shift[None]
+  points = shifted.astype(points.dtype)
+  assignments, _ = similarity.nearest(points, centroids, place.origin)
   sums = cluster_sums.sums_of_clusters(points, assignments, sums)
   sizes = jnp.zeros(len(centroids), jnp.int32).at[assignments].add(1)
   gaps = points.astype(centroids.dtype) - centroids[assignments]

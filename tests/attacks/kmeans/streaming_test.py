@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from splitjax import attacks
+from splitjax.attacks.kmeans import chunks
 from splitjax.attacks.kmeans import cluster_sums
-from splitjax.attacks.kmeans import streaming
 from splitjax.records import recording
 
 
@@ -126,7 +126,7 @@ def test_saved_records_are_read_also_in_bfloat16(tmp_path):
   recording.save_record(tmp_path / 'record', record)
   loaded = recording.load_record(tmp_path / 'record').vectors
   assert loaded.dtype == ml_dtypes.bfloat16
-  some = streaming._read(loaded, 100, 450)
+  some = chunks._read(loaded, 100, 450)
   np.testing.assert_array_equal(
     some.astype(np.float32), points[450:].astype(np.float32)
   )
@@ -150,9 +150,9 @@ def test_saved_records_are_read_also_in_bfloat16(tmp_path):
 def test_parts_of_a_map_are_read_where_they_are(tmp_path, part):
   points = _points()
   some = part(_on_disk(tmp_path / 'points.npy', points))
-  chunks = list(streaming._chunks(some, 40)) if len(some) else []
-  assert [start for start, _ in chunks] == list(range(0, len(some), 40))
-  read = [chunk for _, chunk in chunks]
+  found = list(chunks.chunks_of(some, 40)) if len(some) else []
+  assert [start for start, _ in found] == list(range(0, len(some), 40))
+  read = [chunk for _, chunk in found]
   np.testing.assert_array_equal(
     np.concatenate(read) if read else points[:0], part(points)
   )
