@@ -11,6 +11,13 @@ _FLAGS = (
 if metadata.version('jaxlib').startswith('0.10.'):  # A later one aborts.
   _FLAGS += ' --xla_cpu_use_fusion_emitters=false'
 os.environ.setdefault('XLA_FLAGS', _FLAGS)
+# A program that another test of this run compiled already is read from a file,
+# also by the workers of xdist and by commands, which inherit these.
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+  _CACHE = tempfile.TemporaryDirectory()
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = _CACHE.name
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+  os.environ['JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES'] = '-1'
 
 # ruff: noqa: E402
 import hypothesis
@@ -18,11 +25,6 @@ import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# A program that another test of this run compiled already is read from a file.
-_CACHE = tempfile.TemporaryDirectory()
-jax.config.update('jax_compilation_cache_dir', _CACHE.name)
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
-jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 hypothesis.settings.register_profile(
   'splitjax', derandomize=True, deadline=None, max_examples=25
 )

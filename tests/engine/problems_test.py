@@ -126,7 +126,12 @@ class CheckTest(parameterized.TestCase):
     assert find().isdisjoint({'norm', 'direct', 'ridge'})
     assert {'distance', 'clustering', 'transfer'} < find()
     assert find(dataset='breast_cancer') - find() >= {'norm', 'direction'}
-    assert find(dataset='diabetes') == {'nearest', 'ridge', 'learning_based'}
+    assert find(dataset='diabetes') == {
+      'strongest',
+      'nearest',
+      'ridge',
+      'learning_based',
+    }
 
   def test_what_does_not_apply_is_noted(self):
     problem = problems.check(engine.Config(attacks=('all',)))
@@ -154,7 +159,12 @@ class CheckTest(parameterized.TestCase):
   def test_real_targets_have_defaults_of_their_own(self):
     problem = problems.check(engine.Config(dataset='diabetes'))
     assert problem.config.num_aux == 10
-    assert problem.config.attacks == ('nearest', 'ridge', 'learning_based')
+    assert problem.config.attacks == (
+      'strongest',
+      'nearest',
+      'ridge',
+      'learning_based',
+    )
     assert problem.references == ('model', 'mean')
 
   def test_own_layers_and_defense_are_called_own(self):

@@ -210,5 +210,5 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, name, change, message):
 
 
 def test_folder_in_place_of_weights_is_refused(tmp_path):
-  with pytest.raises(ConfigError, match='^weights=.*a state dict of resnet18'):
+  with pytest.raises(ConfigError, match='^weights=.*expected a regular file'):
     pretraining.convert(tmp_path, 'resnet18')
