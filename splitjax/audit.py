@@ -6,20 +6,24 @@ imports this module can call it as that function.
 
 import sys
 import types
+import typing
 from typing import Any
 
-from splitjax import auditing
-from splitjax.auditing import command
-from splitjax.auditing.result import AuditResult
+from splitjax import commands
+
+if typing.TYPE_CHECKING:
+  from splitjax.auditing.result import AuditResult
 
 
 class _Callable(types.ModuleType):
   """A module that is called as the function of its name."""
 
-  def __call__(self, *args: Any, **kwargs: Any) -> AuditResult:
+  def __call__(self, *args: Any, **kwargs: Any) -> 'AuditResult':
+    from splitjax import auditing
+
     return auditing.audit(*args, **kwargs)
 
 
 sys.modules[__name__].__class__ = _Callable
 if __name__ == '__main__':
-  sys.exit(command.main())
+  sys.exit(commands.audit())

@@ -149,6 +149,7 @@ def test_all_arguments_and_returns_are_annotated():
 # They print a verdict and leave with a status.
 COMMANDS = (
   'splitjax/audit.py',
+  'splitjax/commands.py',
   'splitjax/report.py',
   'splitjax/auditing/command.py',
   'splitjax/auditing/comparing.py',

@@ -86,6 +86,7 @@ def gradient_labels(
   counters: Sequence[Counter] = (),
   channel: Channel | None = None,
   fresh: bool = False,
+  sent: jax.Array | None = None,
 ) -> AttackResult:
   """Label samples by their cut gradients of one pass or of several.
 
@@ -107,6 +108,8 @@ def gradient_labels(
     counters: what to undo.
     channel: the mechanism that labels went through, if there is one.
     fresh: whether it draws labels anew in every pass.
+    sent: smashed data that a single pass answers, `[N, D]`, if known; late in a
+      training it says what gradients alone do not, see `gradient_evidence`.
 
   Returns:
     An `AttackResult` with labels (-1 for none), logits, groups and `chosen`.
@@ -132,6 +135,7 @@ def gradient_labels(
     counters=counters,
     channel=channel,
     fresh=fresh,
+    sent=sent,
   )
   return read_evidence(
     evidence, aux_rows, aux_labels, num_classes=num_classes, channel=channel

@@ -154,5 +154,13 @@ def test_strongest_takes_what_explains_late_gradients():
   assert CANDIDATES[int(found.chosen)] == 'matching'
   assert np.mean(found.labels == labels) > 0.97
   assert np.mean(blind.labels == labels) < 0.9
+  again = attacks.gradient_labels(
+    *args,
+    jnp.asarray(rows),
+    jnp.arange(NUM_CLASSES),
+    num_classes=NUM_CLASSES,
+    sent=smashed,
+  )
+  assert (again.labels == found.labels).all()
   undone = read(sent=smashed, counters=(Counter.BATCH_MEANS,))
   assert CANDIDATES[int(undone.chosen)] != 'matching'
