@@ -86,7 +86,8 @@ def test_bank_has_semicolons_and_quotes(data_folder):
     num_test=100,
   )
   assert dataset.class_names == ('no', 'yes')
-  assert dataset.notes == ()
+  assert dataset.notes[0].startswith('hashed to 256 ids, by column')
+  assert not any('missing' in note for note in dataset.notes)
   assert dataset.train_inputs.shape == (1000, 16)
   assert len(dataset.category_sizes) == 9
   assert dataset.train_labels.sum() == 117  # 11.7%, as in the file.
