@@ -55,6 +55,7 @@ def prepare_features(samples: Samples) -> Samples:
     aux_features=samples.aux_inputs,
     new_features=samples.new_inputs,
   )
+  _validate.labels_of('aux_labels', samples.aux_labels, samples.aux_inputs)
   wide = similarity.to_accumulator(samples.inputs)
   finite = conditioning.finite_rows(wide)[:, None]
   count = jnp.maximum(jnp.sum(finite), 1)
