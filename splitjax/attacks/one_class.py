@@ -24,6 +24,7 @@ _ONE_WAY = 0.9
 # What is as good as certain, as a logarithm of odds.
 _CERTAIN = 14.0
 _NUM_ITERS = 4
+_CLEAR = 4.0
 
 
 class Batches(NamedTuple):
@@ -32,10 +33,12 @@ class Batches(NamedTuple):
   Attributes:
     log_odds: of the second group against the first for each sample, `[N]`.
     share: share of the samples that are in batches of one class, a scalar.
+    is_clear: whether the first group has many more of them, a truth value.
   """
 
   log_odds: jax.Array
   share: jax.Array
+  is_clear: jax.Array
 
 
 class _Line(NamedTuple):
@@ -82,14 +85,16 @@ def log_odds(passes: jax.Array, steps: jax.Array) -> Batches:
   """
   each = jax.lax.map(lambda x: _of_pass(*x), (passes, steps))
 
-  def add(total: jax.Array, odds: jax.Array) -> tuple[jax.Array, None]:
+  def add(total: jax.Array, one: Batches) -> tuple[jax.Array, None]:
+    odds = one.log_odds
     # Where no group is the larger one, it may differ from pass to pass.
     centered = odds - jnp.mean(odds)
     agrees = jnp.sum(centered * (total - jnp.mean(total))) >= 0
+    agrees = agrees | one.is_clear
     return total + jnp.where(agrees, odds, -odds), None
 
-  total, _ = jax.lax.scan(add, jnp.zeros_like(each.log_odds[0]), each.log_odds)
-  return Batches(total, jnp.mean(each.share))
+  total, _ = jax.lax.scan(add, jnp.zeros_like(each.log_odds[0]), each)
+  return Batches(total, jnp.mean(each.share), jnp.all(each.is_clear))
 
 
 def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
@@ -104,6 +109,7 @@ def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
   shares = jnp.stack(
     [jnp.sum(jnp.where(line.signs == sign, samples, 0)) for sign in (1, -1)]
   )
+  is_clear = shares[0] > _CLEAR * shares[1]
   # Batches of one group are as frequent as a power of the group's own share.
   usual = len(gradients) / jnp.maximum(jnp.sum(line.sizes > 0), 1)
   first, second = shares ** (1 / usual)
@@ -126,7 +132,9 @@ def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
   of_mixed = prior[1] - prior[0] + nearness
   odds = jnp.where(is_one, -_CERTAIN * line.signs[steps], of_mixed)
   return Batches(
-    jnp.clip(odds, -_CERTAIN, _CERTAIN), jnp.mean(is_one, dtype=odds.dtype)
+    jnp.clip(odds, -_CERTAIN, _CERTAIN),
+    jnp.mean(is_one, dtype=odds.dtype),
+    is_clear,
   )
 
 

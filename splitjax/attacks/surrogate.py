@@ -180,9 +180,11 @@ def class_mismatch(
 def class_mismatches(
   layers: Layers, smashed: jax.Array, units: jax.Array
 ) -> jax.Array:
-  """Compute `class_mismatch` of many rows, 256 at a time, `[N, C]`."""
+  """Compute `class_mismatch` of many rows, some at a time, `[N, C]`."""
+  num_classes = len(collapse(layers)[1])
+  size = max(min(256, 2**24 // num_classes**2), 1)
   one = lambda row: class_mismatch(layers, row[0][None], row[1][None])[0]
-  return jax.lax.map(one, (smashed, units), batch_size=256)
+  return jax.lax.map(one, (smashed, units), batch_size=size)
 
 
 def standardize(
