@@ -32,6 +32,7 @@ _ENOUGH_OF_ONE_CLASS = 0.25
 # Right groups of late gradients had .58 of the margin of others, or more; where
 # a large class was cut in two it was .3.
 _LEAST_MARGIN = 0.5
+_MOST_UNEVEN = 3  # The largest class, in units of an even share.
 _MOST_MATCHED = 100  # Classes; the fit grows with their square.
 
 
@@ -120,6 +121,10 @@ def _read(
     )
     # A top explains a large class that it cuts in two: that shows here.
     far = margin(found.groups) < _LEAST_MARGIN * margin(result.labels)
+    sizes = jnp.bincount(result.labels, length=known.num_classes)
+    far |= jnp.max(sizes) * known.num_classes > _MOST_UNEVEN * len(
+      result.labels
+    )
     is_matching = settled == groupings.CANDIDATES.index('matching')
     settled = jnp.where(is_matching & far, -1, settled)
     alone = groupings.named(found, known, candidate)._replace(chosen=settled)

@@ -164,3 +164,25 @@ def test_strongest_takes_what_explains_late_gradients():
   assert (again.labels == found.labels).all()
   undone = read(sent=smashed, counters=(Counter.BATCH_MEANS,))
   assert CANDIDATES[int(undone.chosen)] != 'matching'
+
+
+def test_a_large_class_is_not_cut_in_two():
+  rng = np.random.default_rng(3)
+  shares = [0.86] + [0.02] * 7
+  labels = rng.choice(NUM_CLASSES, size=500, p=shares)
+  labels[:NUM_CLASSES] = np.arange(NUM_CLASSES)
+  means = rng.normal(size=(NUM_CLASSES, 32))
+  smashed = (means[labels] + rng.normal(size=(500, 32))).astype('f')
+  kernel = 3 * rng.normal(size=(32, NUM_CLASSES)) / 32**0.5
+  wrong = np.asarray(jax.nn.softmax(smashed @ kernel)) - np.eye(8)[labels]
+  cut_grads = (wrong @ kernel.T).astype('f')
+  found = attacks.gradient_labels(
+    KEY,
+    cut_grads[None],
+    Draws(jnp.zeros((1, 500), int)),
+    jnp.arange(NUM_CLASSES),
+    jnp.arange(NUM_CLASSES),
+    num_classes=NUM_CLASSES,
+    sent=smashed,
+  )
+  assert np.mean(found.labels == labels) > 0.95

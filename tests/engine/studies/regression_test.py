@@ -175,7 +175,7 @@ def test_gradients_tell_more_than_nothing(whole):
     for cell, row in cells.items()
     if cell.intermediate == 'cut_grads' and cell.setting.defense == 'none'
   }
-  assert set(read) == {'nearest', 'ridge', 'learning_based'}
+  assert set(read) == {'strongest', 'nearest', 'ridge', 'learning_based'}
   assert min(read.values()) > 0.4, read
   known = by_cell(whole.rows(), 'r2')
   means = [row['mean'] for cell, row in known.items() if cell.attack == 'mean']
