@@ -29,11 +29,39 @@ from splitjax.training.countering import Counter
 T = TypeVar('T')
 # If fewer samples than this are in batches of one class, these say too little.
 _ENOUGH_OF_ONE_CLASS = 0.25
-# Right groups of late gradients had .58 of the margin of others, or more; where
-# a large class was cut in two it was .3.
-_LEAST_MARGIN = 0.5
-_MOST_UNEVEN = 3  # The largest class, in units of an even share.
-_MOST_MATCHED = 100  # Classes; the fit grows with their square.
+_MOST_MATCHED = 100  # Classes; a fit of a top grows with their square.
+
+
+class Sent(NamedTuple):
+  """What a top model is fitted to.
+
+  Attributes:
+    key: random key for the fit.
+    smashed: smashed data that was sent, `[N, D]`.
+    gradients: gradients that it got, `[N, D]`.
+    quality: of the best fit so far, see `matching.Matched`.
+  """
+
+  key: jax.Array
+  smashed: jax.Array
+  gradients: jax.Array
+  quality: jax.Array
+
+
+class Other(NamedTuple):
+  """Groups that are made of more than the vectors, and replace theirs.
+
+  Attributes:
+    grouping: the groups.
+    holds: whether they replace those of the vectors, a truth value.
+    candidate: which of `CANDIDATES` they are.
+    sent: what a top was fitted to, if they are those of a top.
+  """
+
+  grouping: Grouping
+  holds: jax.Array
+  candidate: jax.Array
+  sent: Sent | None = None
 
 
 class Evidence(NamedTuple):
@@ -44,17 +72,21 @@ class Evidence(NamedTuple):
     found: groups that no label took part in.
     drawn: group of each sample in each pass where labels are drawn anew, `[T,
       N]`; None elsewhere.
-    settled: which of `CANDIDATES` the groups are, where they are not to be
-      compared with what the auxiliary vectors make; -1 where they are; None if
-      they always are.
-    plain: the groups that were found before, if `settled` is not None.
+    other: groups that may replace those found; None if nothing else is known.
   """
 
   passes: jax.Array
   found: Grouping
   drawn: jax.Array | None = None
-  settled: jax.Array | None = None
-  plain: Grouping | None = None
+  other: Other | None = None
+
+  @property
+  def grouping(self) -> Grouping:
+    """The groups to go by."""
+    if self.other is None:
+      return self.found
+    other = self.other.grouping._replace(margins=self.found.margins)
+    return _where(self.other.holds, other, self.found)
 
 
 @functools.partial(_kernel.jit, static_argnames='num_classes')
@@ -107,32 +139,39 @@ def _read(
   evidence: Evidence, known: Known, channel: Channel | None
 ) -> AttackResult:
   """Let known samples name groups, and take the labels that are likeliest."""
-  passes, found, drawn, settled, plain = evidence
+  passes, found, drawn, other = evidence
   if drawn is not None:
     assert channel is not None
     return pass_groups.decode(
       groupings.named(found, known, 'votes'), drawn, channel
     )
   candidate = 'denoised' if len(passes) == 1 else 'passes'
-  result = groupings.better(passes, plain or found, known, candidate)
-  if settled is not None:
-    margin = lambda groups: jnp.mean(
-      groupings.margins_of(passes, groups, known.num_classes)
-    )
-    # A top explains a large class that it cuts in two: that shows here.
-    far = margin(found.groups) < _LEAST_MARGIN * margin(result.labels)
-    sizes = jnp.bincount(result.labels, length=known.num_classes)
-    far |= jnp.max(sizes) * known.num_classes > _MOST_UNEVEN * len(
-      result.labels
-    )
-    is_matching = settled == groupings.CANDIDATES.index('matching')
-    settled = jnp.where(is_matching & far, -1, settled)
-    alone = groupings.named(found, known, candidate)._replace(chosen=settled)
-    result = _where(settled >= 0, alone, result)
+  result = groupings.better(passes, found, known, candidate)
+  if other is not None:
+    grouping = other.grouping
+    if other.sent is not None:
+      grouping = _rematched(grouping, other.sent, result.labels, known)
+    named = groupings.named(grouping, known, candidate)
+    named = named._replace(chosen=other.candidate)
+    result = _where(other.holds, named, result)
   if channel is None:
     return result
   assert result.groups is not None
   return pass_groups.decode(result, result.groups.assignments[None], channel)
+
+
+def _rematched(
+  grouping: Grouping, sent: Sent, labels: jax.Array, known: Known
+) -> Grouping:
+  """Start from labels as well: a top also fits a large class cut in two."""
+  again = matching.match(
+    sent.key,
+    sent.smashed,
+    sent.gradients,
+    labels[None],
+    num_classes=known.num_classes,
+  )
+  return _where(again.quality > sent.quality, again.grouping, grouping)
 
 
 @functools.partial(
@@ -185,28 +224,22 @@ def gradient_evidence(
     key_adapt, passes, draws, counters, num_classes=num_classes
   )
   evidence = _group(key, passes, sent, num_classes, channel if fresh else None)
-  if Counter.ONE_CLASS not in counters or num_classes > 2:
+  usable = num_classes == 2 and evidence.drawn is None
+  if Counter.ONE_CLASS not in counters or not usable:
     return evidence
   batches = one_class.log_odds(passes, draws.steps)
   odds = jnp.stack([batches.log_odds, -batches.log_odds], axis=1) / 2
-  found = Grouping(jnp.argmin(odds, axis=1), odds, batches.share)
-  return _settle(
-    evidence, batches.share >= _ENOUGH_OF_ONE_CLASS, found, 'batches'
+  other = Other(
+    Grouping(jnp.argmin(odds, axis=1), odds, batches.share),
+    batches.share >= _ENOUGH_OF_ONE_CLASS,
+    _index('batches'),
   )
+  return evidence._replace(other=other)
 
 
-def _settle(
-  evidence: Evidence, holds: jax.Array, found: Grouping, candidate: str
-) -> Evidence:
-  """Take other groups, where something holds, and compare them no further."""
-  index = groupings.CANDIDATES.index(candidate)
-  found = found._replace(margins=evidence.found.margins)
-  earlier = -1 if evidence.settled is None else evidence.settled
-  return evidence._replace(
-    found=_where(holds, found, evidence.found),
-    settled=jnp.where(holds, jnp.int32(index), earlier),
-    plain=evidence.plain or evidence.found,
-  )
+def _index(candidate: str) -> jax.Array:
+  """Return the place of a candidate among `CANDIDATES`."""
+  return jnp.int32(groupings.CANDIDATES.index(candidate))
 
 
 def _where(holds: jax.Array, first: T, second: T) -> T:
@@ -247,18 +280,22 @@ def _matched(
   found = matching.match(
     key, sent, gradients, starts.groups, num_classes=num_classes
   )
-  by_means = matching.misfit_of_means(gradients, first.groups, num_classes)
-  return _settle(
-    Evidence(passes, first),
-    found.misfit < by_means,
-    found.grouping,
-    'matching',
+  by_top = matching.misfit_of_top(
+    key, sent, gradients, found.grouping.groups, num_classes
   )
+  by_means = matching.misfit_of_means(gradients, first.groups, num_classes)
+  other = Other(
+    found.grouping,
+    by_top < by_means,
+    _index('matching'),
+    Sent(key, sent, gradients, found.quality),
+  )
+  return Evidence(passes, first, other=other)
 
 
 def confidence_of(evidence: Evidence, channel: Channel | None) -> jax.Array:
   """Return how sure groups are to be those of the true labels, a scalar."""
-  confidence = evidence.found.confidence
+  confidence = evidence.grouping.confidence
   if channel is None or evidence.drawn is not None:
     return confidence
   return confidence * pass_groups.kept_share(channel)

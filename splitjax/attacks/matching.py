@@ -8,13 +8,13 @@ In shape descriptions `N` is the number of samples, `D` the width of the cut,
 `C` the number of classes and `S` that of starts.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from splitjax.attacks import leave_one_out
+from splitjax.attacks import pass_groups
 from splitjax.attacks import surrogate
 from splitjax.attacks import surrogate_fit
 from splitjax.attacks.groupings import Grouping
@@ -34,12 +34,11 @@ class Matched(NamedTuple):
 
   Attributes:
     grouping: the groups; what they cost are negative log likelihoods.
-    misfit: how far a top that was fitted to other samples is from the gradients
-      of a sample, see `misfit_of_means`, a scalar.
+    quality: mean log likelihood of the likeliest groups, a scalar.
   """
 
   grouping: Grouping
-  misfit: jax.Array
+  quality: jax.Array
 
 
 def match(
@@ -66,8 +65,7 @@ def match(
     num_classes: number of classes.
 
   Returns:
-    The groups, and how well a top foretells gradients that it was not fitted
-    to.
+    The groups of the likeliest fit.
 
   Example:
     >>> smashed = 2 * jax.nn.one_hot(jnp.array([0, 1, 1, 0] * 4), 2)
@@ -76,44 +74,70 @@ def match(
     >>> found = match(
     ...   jax.random.key(0), smashed, cut_grads, starts, num_classes=2
     ... )
-    >>> found.grouping.groups[-4:].tolist(), float(found.misfit) < -2
-    ([0, 1, 1, 0], True)
+    >>> found.grouping.groups[-4:].tolist()
+    [0, 1, 1, 0]
   """
   smashed, _ = surrogate.standardize(smashed, smashed[:1])
   units = surrogate.units_of(cut_grads)
   everyone = jnp.ones(len(smashed), units.dtype)
-  fit = functools.partial(_fit, smashed, units)
-  key_top, key_rounds = jax.random.split(key)
-  keys = jax.random.split(key_rounds, _NUM_ROUNDS)
-  first = surrogate.init_top(key_top, smashed.shape[1], num_classes, ())
+  first, keys = _begin(key, smashed, num_classes)
+
+  def one_round(
+    state: tuple[surrogate.Layers, jax.Array], key: jax.Array
+  ) -> tuple[tuple[surrogate.Layers, jax.Array], None]:
+    top, likely = state
+    groups = jnp.argmax(likely, axis=1)
+    top = _fit(key, top, smashed, units, groups, everyone)
+    return (top, _log_likelihoods(top, smashed, units)[0]), None
 
   def run(start: jax.Array) -> tuple[jax.Array, jax.Array]:
-    def one_round(
-      state: tuple[surrogate.Layers, jax.Array], key: jax.Array
-    ) -> tuple[tuple[surrogate.Layers, jax.Array], None]:
-      top = fit(everyone, key, *state)
-      likely, _ = _log_likelihoods(top, smashed, units)
-      return (top, jnp.argmax(likely, axis=1)), None
-
-    state = first, start.astype(jnp.int32)
-    (top, _), _ = jax.lax.scan(one_round, state, keys)
-    likely, _ = _log_likelihoods(top, smashed, units)
+    likely = jax.nn.one_hot(start, num_classes, dtype=units.dtype)
+    (_, likely), _ = jax.lax.scan(one_round, (first, likely), keys)
     return likely, jnp.mean(jnp.max(likely, axis=1))
 
   likely, quality = jax.lax.map(run, starts)
-  likely = likely[jnp.argmax(quality)]
-  groups = jnp.argmax(likely, axis=1).astype(jnp.int32)
-  # On what it was fitted to, even noise looks explained.
+  best = jnp.argmax(quality)
+  return Matched(pass_groups.likeliest(likely[best]), quality[best])
+
+
+def misfit_of_top(
+  key: jax.Array,
+  smashed: jax.Array,
+  cut_grads: jax.Array,
+  groups: jax.Array,
+  num_classes: int,
+) -> jax.Array:
+  """Return how far gradients are from those of a top fitted to other samples.
+
+  On what it was fitted to, a top explains even noise.
+
+  Args:
+    key: random key for the top and the order of the samples.
+    smashed: smashed data that was sent, `[N, D]`.
+    cut_grads: gradients that it got, `[N, D]`.
+    groups: the group of each, `[N]`.
+    num_classes: number of groups.
+
+  Returns:
+    Mean logarithm of the squared distance between the directions of a gradient
+    and of the likeliest group's, plus a scale; over half of the samples.
+  """
+  smashed, _ = surrogate.standardize(smashed, smashed[:1])
+  units = surrogate.units_of(cut_grads)
   held_out = jnp.arange(len(groups)) % 2
+  first, keys = _begin(key, smashed, num_classes)
   top, _ = jax.lax.scan(
-    lambda top, key: (fit(1 - held_out, key, top, groups), None), first, keys
+    lambda top, key: (
+      _fit(key, top, smashed, units, groups, 1 - held_out),
+      None,
+    ),
+    first,
+    keys,
   )
-  guesses, mismatches = _log_likelihoods(top, smashed, units)
-  guesses = jnp.argmax(guesses, axis=1)[:, None]
-  each = jnp.take_along_axis(mismatches, guesses, axis=1)[:, 0]
-  mean = lambda x: jnp.sum(held_out * x) / jnp.maximum(jnp.sum(held_out), 1)
-  confidence = jnp.clip(1 - mean(each) / 2, 0, 1)
-  return Matched(Grouping(groups, -likely, confidence), mean(_misfit(each)))
+  likely, mismatches = _log_likelihoods(top, smashed, units)
+  best = jnp.argmax(likely, axis=1)[:, None]
+  each = _misfit(jnp.take_along_axis(mismatches, best, axis=1)[:, 0])
+  return jnp.sum(held_out * each) / jnp.maximum(jnp.sum(held_out), 1)
 
 
 def _misfit(mismatches: jax.Array) -> jax.Array:
@@ -134,7 +158,7 @@ def misfit_of_means(
   Returns:
     Mean logarithm of the squared distance between the directions of a gradient
     and of its group's mean without it, plus a scale, to compare with
-    `Matched.misfit`.
+    `misfit_of_top`.
   """
   units = surrogate.units_of(cut_grads)
   own = jax.nn.one_hot(groups, num_classes, dtype=units.dtype)
@@ -142,13 +166,22 @@ def misfit_of_means(
   return jnp.mean(_misfit(surrogate.mismatch(sums[groups] - units, units)))
 
 
+def _begin(
+  key: jax.Array, smashed: jax.Array, num_classes: int
+) -> tuple[surrogate.Layers, jax.Array]:
+  """Return a top to start from, and a key for each round."""
+  key_top, key_rounds = jax.random.split(key)
+  top = surrogate.init_top(key_top, smashed.shape[1], num_classes, ())
+  return top, jax.random.split(key_rounds, _NUM_ROUNDS)
+
+
 def _fit(
-  smashed: jax.Array,
-  units: jax.Array,
-  weights: jax.Array,
   key: jax.Array,
   top: surrogate.Layers,
+  smashed: jax.Array,
+  units: jax.Array,
   groups: jax.Array,
+  weights: jax.Array,
 ) -> surrogate.Layers:
   """Fit a top whose gradients for the groups point as the received ones do."""
 

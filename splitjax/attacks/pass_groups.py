@@ -92,7 +92,7 @@ def likeliest_groups(
   carried = passes_fit.carry_on(points, first, num_classes)
   starts.append(carried.astype(jnp.int32))
   found = passes_fit.best_fit(points, jnp.stack(starts), num_classes)
-  return _likeliest(found.log_likelihoods)
+  return likeliest(found.log_likelihoods)
 
 
 def kept_share(channel: Channel) -> jax.Array:
@@ -115,11 +115,18 @@ def votes(drawn: jax.Array, channel: Channel) -> Grouping:
   kept = jnp.clip(kept_share(channel), 1 / num_classes, 1 - _LEAST_PROBABILITY)
   other = (1 - kept) / (num_classes - 1)
   counts = jnp.sum(jax.nn.one_hot(drawn, num_classes), axis=0)
-  return _likeliest(counts * jnp.log(kept / other))
+  return likeliest(counts * jnp.log(kept / other))
 
 
-def _likeliest(log_likelihoods: jax.Array) -> Grouping:
-  """Put every sample into its likeliest group."""
+def likeliest(log_likelihoods: jax.Array) -> Grouping:
+  """Put every sample into its likeliest group.
+
+  Args:
+    log_likelihoods: of each group, `[N, C]`.
+
+  Returns:
+    The groups, as sure as they are likely on average.
+  """
   sure = jnp.mean(jnp.max(jax.nn.softmax(log_likelihoods), axis=1))
   groups = jnp.argmax(log_likelihoods, axis=1)
   return Grouping(groups, -log_likelihoods, sure)

@@ -75,7 +75,7 @@ def share(key: jax.Array, view: View) -> Shared:
   )
   if gradients is None:
     return Shared(None, similar)
-  logits, foretold = _fit_heads(key_transfer, own, view, gradients.found)
+  logits, foretold = _fit_heads(key_transfer, own, view, gradients.grouping)
   return Shared(gradients, similar, logits, foretold)
 
 
@@ -197,11 +197,11 @@ def _with_head(
   assert gradients is not None and logits is not None
   assert shared.foretold is not None
   assert own.aux_rows is not None and own.passes is not None
-  costs = gradients.found.costs[own.aux_rows]
+  costs = gradients.grouping.costs[own.aux_rows]
   names = leave_one_out.name(costs, view.aux_labels, num_classes)
   nearest = names[jnp.argmin(costs, axis=1)]
   sure = jnp.maximum(
-    _recall(shared.foretold, gradients.found.groups, num_classes),
+    _recall(shared.foretold, gradients.grouping.groups, num_classes),
     confidence_of(gradients, own.passes.channel),
   )
   sure *= jnp.mean(nearest == view.aux_labels)

@@ -139,18 +139,23 @@ def test_passes_add_up_whichever_group_is_the_larger_one():
 
 def test_strongest_reads_what_marvell_sends_of_rare_positives():
   sent, steps, labels = _sent(5, num=400)
-  kwargs = dict(num_classes=2, counters=(Counter.ONE_CLASS,))
-  found = attacks.gradient_labels(
-    jax.random.key(0), sent[None], Draws(steps[None]), jnp.array([0, 1]),
-    jnp.array([0, 1]), **kwargs,
-  )  # fmt: skip
-  recalls = [np.mean(found.labels[labels == k] == k) for k in (0, 1)]
+  args = jax.random.key(0), sent[None], Draws(steps[None])
+  known = jnp.array([0, 1])
+
+  def read(*counters):
+    evidence = attacks.gradient_evidence(
+      *args, num_classes=2, counters=counters
+    )
+    return evidence, attacks.read_evidence(
+      evidence, known, known, num_classes=2
+    )
+
+  recall = lambda found: np.mean(
+    [np.mean(found.labels[labels == k] == k) for k in (0, 1)]
+  )
+  evidence, found = read(Counter.ONE_CLASS)
   assert CANDIDATES[int(found.chosen)] == 'batches'
-  assert np.mean(recalls) > 0.85
-  kwargs['counters'] = ()
-  blind = attacks.gradient_labels(
-    jax.random.key(0), sent[None], Draws(steps[None]), jnp.array([0, 1]),
-    jnp.array([0, 1]), **kwargs,
-  )  # fmt: skip
-  recalls = [np.mean(blind.labels[labels == k] == k) for k in (0, 1)]
-  assert np.mean(recalls) < 0.75
+  assert recall(found) > 0.85
+  assert recall(read()[1]) < 0.75
+  named = np.argsort(found.groups.labels)[found.labels]
+  assert (evidence.grouping.groups == named).all()
