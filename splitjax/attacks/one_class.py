@@ -21,9 +21,10 @@ from splitjax.attacks import similarity
 # Mean of a batch's unit vectors: near 1 if all point one way. Noise along one
 # line does so in one batch of 128, of 8 samples.
 _ONE_WAY = 0.9
-# What is as good as certain, as a logarithm of odds.
+# What is as good as certain, as a logarithm.
 _CERTAIN = 14.0
 _NUM_ITERS = 4
+# A group with so many times the other's batches is the first in every pass.
 _CLEAR = 4.0
 
 
@@ -31,7 +32,9 @@ class Batches(NamedTuple):
   """What the batches of a pass say.
 
   Attributes:
-    log_odds: of the second group against the first for each sample, `[N]`.
+    log_odds: how much likelier what was seen is if a sample is of the second
+      group than of the first, as a logarithm, `[N]`. Which of them is rare
+      takes no part, so that both are found alike.
     share: share of the samples that are in batches of one class, a scalar.
     is_clear: whether the first group has many more of them, a truth value.
   """
@@ -45,7 +48,7 @@ class _Line(NamedTuple):
   """The batches along the line that batches of one class lie on.
 
   Attributes:
-    sizes: number of samples of each batch, `[N]`.
+    sizes: number of samples of each batch that have a direction, `[N]`.
     one_way: whether it has one class, `[N]`.
     signs: 1 if it points as most do, or else -1, `[N]`.
     directions: the last direction of a batch of the first group, `[N, D]`.
@@ -65,7 +68,8 @@ def log_odds(passes: jax.Array, steps: jax.Array) -> Batches:
   A batch that points one way is of one group. From how many do follows how
   rare the other group is, and how likely each of its samples is to be in a
   batch of both. In these, the position along the line of the batches of one
-  group adds what the noise leaves.
+  group adds what the noise leaves. Gradients that are zero or not finite have
+  no direction, and are judged by the rest of their batch.
 
   Args:
     passes: gradients of each pass, `[T, N, D]`.
@@ -103,7 +107,10 @@ def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
   finite = conditioning.finite_rows(gradients)[:, None]
   gradients = jnp.where(finite, gradients, 0)
   line = _line_of(gradients, steps)
-  mean_of = lambda x: _totals(x, steps) / jnp.maximum(line.sizes, 1)
+  counted = jnp.any(gradients != 0, axis=1)
+  mean_of = lambda x: (
+    _totals(jnp.where(counted, x, 0), steps) / jnp.maximum(line.sizes, 1)
+  )
   is_one = line.one_way[steps]
   samples = jnp.where(line.one_way, line.sizes, 0) / len(gradients)
   shares = jnp.stack(
@@ -123,7 +130,8 @@ def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
   along = jnp.sum(gradients * line.directions[steps], axis=1)
   off = along - line.lengths[steps]
   variances = mean_of((along - mean_of(along)[steps]) ** 2)
-  weights = jnp.where(is_one, 0, 1 / jnp.maximum(variances[steps], 1e-30))
+  says = counted & ~is_one
+  weights = jnp.where(says, 1 / jnp.maximum(variances[steps], 1e-30), 0)
   # Noise has mean 0, so that what is missing of the mean is of the second.
   gap = jnp.sum(weights * off) / jnp.maximum(jnp.sum(weights), 1e-30) / rest
   gap = jnp.minimum(gap, 0)
@@ -140,8 +148,8 @@ def _of_pass(gradients: jax.Array, steps: jax.Array) -> Batches:
 
 def _line_of(gradients: jax.Array, steps: jax.Array) -> _Line:
   """Find the batches of one class, and the line that they lie on."""
-  num = len(gradients)  # More batches than samples there cannot be.
-  sizes = _totals(jnp.ones(num, gradients.dtype), steps)
+  counted = jnp.any(gradients != 0, axis=1).astype(gradients.dtype)
+  sizes = _totals(counted, steps)
   divisors = jnp.maximum(sizes, 1)[:, None]
   means = _totals(similarity.unit_normalize(gradients), steps) / divisors
   one_way = (jnp.linalg.norm(means, axis=1) > _ONE_WAY) & (sizes > 1)
@@ -169,5 +177,5 @@ def _last(marked: jax.Array) -> jax.Array:
 
 
 def _totals(values: jax.Array, steps: jax.Array) -> jax.Array:
-  """Add up what belongs to each batch."""
+  """Add up what belongs to each batch, of which there are at most `N`."""
   return jax.ops.segment_sum(values, steps, len(values))

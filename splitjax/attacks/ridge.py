@@ -43,7 +43,8 @@ def ridge_targets(
   Args:
     vectors: what to predict from, `[N, D]`.
     aux_vectors: vectors of the samples whose targets are known, `[A, D]`.
-    aux_targets: real targets of these samples, `[A]`, at least three.
+    aux_targets: real targets of these samples, `[A]`, at least three. Those of
+      a vector that is not finite are ignored.
 
   Returns:
     Targets `[N]` in float32; NaN for a vector that is not finite.
@@ -94,7 +95,7 @@ def gradient_targets(
     smashed: the smashed data that they answer, `[N, D]`, if known.
 
   Returns:
-    Targets `[N]` in float32.
+    Targets `[N]` in float32; NaN for a sample that is not finite.
 
   Raises:
     ValueError: at trace time, as `ridge_targets`.
@@ -131,9 +132,11 @@ def gradient_targets(
   if smashed is not None:
     both = [smashed.astype(jnp.float32), gradients]
   along = [similarity.inner_products(x, directions) for x in both]
-  fit = lambda parts, penalties: _fit(
-    (x := jnp.concatenate(parts, axis=1)), x[aux_rows], aux_targets, penalties
-  )
+
+  def fit(parts: Sequence[jax.Array], penalties: Sequence[float]) -> _Fit:
+    vectors = jnp.concatenate(parts, axis=1)
+    return _fit(vectors, vectors[aux_rows], aux_targets, penalties)
+
   few = fit(along, _SMALL_PENALTIES + _PENALTIES)
   every = fit(both, _PENALTIES)
   return jnp.where(few.error <= every.error, few.targets, every.targets)
@@ -151,9 +154,13 @@ def _fit(
   num_aux = len(aux_vectors)
   _validate.count('the known samples', num_aux, at_least=3)
   vectors, aux_vectors = _standardize(vectors, aux_vectors)
-  aux_targets = aux_targets.astype(jnp.float32)
-  mean = jnp.mean(aux_targets)
-  centre = jnp.mean(aux_vectors, axis=0)[None]
+  counts = conditioning.finite_rows(aux_vectors)
+  mean_of = lambda x: jnp.sum(x, axis=0) / jnp.maximum(jnp.sum(counts), 1)
+  mean = mean_of(jnp.where(counts, aux_targets.astype(jnp.float32), 0))
+  aux_targets = jnp.where(counts, aux_targets, mean)
+  centre = mean_of(jnp.where(counts[:, None], aux_vectors, 0))[None]
+  # A known sample that says nothing lies amid the others.
+  aux_vectors = jnp.where(counts[:, None], aux_vectors, centre)
   known = aux_vectors - centre  # [A, D]
   gram = known @ known.T
   size = jnp.trace(gram) / num_aux

@@ -13,6 +13,7 @@ from splitjax.attacks.evidence import Evidence
 from splitjax.attacks.evidence import confidence_of
 from splitjax.attacks.groupings import Grouping
 from splitjax.attacks.on_views import own_of
+from splitjax.attacks.on_views import ridge
 from splitjax.attacks.on_views import with_logits
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.transfer import transfer_labels
@@ -108,9 +109,7 @@ def _targets(key: jax.Array, view: View) -> AttackResult:
   """Read real targets: of gradients along their directions."""
   own = own_of(view)
   if own.features is not None:
-    return AttackResult(
-      attacks.ridge_targets(view.vectors, view.aux_vectors, view.aux_labels)
-    )
+    return ridge(key, view)
   assert own.aux_rows is not None
   return AttackResult(
     attacks.gradient_targets(

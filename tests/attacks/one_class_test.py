@@ -159,3 +159,16 @@ def test_strongest_reads_what_marvell_sends_of_rare_positives():
   assert recall(read()[1]) < 0.75
   named = np.argsort(found.groups.labels)[found.labels]
   assert (evidence.grouping.groups == named).all()
+
+
+@pytest.mark.parametrize('nothing', [0.0, np.nan])
+def test_samples_without_a_direction_hide_no_batch(nothing):
+  sent, steps, labels = _sent(6, num=400)
+  expected = one_class.log_odds(sent[None], steps[None])
+  lost = np.random.default_rng(0).random(len(sent)) < 0.2
+  some = np.where(lost[:, None], np.float32(nothing), sent)
+  found = one_class.log_odds(some[None], steps[None])
+  assert float(found.share) > 0.9 * float(expected.share)
+  sure = found.log_odds < -13  # Zeros of a batch of one class are of it.
+  assert sure[lost].mean() > 0.5
+  assert labels[sure].mean() < 0.01

@@ -169,3 +169,22 @@ def test_gradients_that_say_nothing_give_the_mean(smashed):
     smashed,
   )
   np.testing.assert_allclose(found, 1.5, atol=1e-6)
+
+
+@pytest.mark.parametrize('broken', ['cut_grads', 'smashed'])
+def test_known_sample_that_is_not_finite_is_ignored(broken):
+  smashed, cut_grads, targets = _linear_top(4)
+  arrays = {'smashed': smashed, 'cut_grads': cut_grads}
+  arrays[broken] = arrays[broken].copy()
+  arrays[broken][3] = np.nan
+  rows = np.arange(9)
+  found = attacks.gradient_targets(
+    jax.random.key(0),
+    arrays['cut_grads'],
+    rows,
+    targets[rows],
+    arrays['smashed'],
+  )
+  assert np.flatnonzero(np.isnan(found)).tolist() == [3]
+  rest = np.arange(len(targets)) != 3
+  assert _r2(np.asarray(found)[rest], targets[rest]) > 0.95
