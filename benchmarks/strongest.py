@@ -3,7 +3,8 @@ r"""What the strongest attacker costs, against the clustering attack.
   python -m benchmarks.strongest
 
 prints the seconds of a trial of each on the same gradients, all draws of known
-samples in one program, as the binaries run them; and what both read.
+samples in one program, as the binaries run them; and what both read. A late
+pass comes with the smashed data that it answers.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ from splitjax.records import viewing
 _DRAWS = flags.DEFINE_integer('num_aux_draws', 10, 'Draws of known samples.')
 _NUM_CLASSES = 10
 _GAP = 2.0  # Length of a class mean, in standard deviations of the noise.
-_CASES = (  # Samples, width, passes.
+_CASES = (  # Samples, width, passes; 0 for a late one.
   (1_437, 64, 1),
+  (1_437, 64, 0),
   (1_437, 64, 20),
   (2_048, 4_096, 1),
   (10_240, 4_096, 1),
@@ -37,9 +39,14 @@ def make_view(num: int, width: int, num_passes: int) -> tuple:
   rng = np.random.default_rng(0)
   truth = rng.integers(0, _NUM_CLASSES, num)
   means = rng.normal(size=(_NUM_CLASSES, width)) * _GAP / width**0.5
-  shape = (num_passes, num, width)
+  shape = (max(num_passes, 1), num, width)
   passes = rng.standard_normal(shape, np.float32) * width**-0.25
   passes += means[truth].astype(np.float32)[None]
+  sent = None
+  if not num_passes:  # What these look like to a client that has learnt.
+    sent, top = passes[0], 4 * means.T
+    wrong = jax.nn.softmax(sent @ top) - np.eye(_NUM_CLASSES)[truth]
+    passes = np.asarray(wrong @ top.T, np.float32)[None]
   ids = np.arange(num)
   known = viewing.sample_auxiliary(
     0, ids, truth, num_classes=_NUM_CLASSES, num_draws=_DRAWS.value
@@ -47,6 +54,7 @@ def make_view(num: int, width: int, num_passes: int) -> tuple:
   own = viewing.Own(
     passes=viewing.Passes(passes, np.zeros(shape[:2], np.int32)),
     aux_rows=known.ids,
+    sent=sent,
   )
   vectors = passes.mean(axis=0)
   view = viewing.View(

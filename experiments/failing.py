@@ -10,6 +10,7 @@ import traceback
 from absl import flags
 import jax
 
+from splitjax.errors import INTERRUPTED
 from splitjax.errors import ConfigError
 
 flags.DEFINE_boolean(
@@ -28,7 +29,6 @@ _FLAGS = (
   ('reports/', 'out_dir'),
   ('files', 'out_dir'),
 )
-_INTERRUPTED = 130
 _MEMORY = (
   'out of memory: fewer of --num_seeds or --num_aux_draws need less, and so '
   'does a smaller --project_to'
@@ -45,7 +45,7 @@ def one_line_errors() -> Iterator[None]:
   try:
     yield
   except KeyboardInterrupt as error:
-    _quit(error, 'interrupted; what was finished is kept', _INTERRUPTED)
+    _quit(error, 'interrupted; what was finished is kept', INTERRUPTED)
   except ConfigError as error:
     _quit(error, f'--{error}', 2)
   except flags.Error as error:
@@ -87,7 +87,7 @@ def _quit(error: BaseException, text: str, status: int) -> None:
     traceback.print_exception(error)
   program = pathlib.Path(sys.argv[0]).stem
   print(f'{program}: error: {" ".join(text.split())}', file=sys.stderr)
-  if status == _INTERRUPTED:
+  if status == INTERRUPTED:
     # Threads that still compile would crash while the process is taken down.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-_INTERRUPTED = 130
+from splitjax.errors import INTERRUPTED
 
 
 def audit() -> int:
@@ -22,4 +22,4 @@ def _run(name: str, module: str) -> int:
     return importlib.import_module(module).main()
   except KeyboardInterrupt:
     print(f'{name}: error: interrupted', file=sys.stderr)
-    return _INTERRUPTED
+    return INTERRUPTED

@@ -4,6 +4,8 @@ from collections.abc import Collection
 import math
 from typing import Any
 
+INTERRUPTED = 130  # Exit status of a command that Ctrl-C ended.
+
 
 class ConfigError(ValueError):
   """A field of a configuration whose value cannot be used.

@@ -18,10 +18,10 @@ from splitjax.auditing.options import ARRAYS
 from splitjax.auditing.options import Options
 from splitjax.auditing.options import from_mapping
 from splitjax.engine.progress import Progress
+from splitjax.errors import INTERRUPTED
 from splitjax.errors import ConfigError
 
 ERROR = 2
-INTERRUPTED = 130
 _NAME = 'splitjax-audit'
 _FILES = {
   'cut_grads': 'Gradients at the cut, as the party with the inputs received '

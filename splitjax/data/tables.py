@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import os
 import pathlib
+from typing import Any
 
 from splitjax.data import csv_files
 from splitjax.data import csv_formats
@@ -119,24 +120,18 @@ def load_csv(
   if test_path is not None:
     # A file of its own may have lines before the table, or another encoding.
     files.append(_read_csv(test_path, read(test_path, header=found.header)))
-  roles = roles_lib.assign_roles(
-    list(files[0].columns),
+  return _make_dataset(
+    files,
+    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
+    table_sets.Encoding(
+      num_buckets, decimal, thousands, vocabulary_size, max_tokens
+    ),
+    target,
     label_column=label_column,
     text_column=text_column,
     drop_columns=drop_columns,
     categorical_columns=categorical_columns,
     numeric_columns=numeric_columns,
-  )
-  _check_columns(files)
-  return table_sets.make_dataset(
-    _stem(path),
-    files,
-    roles,
-    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
-    table_sets.Encoding(
-      num_buckets, decimal, thousands, vocabulary_size, max_tokens
-    ),
-    target=target,
   )
 
 
@@ -194,24 +189,18 @@ def load_parquet(
   files = [parquet_files.read_parquet(path)]
   if test_path is not None:
     files.append(parquet_files.read_parquet(test_path))
-  roles = roles_lib.assign_roles(
-    list(files[0].columns),
+  return _make_dataset(
+    files,
+    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
+    table_sets.Encoding(
+      num_buckets, decimal, thousands, vocabulary_size, max_tokens
+    ),
+    target,
     label_column=label_column,
     text_column=text_column,
     drop_columns=drop_columns,
     categorical_columns=categorical_columns,
     numeric_columns=numeric_columns,
-  )
-  _check_columns(files)
-  return table_sets.make_dataset(
-    _stem(path),
-    files,
-    roles,
-    partition_lib.Draw(seed, num_train, num_test, tuple(classes)),
-    table_sets.Encoding(
-      num_buckets, decimal, thousands, vocabulary_size, max_tokens
-    ),
-    target=target,
   )
 
 
@@ -220,6 +209,22 @@ def _read_csv(path: Path, csv_format: csv_formats.CsvFormat) -> File:
   columns = csv_files.read_columns(path, csv_format)
   name = pathlib.Path(path).name
   return File(path, columns, (f'{name}: {csv_format.describe()}',))
+
+
+def _make_dataset(
+  files: Sequence[File],
+  draw: partition_lib.Draw,
+  encoding: table_sets.Encoding,
+  target: str,
+  **columns: Any,
+) -> dataset_lib.Dataset:
+  """Make a data set of the columns of files, which have these roles."""
+  roles = roles_lib.assign_roles(list(files[0].columns), **columns)
+  _check_columns(files)
+  name = _stem(files[0].path)
+  return table_sets.make_dataset(
+    name, files, roles, draw, encoding, target=target
+  )
 
 
 def _check_columns(files: Sequence[File]) -> None:
