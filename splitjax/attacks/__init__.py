@@ -7,7 +7,6 @@ from splitjax.attacks.distance import nearest_labels as nearest_labels
 from splitjax.attacks.distance import nearest_scores as nearest_scores
 from splitjax.attacks.evidence import Evidence as Evidence
 from splitjax.attacks.evidence import gradient_evidence as gradient_evidence
-from splitjax.attacks.evidence import read_evidence as read_evidence
 from splitjax.attacks.evidence import similarity_evidence as similarity_evidence
 from splitjax.attacks.exploit import exploit_labels as exploit_labels
 from splitjax.attacks.gramssat import gramssat_labels as gramssat_labels
@@ -45,6 +44,7 @@ from splitjax.attacks.model_completion import (
 from splitjax.attacks.model_completion import (
   tuned_completion_labels as tuned_completion_labels,
 )
+from splitjax.attacks.reading import read_evidence as read_evidence
 from splitjax.attacks.result import AttackResult as AttackResult
 from splitjax.attacks.result import Groups as Groups
 from splitjax.attacks.ridge import gradient_targets as gradient_targets

@@ -1,12 +1,12 @@
-"""What vectors say before any label is known, and how known samples read it.
+"""What vectors say before any label is known.
 
 In shape descriptions `T` is the number of passes, `N` that of samples, `D` the
-width of the cut, `A` the number of auxiliary samples and `C` that of classes.
+width of the cut and `C` the number of classes.
 """
 
 from collections.abc import Sequence
 import functools
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +21,9 @@ from splitjax.attacks import pass_groups
 from splitjax.attacks import similarity
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.groupings import Grouping
-from splitjax.attacks.groupings import Known
-from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
 
-T = TypeVar('T')
 # If fewer samples than this are in batches of one class, these say too little.
 _ENOUGH_OF_ONE_CLASS = 0.25
 _MOST_MATCHED = 100  # Classes; a fit of a top grows with their square.
@@ -86,7 +83,7 @@ class Evidence(NamedTuple):
     if self.other is None:
       return self.found
     other = self.other.grouping._replace(margins=self.found.margins)
-    return _where(self.other.holds, other, self.found)
+    return groupings.where(self.other.holds, other, self.found)
 
 
 @functools.partial(_kernel.jit, static_argnames='num_classes')
@@ -101,77 +98,10 @@ def similarity_evidence(
     num_classes: number of classes `C`.
 
   Returns:
-    What `read_evidence` needs.
+    What `reading.read_evidence` needs.
   """
   found = groupings.denoised(key, vectors, num_classes)
   return Evidence(vectors[None], found)
-
-
-@functools.partial(_kernel.jit, static_argnames='num_classes')
-def read_evidence(
-  evidence: Evidence,
-  aux_rows: jax.Array,
-  aux_labels: jax.Array,
-  *,
-  num_classes: int,
-  channel: Channel | None = None,
-) -> AttackResult:
-  """Label samples, given what no label took part in.
-
-  Args:
-    evidence: from `similarity_evidence` or `gradient_evidence`.
-    aux_rows: rows of the auxiliary samples, `[A]`.
-    aux_labels: labels of the auxiliary samples, `[A]`.
-    num_classes: number of classes `C`.
-    channel: the mechanism that labels went through, if there is one.
-
-  Returns:
-    An `AttackResult` with labels, logits, groups and `chosen`.
-  """
-  finite = jnp.all(conditioning.finite_rows(evidence.passes), axis=0)
-  aux_labels = conditioning.name_finite(aux_labels, finite[aux_rows])
-  result = _read(evidence, Known(aux_rows, aux_labels, num_classes), channel)
-  labels = conditioning.name_finite(result.labels, finite)
-  return result._replace(labels=labels)
-
-
-def _read(
-  evidence: Evidence, known: Known, channel: Channel | None
-) -> AttackResult:
-  """Let known samples name groups, and take the labels that are likeliest."""
-  passes, found, drawn, other = evidence
-  if drawn is not None:
-    assert channel is not None
-    return pass_groups.decode(
-      groupings.named(found, known, 'votes'), drawn, channel
-    )
-  candidate = 'denoised' if len(passes) == 1 else 'passes'
-  result = groupings.better(passes, found, known, candidate)
-  if other is not None:
-    grouping = other.grouping
-    if other.sent is not None:
-      grouping = _rematched(grouping, other.sent, result.labels, known)
-    named = groupings.named(grouping, known, candidate)
-    named = named._replace(chosen=other.candidate)
-    result = _where(other.holds, named, result)
-  if channel is None:
-    return result
-  assert result.groups is not None
-  return pass_groups.decode(result, result.groups.assignments[None], channel)
-
-
-def _rematched(
-  grouping: Grouping, sent: Sent, labels: jax.Array, known: Known
-) -> Grouping:
-  """Start from labels as well: a top also fits a large class cut in two."""
-  again = matching.match(
-    sent.key,
-    sent.smashed,
-    sent.gradients,
-    labels[None],
-    num_classes=known.num_classes,
-  )
-  return _where(again.quality > sent.quality, again.grouping, grouping)
 
 
 @functools.partial(
@@ -206,7 +136,7 @@ def gradient_evidence(
       groups are taken. It is not used where something is undone.
 
   Returns:
-    What `read_evidence` needs.
+    What `reading.read_evidence` needs.
 
   Example:
     >>> passes = jnp.array([[[9.0], [-9.0], [7.0], [-8.0]]])
@@ -240,11 +170,6 @@ def gradient_evidence(
 def _index(candidate: str) -> jax.Array:
   """Return the place of a candidate among `CANDIDATES`."""
   return jnp.int32(groupings.CANDIDATES.index(candidate))
-
-
-def _where(holds: jax.Array, first: T, second: T) -> T:
-  """Return one of two trees of arrays."""
-  return jax.tree.map(lambda x, y: jnp.where(holds, x, y), first, second)
 
 
 def _group(

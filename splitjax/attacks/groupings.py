@@ -4,7 +4,7 @@ In shape descriptions `N` is the number of samples, `D` their width, `A` the
 number of auxiliary samples and `C` that of classes and of groups.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from splitjax.attacks.kmeans import plus_plus
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.result import Groups
 
+T = TypeVar('T')
 # What `AttackResult.chosen` counts.
 CANDIDATES = (
   'clustering',
@@ -236,7 +237,7 @@ def better(
   )
   indices = [CANDIDATES.index(x) for x in (candidate, 'clustering', 'distance')]
   first = named(found, known, candidate)
-  picked = jax.tree.map(lambda x, y: jnp.where(best == 0, x, y), first, other)
+  picked = where(best == 0, first, other)
   return picked._replace(chosen=jnp.array(indices, jnp.int32)[best])
 
 
@@ -255,6 +256,11 @@ def named(found: Grouping, known: Known, candidate: str) -> AttackResult:
     found.costs[known.rows], known.labels, known.num_classes
   )
   return _result(found, names, candidate)
+
+
+def where(holds: jax.Array, first: T, second: T) -> T:
+  """Return the first of two trees of arrays where a truth value holds."""
+  return jax.tree.map(lambda x, y: jnp.where(holds, x, y), first, second)
 
 
 def _result(found: Grouping, names: jax.Array, candidate: str) -> AttackResult:

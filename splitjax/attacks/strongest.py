@@ -19,8 +19,8 @@ from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.evidence import gradient_evidence
-from splitjax.attacks.evidence import read_evidence
 from splitjax.attacks.evidence import similarity_evidence
+from splitjax.attacks.reading import read_evidence
 from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 from splitjax.training.countering import Counter
