@@ -89,7 +89,7 @@ def _held(
   overwrite = common.OVERWRITE.value
   with place.held() as was_killed:
     place.check_writable()
-    files.remove_leftovers(folder)
+    files.remove_leftovers(folder, extractors.FILES)
     own = {lock.LOCK_FILE, CHECKPOINTS}
     if was_killed:  # While it wrote what it had made.
       own.update(extractors.FILES)

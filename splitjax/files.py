@@ -11,6 +11,7 @@ import tokenize
 
 import numpy as np
 
+_REPLACED = 'old'  # Where parts wait that others take the places of.
 # What NumPy raises for files that are not what they should be.
 _BROKEN = (
   ArithmeticError,
@@ -82,12 +83,16 @@ def creating_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     os.replace(scratch / path.name, path)
 
 
-def remove_leftovers(path: str | os.PathLike) -> None:
+def remove_leftovers(
+  path: str | os.PathLike, parts: Sequence[str] = ()
+) -> None:
   """Remove what a killed process was writing; nobody else may write `path` now.
 
   Args:
-    path: a file or folder that was being made by `replacing` or
-      `creating_folder`.
+    path: a file or folder that was being made by `replacing`,
+      `creating_folder` or `replacing_parts`.
+    parts: names that `replacing_parts` was given. If all of them were made and
+      the process was killed while they took their places, they take them now.
 
   Example:
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +106,8 @@ def remove_leftovers(path: str | os.PathLike) -> None:
   if path.parent.is_dir():
     for one in path.parent.iterdir():
       if name.fullmatch(one.name) and not one.is_symlink() and one.is_dir():
+        if parts and (one / _REPLACED).is_dir():
+          _take_places(one, path, parts)
         shutil.rmtree(one, ignore_errors=True)
 
 
@@ -131,16 +138,25 @@ def replacing_parts(
   folder = pathlib.Path(folder)
   folder.parent.mkdir(parents=True, exist_ok=True)
   with _scratch(folder) as scratch:
-    new, old = scratch / folder.name, scratch / 'old'
+    new = scratch / folder.name
     new.mkdir()
-    old.mkdir()
     yield new
-    folder.mkdir(exist_ok=True)
-    for name in reversed(names):
-      if os.path.lexists(folder / name):
-        os.replace(folder / name, old / name)
-    for name in names:
-      os.replace(new / name, folder / name)
+    _take_places(scratch, folder, names)
+
+
+def _take_places(
+  scratch: pathlib.Path, folder: pathlib.Path, names: Sequence[str]
+) -> None:
+  """Replace parts of a folder; if it is killed, a second call ends it."""
+  new, old = scratch / folder.name, scratch / _REPLACED
+  old.mkdir(exist_ok=True)  # Says that all that is new is whole.
+  folder.mkdir(exist_ok=True)
+  waiting = [name for name in names if os.path.lexists(new / name)]
+  for name in reversed(waiting):
+    if os.path.lexists(folder / name):
+      os.replace(folder / name, old / name)
+  for name in waiting:
+    os.replace(new / name, folder / name)
 
 
 @contextlib.contextmanager

@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 
 from splitjax import files
@@ -73,3 +76,40 @@ def test_parts_take_their_places_beside_what_is_not_theirs(tmp_path):
   assert sorted(x.name for x in folder.iterdir()) == ['a', 'b', 'mine']
   assert list((folder / 'a').iterdir()) == []
   assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_parts_take_their_places_also_after_a_kill_while_they_do(
+  tmp_path, monkeypatch
+):
+  """A copy of all files before each rename is what a kill there leaves."""
+  folder, rename, copies = tmp_path / 'now' / 'f', os.replace, []
+  (folder / 'a').mkdir(parents=True)
+  (folder / 'b').write_text('old')
+
+  def rename_and_copy(source, target):
+    copies.append(tmp_path / f'killed{len(copies)}')
+    shutil.copytree(folder.parent, copies[-1])
+    rename(source, target)
+
+  monkeypatch.setattr(os, 'replace', rename_and_copy)
+  with files.replacing_parts(folder, ['a', 'b']) as scratch:
+    (scratch / 'a').mkdir()
+    (scratch / 'a' / 'new').touch()
+    (scratch / 'b').write_text('new')
+  monkeypatch.undo()
+  assert len(copies) == 4
+  for copy in (*copies, folder.parent):
+    files.remove_leftovers(copy / 'f', ['a', 'b'])
+    assert [x.name for x in copy.iterdir()] == ['f']
+    assert (copy / 'f' / 'a' / 'new').exists()
+    assert (copy / 'f' / 'b').read_text() == 'new'
+
+
+def test_parts_that_were_not_whole_at_a_kill_are_removed(tmp_path):
+  (tmp_path / 'f').mkdir()
+  (tmp_path / 'f' / 'a').write_text('old')
+  (tmp_path / '.f.abcdefgh' / 'f').mkdir(parents=True)
+  (tmp_path / '.f.abcdefgh' / 'f' / 'a').write_text('half')
+  files.remove_leftovers(tmp_path / 'f', ['a', 'b'])
+  assert [x.name for x in tmp_path.iterdir()] == ['f']
+  assert (tmp_path / 'f' / 'a').read_text() == 'old'
