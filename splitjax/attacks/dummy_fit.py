@@ -17,6 +17,7 @@ from splitjax import losses as losses_lib
 from splitjax.attacks import _validate
 from splitjax.attacks import surrogate
 from splitjax.attacks import surrogate_fit
+from splitjax.attacks import whole_rows
 
 # Weights of the paper; that of the gradient match is 1.
 _AUX_MATCH, _DUMMY_LOSS, _AUX_LOSS = 0.05, 0.05, 0.01
@@ -68,7 +69,7 @@ def fit(
   learning_rate: float,
   label_learning_rate: float,
   **sizes: int,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Fit dummies and a surrogate top to a record.
 
   Args:
@@ -83,12 +84,13 @@ def fit(
     **sizes: `num_epochs` and `batch_size`, see `surrogate.check`.
 
   Returns:
-    The fitted dummies `[N, O]`, and the mean loss of each epoch `[T]`.
+    The fitted dummies `[N, O]`, the mean loss of each epoch `[T]`, and which
+    samples are finite, `[N]`: the dummies of others say nothing.
 
   Raises:
     ValueError: if a shape, type or number is not as above.
   """
-  record = _prepare(record, hidden_sizes, **sizes)
+  record, finite = _prepare(record, hidden_sizes, **sizes)
   _validate.count('num_restarts', num_restarts)
   _validate.count('num_warmup_steps', num_warmup_steps, at_least=0)
   num_known, num_outputs = record.aux_targets.shape
@@ -116,19 +118,23 @@ def fit(
     )
     return dummies, losses
 
-  return surrogate.best_of_restarts(key, run, num_restarts)
+  return *surrogate.best_of_restarts(key, run, num_restarts), finite
 
 
 def _prepare(
   record: Record, hidden_sizes: tuple[int, ...], **sizes: Any
-) -> Record:
-  """Check a record, standardize its smashed data and scale its gradients."""
+) -> tuple[Record, jax.Array]:
+  """Check a record, fill and standardize it; return what is finite, too."""
   smashed, cut_grads, aux_smashed, aux_cut_grads, aux_targets = record
   aux = dict(aux_smashed=aux_smashed, aux_cut_grads=aux_cut_grads)
   surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
-  smashed, aux_smashed = surrogate.standardize(smashed, aux_smashed)
-  cut_grads, aux_cut_grads = surrogate.rescale(cut_grads, aux_cut_grads)
-  return Record(smashed, cut_grads, aux_smashed, aux_cut_grads, aux_targets)
+  (smashed, cut_grads), finite = whole_rows.fill(smashed, cut_grads)
+  known, _ = whole_rows.fill(aux_smashed, aux_cut_grads, aux_targets)
+  smashed, aux_smashed = surrogate.standardize(smashed, known[0])
+  cut_grads, aux_cut_grads = surrogate.rescale(cut_grads, known[1])
+  return Record(
+    smashed, cut_grads, aux_smashed, aux_cut_grads, known[2]
+  ), finite
 
 
 def _terms(

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 from splitjax import losses as losses_lib
 from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import distance
 from splitjax.attacks import surrogate
 from splitjax.attacks import surrogate_fit
+from splitjax.attacks import whole_rows
 from splitjax.attacks.result import AttackResult
 
 NEAREST_BY = ('smashed', 'cut_grads')
@@ -111,6 +113,9 @@ def gramssat_labels(
   _validate.labels_of('aux_labels', aux_labels, aux_smashed)
   aux = dict(aux_smashed=aux_smashed, aux_cut_grads=aux_cut_grads)
   surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
+  (smashed, cut_grads), finite = whole_rows.fill(smashed, cut_grads)
+  known, _ = whole_rows.fill(aux_smashed, aux_cut_grads, aux_labels)
+  aux_smashed, aux_cut_grads, aux_labels = known
   near = {
     'smashed': (smashed, aux_smashed, 'euclidean'),
     'cut_grads': (cut_grads, aux_cut_grads, 'cosine'),
@@ -148,10 +153,10 @@ def gramssat_labels(
   )
   logits = surrogate.apply_top(top, smashed)
   return AttackResult(
-    labels=jnp.argmax(logits, axis=1),
+    labels=conditioning.name_finite(jnp.argmax(logits, axis=1), finite),
     logits=logits,
     losses=losses,
-    train_labels=pseudo_labels,
+    train_labels=conditioning.name_finite(pseudo_labels, finite),
   )
 
 

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import optax
 
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import surrogate
+from splitjax.attacks import whole_rows
 from splitjax.attacks.result import AttackResult
 from splitjax.attacks.result import Groups
 
@@ -30,6 +32,22 @@ class Known(NamedTuple):
   labels: jax.Array | None
 
 
+class Prepared(NamedTuple):
+  """What an attack fits to.
+
+  Attributes:
+    smashed: standardized smashed data, `[N, D]`.
+    cut_grads: cut gradients, `[N, D]`.
+    known: auxiliary samples.
+    finite: which samples were finite, `[N]`; others stand in for the rest.
+  """
+
+  smashed: jax.Array
+  cut_grads: jax.Array
+  known: Known
+  finite: jax.Array
+
+
 def prepare(
   smashed: jax.Array,
   cut_grads: jax.Array,
@@ -39,8 +57,10 @@ def prepare(
   num_classes: int,
   num_restarts: int,
   **sizes: int,
-) -> tuple[jax.Array, Known]:
+) -> Prepared:
   """Check the arguments of an attack, and standardize smashed data.
+
+  Others stand in for samples that are not finite, see `whole_rows.fill`.
 
   Args:
     smashed: smashed data, `[N, D]`.
@@ -52,8 +72,8 @@ def prepare(
     **sizes: `num_epochs` and `batch_size`, see `surrogate.check`.
 
   Returns:
-    The standardized smashed data, and the auxiliary samples with theirs shifted
-    and scaled by the same numbers.
+    Smashed data that is standardized, gradients, and the auxiliary samples with
+    smashed data shifted and scaled by the same numbers.
 
   Raises:
     ValueError: if a shape, type or number is not as above, or if some but not
@@ -74,16 +94,24 @@ def prepare(
     aux = dict(aux_smashed=known.smashed, aux_cut_grads=known.cut_grads)
   # pyrefly: ignore[bad-argument-type]
   surrogate.check(smashed, cut_grads, hidden_sizes, **sizes, **aux)
+  (smashed, cut_grads), finite = whole_rows.fill(smashed, cut_grads)
+  if aux:
+    # pyrefly: ignore[bad-argument-type]
+    known = Known(*whole_rows.fill(*known)[0])
   smashed, aux_smashed = surrogate.standardize(
     smashed,
     # pyrefly: ignore[bad-argument-type]
-    aux.get('aux_smashed', smashed[:0]),
+    known.smashed if aux else smashed[:0],
   )
-  return smashed, known._replace(smashed=aux_smashed)
+  known = known._replace(smashed=aux_smashed)
+  return Prepared(smashed, cut_grads, known, finite)
 
 
 def name_labels(
-  logits: jax.Array, losses: jax.Array, top: surrogate.Layers, known: Known
+  logits: jax.Array,
+  losses: jax.Array,
+  top: surrogate.Layers,
+  prepared: Prepared,
 ) -> AttackResult:
   """Name the groups that a fit found, by what its top model makes of the known.
 
@@ -93,13 +121,13 @@ def name_labels(
     logits: logits of the groups, `[N, C]`.
     losses: mean loss of each epoch of the fit, `[T]`.
     top: fitted top model, whose outputs are the groups.
-    known: the auxiliary samples, as `prepare` returns them.
+    prepared: what `prepare` returned.
 
   Returns:
     An `AttackResult` with labels, logits of the classes, losses and groups.
   """
   num_classes = logits.shape[1]
-  names = jnp.arange(num_classes)
+  names, known = jnp.arange(num_classes), prepared.known
   if known.labels is not None:
     found = surrogate.class_mismatches(
       top,
@@ -111,7 +139,7 @@ def name_labels(
     names = name_groups(jnp.argmin(found, axis=1), known.labels, num_classes)
   assignments = jnp.argmax(logits, axis=1)
   return AttackResult(
-    labels=names[assignments],
+    labels=conditioning.name_finite(names[assignments], prepared.finite),
     logits=logits[:, jnp.argsort(names)],
     losses=losses,
     groups=Groups(assignments, names),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from splitjax.attacks import _kernel
 from splitjax.attacks import _validate
+from splitjax.attacks import conditioning
 from splitjax.attacks import dummy_fit
 from splitjax.attacks.result import AttackResult
 
@@ -99,7 +100,7 @@ def learning_based_labels(
   _validate.count('num_classes', num_classes, at_least=2)
   _validate.labels_of('aux_labels', aux_labels, aux_smashed)
   aux_targets = jax.nn.one_hot(aux_labels, num_classes)
-  logits, losses = dummy_fit.fit(
+  logits, losses, finite = dummy_fit.fit(
     key,
     dummy_fit.Record(
       smashed, cut_grads, aux_smashed, aux_cut_grads, aux_targets
@@ -113,7 +114,7 @@ def learning_based_labels(
     learning_rate=learning_rate,
     label_learning_rate=label_learning_rate,
   )
-  labels = jnp.argmax(logits, axis=1)
+  labels = conditioning.name_finite(jnp.argmax(logits, axis=1), finite)
   return AttackResult(labels, logits=logits, losses=losses)
 
 
@@ -190,7 +191,7 @@ def learning_based_targets(
   centre, spread = jnp.mean(aux_targets), jnp.std(aux_targets)
   spread = jnp.where(spread > 0, spread, 1)
   aux_targets = ((aux_targets - centre) / spread)[:, None]
-  found, losses = dummy_fit.fit(
+  found, losses, finite = dummy_fit.fit(
     key,
     dummy_fit.Record(
       smashed, cut_grads, aux_smashed, aux_cut_grads, aux_targets
@@ -204,4 +205,5 @@ def learning_based_targets(
     learning_rate=learning_rate,
     label_learning_rate=label_learning_rate,
   )
-  return AttackResult(centre + spread * found[:, 0], losses=losses)
+  targets = jnp.where(finite, centre + spread * found[:, 0], jnp.nan)
+  return AttackResult(targets, losses=losses)

@@ -88,7 +88,7 @@ def unsplit_labels(
     [0, 1, 1, 0]
   """
   sizes = dict(num_epochs=num_epochs, batch_size=batch_size)
-  smashed, known = grouping.prepare(
+  prepared = grouping.prepare(
     smashed,
     cut_grads,
     grouping.Known(aux_smashed, aux_cut_grads, aux_labels),
@@ -97,7 +97,8 @@ def unsplit_labels(
     num_restarts=num_restarts,
     **sizes,
   )
-  units = surrogate.units_of(cut_grads)
+  smashed = prepared.smashed
+  units = surrogate.units_of(prepared.cut_grads)
   loss_fn = functools.partial(_loss, smashed, units)
 
   def run(key_run: jax.Array) -> tuple[surrogate.Layers, jax.Array]:
@@ -113,7 +114,7 @@ def unsplit_labels(
 
   top, losses = surrogate.best_of_restarts(key, run, num_restarts)
   logits = -surrogate.class_mismatches(top, smashed, units)
-  return grouping.name_labels(logits, losses, top, known)
+  return grouping.name_labels(logits, losses, top, prepared)
 
 
 def _loss(

@@ -34,13 +34,16 @@ def test_groups_are_named_by_what_the_top_makes_of_known_samples():
   )
   logits, losses = _draw(7, 3), jnp.ones(2)
   known = grouping.Known(smashed, cut_grads, names[groups])
-  found = jax.jit(grouping.name_labels)(logits, losses, top, known)
+  prepare = lambda known: grouping.Prepared(
+    smashed, cut_grads, known, jnp.ones(7, bool)
+  )
+  found = jax.jit(grouping.name_labels)(logits, losses, top, prepare(known))
   np.testing.assert_array_equal(found.group_labels, names)
   np.testing.assert_array_equal(found.assignments, np.argmax(logits, axis=1))
   np.testing.assert_array_equal(found.labels, names[found.assignments])
   np.testing.assert_array_equal(np.argmax(found.logits, axis=1), found.labels)
   unknown = grouping.Known(smashed[:0], None, None)
-  found = grouping.name_labels(logits, losses, top, unknown)
+  found = grouping.name_labels(logits, losses, top, prepare(unknown))
   np.testing.assert_array_equal(found.labels, np.argmax(logits, axis=1))
   np.testing.assert_array_equal(found.logits, logits)
 
@@ -52,13 +55,13 @@ def test_known_samples_are_scaled_as_the_record_is():
   smashed, cut_grads = 3 + 2 * _draw(2, 9, 4)
   labels = jnp.arange(2)
   known = grouping.Known(smashed[:2], cut_grads[:2], labels)
-  new, aux = grouping.prepare(smashed, cut_grads, known, (), **SIZES)
+  new, _, aux, _ = grouping.prepare(smashed, cut_grads, known, (), **SIZES)
   assert np.abs(np.mean(new, axis=0)).max() < 1e-5
   np.testing.assert_array_equal(aux.smashed, new[:2])
   np.testing.assert_array_equal(aux.cut_grads, cut_grads[:2])
   np.testing.assert_array_equal(aux.labels, labels)
   none = grouping.Known(None, None, None)
-  alone, aux = grouping.prepare(smashed, cut_grads, none, (), **SIZES)
+  alone, _, aux, _ = grouping.prepare(smashed, cut_grads, none, (), **SIZES)
   np.testing.assert_array_equal(alone, new)
   assert aux.labels is None
 
