@@ -7,20 +7,19 @@ shape descriptions `P` is the number of runs.
 
 from collections.abc import Callable, Sequence
 import math
-import socket
-import time
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax import meeting
 from splitjax.errors import ConfigError
 
 PyTree = Any
 
 AXIS = 'runs'  # Name of the mesh's axis.
-_WAIT_SECONDS = 300  # For process 0, as JAX does.
+_WAIT_SECONDS = 300  # For the other processes, as JAX does.
 
 
 def grid(*axes: PyTree) -> tuple[PyTree, ...]:
@@ -227,44 +226,19 @@ def start(
     _join_cluster()
   if given:
     _check_by_hand(by_hand, given, distributed)
-    _reach(coordinator_address or '', is_first=process_id == 0)
+    meeting.meet(
+      given['coordinator_address'],
+      num_processes=given['num_processes'],
+      process_id=given['process_id'],
+      seconds=_WAIT_SECONDS,
+    )
     try:
       jax.distributed.initialize(**given)
     except (RuntimeError, ValueError) as error:
-      raise _unreachable(coordinator_address or '', str(error)) from error
-
-
-def _reach(address: str, *, is_first: bool) -> None:
-  """Raise `ConfigError` if processes cannot meet at an address.
-
-  Process 0 must be able to listen there, the others wait for it. JAX would end
-  the process with a message of its own.
-  """
-  host, _, port = address.rpartition(':')
-  if not (host and port.isdecimal() and 0 < int(port) < 2**16):
-    raise _unreachable(address, 'no port from 1 to 65535 after a colon')
-  end = time.monotonic() + _WAIT_SECONDS
-  while True:
-    try:
-      socket.getaddrinfo(host, int(port))
-      if is_first:
-        with socket.socket() as listener:
-          listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-          listener.bind(('', int(port)))
-      else:
-        socket.create_connection((host.strip('[]'), int(port)), 5).close()
-      return
-    except OSError as error:
-      lasting = is_first or isinstance(error, socket.gaierror)
-      if lasting or time.monotonic() > end:
-        raise _unreachable(address, str(error)) from error
-    time.sleep(0.5)
-
-
-def _unreachable(address: str, reason: str) -> ConfigError:
-  """Return the error of an address at which processes cannot meet."""
-  expected = f'HOST:PORT at which process 0 can be reached: {reason}'
-  return ConfigError('coordinator_address', address, expected)
+      expected = f'HOST:PORT at which JAX can join processes: {error}'
+      raise ConfigError(
+        'coordinator_address', coordinator_address, expected
+      ) from error
 
 
 def _join_cluster() -> None:
