@@ -8,22 +8,26 @@ import re
 import shutil
 import tempfile
 import tokenize
+import zipfile
+import zlib
 
 import numpy as np
 
 _REPLACED = 'old'  # Where parts wait that others take the places of.
-# What NumPy raises for files that are not what they should be.
-_BROKEN = (
+# What NumPy and zipfile raise for files that are not what they should be.
+BROKEN = (
   ArithmeticError,
   EOFError,
   LookupError,
   MemoryError,
   OSError,
-  RecursionError,
+  RuntimeError,
   SyntaxError,
   TypeError,
   ValueError,
   tokenize.TokenError,
+  zipfile.BadZipFile,
+  zlib.error,
 )
 
 
@@ -193,6 +197,6 @@ def open_array(path: str | os.PathLike) -> np.memmap:
     return np.lib.format.open_memmap(path, mode='r')
   except FileNotFoundError:
     raise
-  except _BROKEN as error:
+  except BROKEN as error:
     text = ' '.join(f'{error}'.split())[:200]
     raise ValueError(f'{path}: {text}') from error

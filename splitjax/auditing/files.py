@@ -11,32 +11,17 @@ import mmap
 import os
 import pathlib
 import re
-import tokenize
 from typing import Any
 import zipfile
-import zlib
 
 import ml_dtypes
 import numpy as np
 
+from splitjax import files
 from splitjax.errors import ConfigError
 
 _ROWS = 1024  # Read at once.
 _WILD = re.compile(r'[*?\[]')
-# What NumPy and zipfile raise for files that are not what they should be.
-_BROKEN = (
-  ArithmeticError,
-  EOFError,
-  KeyError,
-  OSError,
-  RuntimeError,
-  SyntaxError,
-  TypeError,
-  ValueError,
-  tokenize.TokenError,
-  zipfile.BadZipFile,
-  zlib.error,
-)
 
 
 def paths_of(field: str, source: str | os.PathLike) -> list[str]:
@@ -99,7 +84,7 @@ def load(field: str, source: str) -> np.ndarray:
       return _numbers_of(np.lib.format.open_memmap(path, mode='r'))
   except ConfigError:
     raise
-  except _BROKEN as error:
+  except files.BROKEN as error:
     text = f'{error}'[:200]
     expected = f'an array in NumPy format: {text}'
     if 'bject' in text:

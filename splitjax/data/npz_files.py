@@ -4,11 +4,10 @@ from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
+from splitjax import files
 from splitjax.data import arrays
 from splitjax.data import dataset as dataset_lib
 from splitjax.data import partition as partition_lib
@@ -108,17 +107,7 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
       if isinstance(archive, np.ndarray):
         raise ValueError('one array, save inputs and labels by numpy.savez')
       return {name: archive[name] for name in archive.files}
-  except (
-    ValueError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    zipfile.BadZipFile,
-    zlib.error,
-  ) as error:
+  except files.BROKEN as error:
     reason = ' '.join(str(error).split()).rstrip('.')
     raise ValueError(
       f'{path} must be a whole .npz file of plain arrays, got: {reason}.'

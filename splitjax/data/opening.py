@@ -7,6 +7,7 @@ an archive must keep the promise, since a download may have failed.
 import bz2
 from collections.abc import Iterator, Sequence
 import contextlib
+import errno
 import gzip
 import io
 import lzma
@@ -81,7 +82,8 @@ def open_binary(path: str | os.PathLike) -> Iterator[io.BufferedReader]:
   except _DAMAGE as error:
     raise ValueError(_damaged(path, error)) from error
   except OSError as error:
-    if error.errno is not None:
+    # The second is a place before the file's start, that an archive names.
+    if error.errno not in (None, errno.EINVAL):
       raise
     raise ValueError(_damaged(path, error)) from error
 

@@ -1,12 +1,15 @@
 """Whatever the bytes of a file: a data set of finite numbers, or one line."""
 
+import functools
 import pathlib
 import shutil
 import tempfile
+import zipfile
 
 import hypothesis
 from hypothesis import strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 
 from splitjax import data
@@ -143,3 +146,61 @@ def test_tfds_folder_is_read_or_refused_in_one_line(prepared, draws):
 @hypothesis.given(st.data())
 def test_many_tfds_folders_are_read_or_refused_in_one_line(prepared, draws):
   _fuzz_tfds(prepared, draws.draw)
+
+
+def _write_npz(path):
+  rng = np.random.default_rng(0)
+  inputs, labels = rng.normal(size=(24, 3)), np.arange(24) % 3
+  np.savez(path, x=inputs, y=labels)
+
+
+def _write_parquet(path):
+  rng = np.random.default_rng(0)
+  frame = pd.DataFrame(rng.normal(size=(24, 3)), columns=['a', 'b', 'c'])
+  frame.assign(label=np.resize(['red', 'blue', 'green'], 24)).to_parquet(path)
+
+
+def _write_zip(path):
+  rows = [f'{i},{i % 7},{i % 3}' for i in range(24)]
+  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr('x.csv', '\n'.join(rows))
+
+
+_BINARY = {
+  'csv.zip': (_write_zip, functools.partial(data.load_csv, label_column=2)),
+  'npz': (_write_npz, data.load_npz),
+  'parquet': (
+    _write_parquet,
+    functools.partial(data.load_parquet, label_column='label'),
+  ),
+}
+
+
+def _fuzz_binary(kind, draw):
+  write_fn, load_fn = _BINARY[kind]
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder, f'x.{kind}')
+    write_fn(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(draw(st.integers(1, 3))):
+      start = draw(st.integers(0, len(content)))
+      new = draw(st.binary(max_size=8))
+      stop = start + draw(st.sampled_from([0, 1, len(new), len(content)]))
+      content[start:stop] = new
+    path.write_bytes(content)
+    _read_or_refuse(load_fn, path)
+
+
+@pytest.mark.parametrize('kind', _BINARY)
+@_settings(60)
+@hypothesis.given(st.data())
+def test_damaged_binary_file_is_read_or_refused_in_one_line(kind, draws):
+  _fuzz_binary(kind, draws.draw)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', _BINARY)
+@_settings(600)
+@hypothesis.given(st.data())
+def test_many_damaged_binary_files_are_too(kind, draws):
+  _fuzz_binary(kind, draws.draw)
