@@ -91,7 +91,8 @@ def map_runs(
 ) -> PyTree:
   """Apply a function to every run; to be called under `jax.jit`.
 
-  The result equals that of `jax.vmap(fn)(runs)`.
+  The result equals that of `jax.vmap(fn)(runs)` up to rounding. A single run is
+  no batch of one: `fn` is called as it is.
 
   Args:
     fn: function of one run. Arrays that it closes over are copied to every
@@ -120,11 +121,15 @@ def map_runs(
     )
 
   def local_fn(runs: PyTree) -> PyTree:
+    # No run is a batch of one: the convolutions of a single network compile to
+    # a faster program than those of a batch. Nor does lax.map without a batch
+    # size add an axis.
     size = len(jax.tree.leaves(runs)[0])
+    if size == 1:
+      found = fn(jax.tree.map(lambda x: x[0], runs))
+      return jax.tree.map(lambda x: jnp.asarray(x)[None], found)
     if at_once is None or at_once >= size:
       return jax.vmap(fn)(runs)
-    # Without a batch size, lax.map adds no axis: the convolutions of a single
-    # network compile to a faster program than those of a batch of one network.
     return jax.lax.map(fn, runs, batch_size=at_once if at_once > 1 else None)
 
   if mesh is None:
