@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax import compilation
 from splitjax.errors import ConfigError
 
 PyTree = Any
@@ -91,8 +92,7 @@ def map_runs(
 ) -> PyTree:
   """Apply a function to every run; to be called under `jax.jit`.
 
-  The result equals that of `jax.vmap(fn)(runs)` up to rounding. A single run is
-  no batch of one: `fn` is called as it is.
+  The result equals that of `jax.vmap(fn)(runs)`, up to rounding.
 
   Args:
     fn: function of one run. Arrays that it closes over are copied to every
@@ -121,9 +121,8 @@ def map_runs(
     )
 
   def local_fn(runs: PyTree) -> PyTree:
-    # No run is a batch of one: the convolutions of a single network compile to
-    # a faster program than those of a batch. Nor does lax.map without a batch
-    # size add an axis.
+    # A batch of one is slower than what has no axis of runs, as in lax.map
+    # without a batch size: the convolutions of a network above all.
     size = len(jax.tree.leaves(runs)[0])
     if size == 1:
       found = fn(jax.tree.map(lambda x: x[0], runs))
@@ -210,16 +209,14 @@ def start(
     num_processes: number of processes, at least 1.
     process_id: index of this process, from 0.
     cpu_devices: number of devices that the CPU counts as; one by default.
-    compilation_cache: folder that keeps compiled programs for the next run; it
-      is created if it does not exist.
+    compilation_cache: folder for `compilation.keep`; nothing by default.
 
   Raises:
     ConfigError: if the arguments of several processes do not fit together, the
       cluster does not tell, or the processes do not meet.
   """
   if compilation_cache is not None:
-    jax.config.update('jax_compilation_cache_dir', compilation_cache)
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    compilation.keep(compilation_cache)
   if cpu_devices is not None:
     jax.config.update('jax_num_cpu_devices', cpu_devices)
   by_hand = {
