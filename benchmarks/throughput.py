@@ -1,18 +1,21 @@
-r"""Times a training step against PyTorch, on the CPU.
+r"""Times a training step of the binaries against PyTorch, on the CPU.
 
   python -m benchmarks.throughput --model=simple_net
 
-trains the same network, cut at the same layer and with its cut gradients
-recorded, as our compiled epoch and as a loop in PyTorch (images in its default
-layout, and channels last), in turns in one run. It prints the median seconds of
-a step of each, and their ratio to ours (above 1: ours is faster). Seven minutes
-on two cores, ResNet18 one. With --json it prints one JSON object instead.
-PyTorch comes with `pip install -e '.[bench]'`.
+trains 1, 2 and 5 seeds of a network by the programs that the binaries run
+(`splitjax.engine`), cut at its main cut and with its cut gradients recorded as
+by default, and as a loop in PyTorch (images in its default layout, and channels
+last), in turns in one run. It prints the median milliseconds of a step for one
+network, and the ratio of PyTorch to ours (above 1: ours is faster). PyTorch
+trains one network after the other, so its step is that of one.
+
+--ways=one_by_one,side_by_side times several seeds both ways, whatever the
+engine would choose. SimpleNet takes twenty minutes on two cores, the small
+networks one. With --json it prints one JSON object instead. PyTorch comes with
+`pip install -e '.[bench]'`.
 """
 
 from collections.abc import Callable, Sequence
-import functools
-import json
 import os
 import sys
 import time
@@ -21,31 +24,37 @@ from typing import Any, NamedTuple
 from absl import app
 from absl import flags
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-import tabulate
 
+from benchmarks import timing
 from benchmarks import torch_networks
-from splitjax import models
-from splitjax import training
-from splitjax.models import layering
-from splitjax.training import split
+from splitjax import data
+from splitjax import engine
+from splitjax.engine import problems
+from splitjax.engine import programs
+from splitjax.engine import recipes
+from splitjax.engine import sketches
+from splitjax.training import shapes
 
 torch = torch_networks.torch
 
-# Network, main cut, channels of an image.
+# Height and width of an image, its channels, and samples of a step.
 _MODELS = {
-  'simple_net': (models.simple_net, 50, 1),
-  'resnet18': (models.resnet18, 12, 3),
+  'mlp': (8, 1, 32),
+  'conv_net': (8, 1, 32),
+  'resnet18': (32, 3, 128),
+  'simple_net': (32, 1, 128),
 }
 _NUM_CLASSES = 10
-_SIZE = 32
-_LEARNING_RATE = 0.01
+_CHOSEN = 'as chosen'
+_WAYS = (_CHOSEN, 'one_by_one', 'side_by_side')
 
 _MODEL = flags.DEFINE_enum('model', 'simple_net', list(_MODELS), 'The network.')
 _BATCH_SIZE = flags.DEFINE_integer(
-  'batch_size', 128, 'Images of a step.', lower_bound=2
+  'batch_size',
+  None,
+  'Images of a step; 32 of 8x8 pixels or 128 of 32x32 by default.',
+  lower_bound=2,
 )
 # Each call of the compiled epoch takes memory for its temporaries anew, which
 # costs up to a second. A pass of 10,240 images pays it once in 80 steps.
@@ -55,96 +64,91 @@ _NUM_STEPS = flags.DEFINE_integer(
   'Steps of an epoch. XLA would compile a single one without a loop.',
   lower_bound=2,
 )
-_ROUNDS = flags.DEFINE_integer(
-  'rounds', 3, 'Timed epochs of each; the median counts.', lower_bound=1
+_SEEDS = flags.DEFINE_list('seeds', ['1', '2', '5'], 'Numbers of networks.')
+_WAYS_ASKED = flags.DEFINE_list(
+  'ways', [_CHOSEN], 'How several seeds are trained; a single one has one way.'
 )
-_JSON = flags.DEFINE_boolean('json', False, 'Whether to print JSON.')
 
-Layers = tuple[layering.Layer, ...]
 Epoch = Callable[[], object]
 
 
 class Timing(NamedTuple):
-  """Seconds a step: median and range; and how many times ours that is."""
+  """Milliseconds of a step for one network; and PyTorch's in terms of ours."""
 
   case: str
-  parameters: int
-  median_s: float
-  fastest_s: float
-  slowest_s: float
+  seeds: int
+  way: str
+  median_ms: float
+  fastest_ms: float
+  slowest_ms: float
+  pytorch_ms: float
   ratio: float
 
 
-def make_images(
-  num_images: int, channels: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Return random images `[N, H, W, C]` and labels `[N]`."""
+def make_problem(model: str, batch_size: int, num_steps: int) -> Any:
+  """Return a problem of random images, with enough for the steps."""
+  size, channels, _ = _MODELS[model]
   rng = np.random.default_rng(0)
-  inputs = rng.normal(size=(num_images, _SIZE, _SIZE, channels))
-  labels = rng.integers(0, _NUM_CLASSES, num_images)
-  return inputs.astype(np.float32), labels.astype(np.int32)
+  num_images = batch_size * num_steps
+  inputs = rng.normal(size=(num_images, size, size, channels))
+  labels = np.arange(num_images) % _NUM_CLASSES
+  dataset = data.from_arrays(
+    inputs.astype(np.float32),
+    labels,
+    test_inputs=inputs[:_NUM_CLASSES].astype(np.float32),
+    test_labels=labels[:_NUM_CLASSES],
+  )
+  return problems.check(
+    engine.Config(dataset=dataset, model=model, batch_size=batch_size, epochs=1)
+  )
 
 
-def jax_epoch(
-  network: Layers,
-  cut: int,
-  inputs: np.ndarray,
-  labels: np.ndarray,
-  batch_size: int,
-) -> tuple[Epoch, int]:
-  """Return our epoch, which continues the last one, and how many parameters."""
-  model = split.SplitModel(network, (cut,))
-  kwargs = dict(
-    model=model, optimizers=(optax.sgd(_LEARNING_RATE),) * len(model.bounds)
+def our_epoch(problem: Any, num_seeds: int, way: str) -> Epoch:
+  """Return the engine's recorded epoch, which continues the last one."""
+  recipe = recipes.recipe_of(problem)
+  inputs = jax.numpy.asarray(problem.dataset.train_inputs)
+  at_once = {'one_by_one': 1, 'side_by_side': num_seeds}.get(
+    way, shapes.runs_at_once(problem.model, inputs[: recipe.batch_size])
   )
-  init_fn = jax.jit(functools.partial(training.init, **kwargs))
-  train_state = init_fn(jax.random.key(0), inputs[:1])
-  epoch_fn = jax.jit(
-    functools.partial(
-      training.train_epoch,
-      batch_size=batch_size,
-      record_fn=lambda exchanges: exchanges[0].cut_grads,
-      **kwargs,
-    )
+  key = jax.random.key(0)
+  ours = programs.Programs(
+    problem.model,
+    recipe,
+    sketches.make_sketch(key, problem.model, inputs[:1], recipe.width),
+    at_once,
   )
-  inputs, labels, key = (
-    jnp.asarray(inputs),
-    jnp.asarray(labels),
-    jax.random.key(1),
-  )
+  rates = jax.numpy.full(num_seeds, problem.config.learning_rate)
+  runs = jax.random.split(key, num_seeds), programs.Hyperparameters(rates)
+  labels = ours.stored_labels(runs, problem.dataset.train_labels)
+  states = ours.init(runs, inputs[:1])
 
   def run() -> object:
-    nonlocal train_state, key
-    key, key_epoch = jax.random.split(key)
-    train_state, log = epoch_fn(key_epoch, train_state, inputs, labels)
-    return jax.block_until_ready((train_state, log))[1]
+    nonlocal states
+    states, log = ours.train((*runs, states, labels), 0, inputs, kept=True)
+    return jax.block_until_ready((states, log))[1]
 
-  return run, sum(x.size for x in jax.tree.leaves(train_state.params))
+  return run
 
 
-def torch_epoch(
-  network: Layers,
-  cut: int,
-  inputs: np.ndarray,
-  labels: np.ndarray,
-  batch_size: int,
-  memory_format: Any,
-) -> tuple[Epoch, int]:
-  """Return an epoch in PyTorch of both parties, and how many parameters.
+def torch_epoch(problem: Any, memory_format: Any) -> Epoch:
+  """Return an epoch in PyTorch of both parties.
 
   The two exchange the smashed data and their gradients, as ours do.
   """
-  translated = torch_networks.to_torch(network, inputs.shape[1:])
+  inputs, config = problem.dataset.train_inputs, problem.config
+  (cut,) = problem.model.cuts
+  translated = torch_networks.to_torch(problem.model.layers, inputs.shape[1:])
   parties = translated[:cut], translated[cut:]
   for party in parties:
     party.to(memory_format=memory_format).train()
   optimizers = [
-    torch.optim.SGD(party.parameters(), lr=_LEARNING_RATE) for party in parties
+    torch.optim.SGD(party.parameters(), lr=config.learning_rate)
+    for party in parties
   ]
   loss_fn = torch.nn.CrossEntropyLoss()
   images = torch.from_numpy(inputs).permute(0, 3, 1, 2)
   images = images.contiguous(memory_format=memory_format)
-  labels = torch.from_numpy(labels).long()
+  labels = torch.from_numpy(np.asarray(problem.dataset.train_labels)).long()
 
   def step(batch: 'torch.Tensor') -> 'torch.Tensor':
     for optimizer in optimizers:
@@ -158,36 +162,32 @@ def torch_epoch(
     return received.grad
 
   def run() -> object:
-    batches = torch.randperm(len(labels)).split(batch_size)
+    batches = torch.randperm(len(labels)).split(config.batch_size)
     return torch.cat([step(batch) for batch in batches])
 
-  return run, sum(p.numel() for party in parties for p in party.parameters())
+  return run
 
 
 def time_in_turns(
-  epochs: dict[str, tuple[Epoch, int]], num_steps: int, rounds: int
+  epochs: dict[tuple[str, int, str], Epoch], num_steps: int, rounds: int
 ) -> list[Timing]:
   """Run each once unmeasured, then all in turns, and return a row for each."""
-  seconds = {case: [] for case in epochs}
-  for run, _ in epochs.values():
+  times = {case: [] for case in epochs}
+  for run in epochs.values():
     run()
   for _ in range(rounds):
-    for case, (run, _) in epochs.items():
+    for case, run in epochs.items():
       start = time.perf_counter()
       run()
-      seconds[case].append((time.perf_counter() - start) / num_steps)
-  medians = {case: float(np.median(found)) for case, found in seconds.items()}
-  ours = next(iter(medians.values()))
+      taken = 1000 * (time.perf_counter() - start)
+      times[case].append(taken / (num_steps * case[1]))
+  medians = {case: float(np.median(found)) for case, found in times.items()}
+  peer = min(x for case, x in medians.items() if case[0] != 'ours')
   return [
     Timing(
-      case,
-      epochs[case][1],
-      medians[case],
-      min(seconds[case]),
-      max(seconds[case]),
-      medians[case] / ours,
+      *case, medians[case], min(found), max(found), peer, peer / medians[case]
     )
-    for case in epochs
+    for case, found in times.items()
   ]
 
 
@@ -208,29 +208,26 @@ def main(argv: Sequence[str]) -> int | None:
     return 2
   num_cores = use_all_cores()
   torch.manual_seed(0)
-  make_network, cut, channels = _MODELS[_MODEL.value]
-  num_images = _NUM_STEPS.value * _BATCH_SIZE.value
-  images = make_images(num_images, channels)
-  args = (make_network(_NUM_CLASSES), cut, *images, _BATCH_SIZE.value)
-  timings = time_in_turns(
-    {
-      'ours': jax_epoch(*args),
-      'PyTorch': torch_epoch(*args, torch.contiguous_format),
-      'PyTorch, channels last': torch_epoch(*args, torch.channels_last),
-    },
-    _NUM_STEPS.value,
-    _ROUNDS.value,
+  batch_size = _BATCH_SIZE.value or _MODELS[_MODEL.value][2]
+  problem = make_problem(_MODEL.value, batch_size, _NUM_STEPS.value)
+  epochs = {
+    ('ours', num_seeds, way): our_epoch(problem, num_seeds, way)
+    for num_seeds in map(int, _SEEDS.value)
+    for way in (_WAYS_ASKED.value if num_seeds > 1 else [_CHOSEN])
+  }
+  for name, memory_format in (
+    ('PyTorch', torch.contiguous_format),
+    ('PyTorch, channels last', torch.channels_last),
+  ):
+    epochs[name, 1, ''] = torch_epoch(problem, memory_format)
+  timing.show(
+    time_in_turns(epochs, _NUM_STEPS.value, timing.REPEATS.value),
+    torch=torch.__version__,
+    cores=str(num_cores),
+    model=_MODEL.value,
+    batch_size=str(batch_size),
+    num_steps=str(_NUM_STEPS.value),
   )
-  rows = [timing._asdict() for timing in timings]
-  if not _JSON.value:
-    print(tabulate.tabulate(rows, headers='keys', floatfmt='.3g'))
-    return None
-  about = {
-    'jax': jax.__version__,
-    'torch': torch.__version__,
-    'cores': num_cores,
-  } | {f.name: f.value for f in (_MODEL, _BATCH_SIZE, _NUM_STEPS, _ROUNDS)}
-  print(json.dumps(about | {'timings': rows}))
   return None
 
 

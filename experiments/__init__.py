@@ -3,7 +3,10 @@
 import os
 import signal
 import sys
+import time
 import types
+
+STARTED = time.perf_counter()  # All that is imported comes after.
 
 
 def _end(number: int, frame: types.FrameType | None) -> None:

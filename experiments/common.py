@@ -1,6 +1,6 @@
 """What the binaries share: where results go, progress, launching."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import contextlib
 import hashlib
 import json
@@ -9,19 +9,23 @@ import pathlib
 import re
 import signal
 import sys
+import time
 from typing import Any
 
 from absl import app
 from absl import flags
 from absl import logging
+import tabulate
 import tqdm
 
+import experiments
 from experiments import failing
 from experiments import options
 from splitjax import engine
 from splitjax import parallel
 from splitjax.data import sets
 from splitjax.engine.study import Study
+from splitjax.engine.timings import Timings
 from splitjax.options import values_of
 
 OUT_DIR = flags.DEFINE_string(
@@ -47,6 +51,13 @@ CHECKPOINT_SECONDS = flags.DEFINE_float(
   'Time between two checkpoints of a training, at least; a killed run goes on '
   'from the last. They are removed when the run is finished.',
   lower_bound=0,
+)
+
+_TIMINGS = flags.DEFINE_boolean(
+  'timings',
+  False,
+  'Whether to print the seconds of each phase at the end; config.json has them '
+  'too.',
 )
 
 
@@ -83,12 +94,13 @@ class Progress(engine.Progress):
     self._bar.close()
 
 
-def execute(study: Study, default: engine.Config) -> None:
+def execute(study: Study, default: engine.Config, timings: Timings) -> None:
   """Run a study as the flags say, and show what it found.
 
   Args:
     study: what to train and to measure.
     default: the configuration that no flags mean.
+    timings: gets the seconds of each phase.
   """
   for note in study.notes:
     warn(note)
@@ -103,6 +115,7 @@ def execute(study: Study, default: engine.Config) -> None:
       report=True,
       checkpoint_seconds=CHECKPOINT_SECONDS.value,
       progress=progress,
+      timings=timings,
     )
   if parallel.is_writer():
     print(result.summary())
@@ -119,6 +132,12 @@ def _default_out_dir(study: Study, default: engine.Config) -> pathlib.Path:
   return pathlib.Path('results') / f'{study.name}-{name}-{digest}'
 
 
+def _table_of(seconds: Mapping[str, float]) -> str:
+  """Return the seconds of each phase, and of all together, as a table."""
+  rows = [*seconds.items(), ('in all', sum(seconds.values()))]
+  return tabulate.tabulate(rows, headers=['phase', 'seconds'], floatfmt='.2f')
+
+
 def warn(text: str) -> None:
   """Say something that the user should know, on standard error."""
   print(f'{pathlib.Path(sys.argv[0]).stem}: warning: {text}', file=sys.stderr)
@@ -131,14 +150,23 @@ def ask(study_fn: Callable[[Any], Study], default: engine.Config) -> None:
     study_fn: makes the study of a configuration.
     default: the configuration that no flags mean.
   """
-  launch(lambda config: execute(study_fn(config), default), default)
+
+  def main(config: Any, timings: Timings) -> None:
+    with timings.phase('load'):
+      study = study_fn(config)
+    execute(study, default, timings)
+
+  launch(main, default)
 
 
-def launch(main: Callable[[Any], None], default: engine.Config) -> None:
+def launch(
+  main: Callable[[Any, Timings], None], default: engine.Config
+) -> None:
   """Run a binary: a mistake of the user's is one line, not a traceback.
 
   Args:
-    main: called with the configuration that the command line asks for.
+    main: called with the configuration that the command line asks for, and
+      with what gets the seconds of each phase.
     default: the configuration that no flags mean.
   """
   options.define_flags(default)
@@ -159,8 +187,12 @@ def launch(main: Callable[[Any], None], default: engine.Config) -> None:
   def run(argv: list[str]) -> None:
     del argv
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with failing.one_line_errors():
+    timings = Timings()
+    timings.add('import', time.perf_counter() - experiments.STARTED)
+    with failing.one_line_errors(), timings.counting():
       options.start_machine()
-      main(options.config_of_flags(default))
+      main(options.config_of_flags(default), timings)
+      if _TIMINGS.value and parallel.is_writer():
+        print(_table_of(timings.seconds()))
 
   app.run(run, flags_parser=parse)

@@ -7,6 +7,7 @@ from typing import Any
 from absl import flags
 import jax
 
+from splitjax import compilation
 from splitjax import engine
 from splitjax import options
 from splitjax import parallel
@@ -48,7 +49,8 @@ _CPU_DEVICES = flags.DEFINE_integer(
 _CACHE = flags.DEFINE_string(
   'compilation_cache',
   None,
-  'Folder in which compiled programs are kept for the next run.',
+  'Folder in which compiled programs are kept for the next run; splitjax in '
+  '$XDG_CACHE_HOME or ~/.cache by default, and none if empty.',
 )
 
 
@@ -118,13 +120,13 @@ def config_of_flags(
 
 def start_machine() -> None:
   """Set up devices and processes as the flags say, before any array is made."""
+  compilation.keep(_CACHE.value)
   parallel.start(
     distributed=_DISTRIBUTED.value,
     coordinator_address=_COORDINATOR.value,
     num_processes=_NUM_PROCESSES.value,
     process_id=_PROCESS_ID.value,
     cpu_devices=_CPU_DEVICES.value,
-    compilation_cache=_CACHE.value,
   )
   try:
     jax.devices()

@@ -24,6 +24,7 @@ from splitjax.data import sets
 from splitjax.engine import extractors
 from splitjax.engine import pretraining
 from splitjax.engine.progress import SILENT
+from splitjax.engine.timings import Timings
 from splitjax.engine.workplace import CHECKPOINTS
 from splitjax.engine.workplace import Workplace
 from splitjax.errors import ConfigError
@@ -47,7 +48,7 @@ _UNUSED = (
 )
 
 
-def main(config: engine.Config) -> None:
+def main(config: engine.Config, timings: Timings) -> None:
   """Write an extractor to the folder that the flags name."""
   for name in _UNUSED:
     if flags.FLAGS[name].present:
@@ -63,13 +64,16 @@ def main(config: engine.Config) -> None:
     with _held(folder, identity):
       _write(folder, *pretraining.convert(pathlib.Path(weights), model))
     return
-  problem = pretraining.problem_of(config)
+  with timings.phase('load'):
+    problem = pretraining.problem_of(config)
   with (
     contextlib.closing(common.Progress(config.epochs)) as progress,
     _held(folder, pretraining.identity_of_problem(problem), progress) as place,
   ):
     checkpoint = place.checkpoint('training')
-    _write(folder, *pretraining.train(problem, progress, checkpoint))
+    with timings.phase('train'):
+      found = pretraining.train(problem, progress, checkpoint)
+    _write(folder, *found)
     place.remove_checkpoints()
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax import compilation
 from splitjax import meeting
 from splitjax.errors import ConfigError
 
@@ -90,7 +91,7 @@ def map_runs(
 ) -> PyTree:
   """Apply a function to every run; to be called under `jax.jit`.
 
-  The result equals that of `jax.vmap(fn)(runs)`.
+  The result equals that of `jax.vmap(fn)(runs)`, up to rounding.
 
   Args:
     fn: function of one run. Arrays that it closes over are copied to every
@@ -119,11 +120,14 @@ def map_runs(
     )
 
   def local_fn(runs: PyTree) -> PyTree:
+    # A batch of one is slower than what has no axis of runs, as in lax.map
+    # without a batch size: the convolutions of a network above all.
     size = len(jax.tree.leaves(runs)[0])
+    if size == 1:
+      found = fn(jax.tree.map(lambda x: x[0], runs))
+      return jax.tree.map(lambda x: jnp.asarray(x)[None], found)
     if at_once is None or at_once >= size:
       return jax.vmap(fn)(runs)
-    # Without a batch size, lax.map adds no axis: the convolutions of a single
-    # network compile to a faster program than those of a batch of one network.
     return jax.lax.map(fn, runs, batch_size=at_once if at_once > 1 else None)
 
   if mesh is None:
@@ -204,16 +208,14 @@ def start(
     num_processes: number of processes, at least 1.
     process_id: index of this process, from 0.
     cpu_devices: number of devices that the CPU counts as; one by default.
-    compilation_cache: folder that keeps compiled programs for the next run; it
-      is created if it does not exist.
+    compilation_cache: folder for `compilation.keep`; nothing by default.
 
   Raises:
     ConfigError: if the arguments of several processes do not fit together, the
       cluster does not tell, or the processes do not meet.
   """
   if compilation_cache is not None:
-    jax.config.update('jax_compilation_cache_dir', compilation_cache)
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    compilation.keep(compilation_cache)
   if cpu_devices is not None:
     jax.config.update('jax_num_cpu_devices', cpu_devices)
   by_hand = {

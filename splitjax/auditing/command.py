@@ -12,6 +12,7 @@ import tomllib
 import traceback
 from typing import Any, NoReturn
 
+from splitjax import compilation
 from splitjax.auditing import outputs
 from splitjax.auditing.auditing import audit
 from splitjax.auditing.options import ARRAYS
@@ -102,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     '--out_dir', metavar='FOLDER', help='Where to write report and figures.'
   )
   how.add_argument(
+    '--compilation_cache',
+    metavar='FOLDER',
+    help='Folder in which compiled programs are kept for the next audit; '
+    'splitjax in $XDG_CACHE_HOME or ~/.cache by default, and none if empty.',
+  )
+  how.add_argument(
     '--quiet', action='store_true', help='Print the verdict alone.'
   )
   how.add_argument(
@@ -172,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(values: dict[str, Any]) -> int:
   """Audit what the flags and the file say."""
   quiet = values.pop('quiet')
+  compilation.keep(values.pop('compilation_cache', None))
   path = values.pop('audit', None)
   names = {one.name for one in dataclasses.fields(Options)}
   for name, field in Options.__dataclass_fields__.items():

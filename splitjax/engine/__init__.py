@@ -10,6 +10,7 @@ from splitjax.engine.progress import Progress as Progress
 from splitjax.engine.result import Result as Result
 from splitjax.engine.run import run as run
 from splitjax.engine.study import Study as Study
+from splitjax.engine.timings import Timings as Timings
 from splitjax.errors import ConfigError as ConfigError
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
   'Progress',
   'Result',
   'Study',
+  'Timings',
   'run',
   'studies',
 ]

@@ -22,6 +22,7 @@ from splitjax.engine.progress import Progress
 from splitjax.engine.sketches import kept_shapes
 from splitjax.engine.sketches import make_sketch
 from splitjax.engine.study import Point
+from splitjax.engine.timings import Timings
 from splitjax.errors import ConfigError
 from splitjax.records.intermediates import Name
 from splitjax.records.intermediates import Phase
@@ -38,6 +39,7 @@ def observe(
   key: jax.Array,
   progress: Progress,
   checkpoint: Checkpoint | None = None,
+  timings: Timings | None = None,
 ) -> list[list[Observed]]:
   """Train a problem at every point and seed, and keep what crosses the cuts.
 
@@ -51,6 +53,7 @@ def observe(
     key: random key for everything in the training; all points see the same.
     progress: told of every epoch.
     checkpoint: where finished passes are kept, so that a killed run goes on.
+    timings: gets the seconds of training and of evaluation.
 
   Returns:
     What was observed, by point and seed.
@@ -63,9 +66,11 @@ def observe(
     f'training {problem.config.num_seeds * len(points)} models for '
     f'{problem.num_epochs} epochs, batch {recipe.batch_size}{named}'
   )
+  timings = timings or Timings()
   try:
-    session = _Session(problem, recipe, points, key, progress)
-    return session.run(checkpoint)
+    with timings.phase('train'):
+      session = _Session(problem, recipe, points, key, progress)
+      return session.run(checkpoint, timings)
   except FloatingPointError as error:
     rates = tuple(dict.fromkeys(point.learning_rate for point in points))
     expected = f'one that converges: {error}'
@@ -115,7 +120,9 @@ class _Session:
     leaves, run_keys = parallel.grid(leaves, self._keys.runs)
     return run_keys, leaves
 
-  def run(self, checkpoint: Checkpoint | None) -> list[list[Observed]]:
+  def run(
+    self, checkpoint: Checkpoint | None, timings: Timings
+  ) -> list[list[Observed]]:
     """Train all runs, and return what was observed of each."""
     recipe, untrained = self._recipe, self._states
     done, logs = self._restore(checkpoint)
@@ -133,7 +140,8 @@ class _Session:
       if checkpoint is not None and (checkpoint.due or number == num_epochs):
         current = self._programs.gather((self._states, self._labels))
         checkpoint.save(number, current, logs)
-    passes = self._evaluate(untrained)
+    with timings.phase('evaluate'):
+      passes = self._evaluate(untrained)
     clients: PyTree = ((), ())
     if Name.CLIENT in recipe.read:
       states = self._states

@@ -23,6 +23,7 @@ from splitjax.engine.studies import label_inference
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.targets import draw_auxiliary
+from splitjax.engine.timings import Timings
 from splitjax.engine.workplace import Workplace
 from splitjax.engine.workplace import identity_of_study
 from splitjax.errors import ConfigError
@@ -40,6 +41,7 @@ def run(
   report: bool = False,
   checkpoint_seconds: float = 30.0,
   progress: Progress = SILENT,
+  timings: Timings | None = None,
 ) -> Result:
   """Train split models, attack what crosses their cuts, and measure it.
 
@@ -55,6 +57,7 @@ def run(
     report: whether to write plots and the page to `out_dir`, too.
     checkpoint_seconds: time between two checkpoints of a training, at least.
     progress: told of every epoch and figure.
+    timings: gets the seconds of each phase; `config.json` keeps them.
 
   Returns:
     The figures, with a table, plots and files of them.
@@ -79,7 +82,8 @@ def run(
   workplace = Workplace(
     out_dir, identity, seconds=checkpoint_seconds, warn_fn=progress.warn
   )
-  with workplace.held() as was_killed:
+  timings = timings or Timings()
+  with timings.counting(), workplace.held() as was_killed:
     results = open_results(
       study,
       workplace.path,
@@ -94,16 +98,25 @@ def run(
       workplace.remove_checkpoints()
     if report or save_records or not results.complete:
       workplace.check_writable()
-    if save_records or not results.complete:
+    measured = save_records or not results.complete
+    if measured:
       path = workplace.path if save_records else None
       records_dir = None if path is None else path / RECORDS
       measure(
-        study, results, progress, records_dir=records_dir, workplace=workplace
+        study,
+        results,
+        progress,
+        records_dir=records_dir,
+        workplace=workplace,
+        timings=timings,
       )
     workplace.remove_checkpoints()
     result = Result(study, results)
     if report and workplace.path is not None and parallel.is_writer():
-      result.save_report(workplace.path)
+      with timings.phase('report'):
+        result.save_report(workplace.path)
+    if measured:
+      results.note('seconds', timings.seconds())
   return result
 
 
@@ -169,6 +182,7 @@ def measure(
   *,
   records_dir: pathlib.Path | None = None,
   workplace: Workplace | None = None,
+  timings: Timings | None = None,
 ) -> None:
   """Measure every cell of a study that is not finished yet.
 
@@ -178,8 +192,10 @@ def measure(
     progress: told of every epoch and cell.
     records_dir: where to save what crossed the cuts, if anywhere.
     workplace: where checkpoints are kept, if anywhere.
+    timings: gets the seconds of each phase.
   """
   workplace = workplace or Workplace(None, {})
+  timings = timings or Timings()
   for index, training in enumerate(study.trainings):
     cells = [x for x in study.cells if x.setting in training.settings]
     if records_dir is None and all(cell in results for cell in cells):
@@ -199,18 +215,20 @@ def measure(
       seed_keys.training,
       progress,
       checkpoint,
+      timings,
     )
     if records_dir is not None and parallel.is_writer():
       results.begin()
       observed.save(found[0], records_dir)
-    measuring.measure(
-      seed_keys.attacks,
-      problem,
-      cells,
-      _sources_of(study, training, found),
-      results,
-      progress,
-    )
+    with timings.phase('attack'):
+      measuring.measure(
+        seed_keys.attacks,
+        problem,
+        cells,
+        _sources_of(study, training, found),
+        results,
+        progress,
+      )
     if checkpoint is not None:
       checkpoint.remove()
 

@@ -171,6 +171,20 @@ class Results:
       self.begin()
       self.save(self.path)
 
+  def note(self, name: str, value: Any) -> None:
+    """Say of a run what makes it no other one, under 'run' in `config.json`.
+
+    Args:
+      name: what it is called there.
+      value: JSON values.
+    """
+    self._config = {
+      **self._config,
+      'run': {**self._config.get('run', {}), name: value},
+    }
+    if self._writes and self.path is not None:
+      self.save(self.path)
+
   def save(self, folder: str | os.PathLike) -> None:
     """Write the configuration and all rows, each file whole or not at all.
 
