@@ -23,7 +23,12 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(
-  ('name', 'code'), EXAMPLES, ids=[x for x, _ in EXAMPLES]
+  ('name', 'code'),
+  [
+    # All attacks of a run compile for long.
+    pytest.param(*x, id=x[0], marks=[pytest.mark.slow] * ('engine.run' in x[1]))
+    for x in EXAMPLES
+  ],
 )
 def test_python_examples_run(name, code):
   exec(compile(code, name, 'exec'), {})

@@ -22,12 +22,14 @@ def _chosen(**kwargs):
   }
 
 
+@pytest.mark.slow  # Compiles for long.
 def test_a_late_pass_is_read_with_what_it_answers():
   found = _chosen(recorded_epoch=4)
   assert found['chose_matching'] == 1
   assert found['accuracy'] == 1
 
 
+@pytest.mark.slow  # Compiles for long.
 def test_other_attacks_change_nothing_in_the_first_pass():
   alone = _chosen()
   beside = _chosen(attacks=('strongest', 'gramssat:num_epochs=1'))

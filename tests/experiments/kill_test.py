@@ -76,6 +76,7 @@ def _check_kills(runner, tmp_path, binary, num_kills, seed):
   assert sorted(os.listdir(folder.parent)) == ['killed', 'killed.log']
 
 
+@pytest.mark.slow
 def test_killed_run_loses_nothing(runner, tmp_path):
   _check_kills(runner, tmp_path, _FIRST, 1, seed=0)
 

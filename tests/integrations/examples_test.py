@@ -27,7 +27,14 @@ def test_the_page_shows_every_example():
   assert shown == files == set(CUTS)
 
 
-@pytest.mark.parametrize('name', CUTS)
+@pytest.mark.parametrize(
+  'name',
+  [
+    # With several cuts PyTorch trains for long.
+    pytest.param(x, marks=[pytest.mark.slow] * (len(CUTS[x]) > 1))
+    for x in CUTS
+  ],
+)
 def test_example_writes_what_it_says(tmp_path, name):
   if name.startswith('torch'):
     pytest.importorskip('torch')

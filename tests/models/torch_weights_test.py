@@ -136,6 +136,7 @@ def _check(layers, num_layers, variables, expected_fn):
   np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow  # Compiles for long.
 def test_resnet18_computes_what_torchvisions_does():
   weights = _resnet_weights()
   _check(
@@ -146,6 +147,7 @@ def test_resnet18_computes_what_torchvisions_does():
   )
 
 
+@pytest.mark.slow  # Compiles for long.
 @pytest.mark.parametrize('normalized', [False, True])
 def test_vgg16_computes_what_torchvisions_does(normalized):
   weights = _vgg_weights(normalized)
