@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 
 # Most of the time goes to compiling programs that run once: half of it without
-# optimisation. The slow tests of CI run with XLA_FLAGS= , as users do.
+# optimisation. CI runs some again with XLA_FLAGS= , as users do.
 _FLAGS = (
   '--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1'
 )

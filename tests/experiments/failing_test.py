@@ -69,7 +69,8 @@ def test_debug_shows_where(capsys, monkeypatch):
   assert lines[-1].startswith('transfer: error: ')
 
 
-def _interrupted_after(seconds, tmp_path):
+def _interrupted_when(is_time_fn, tmp_path):
+  """Starts a run; interrupts it when the function of its messages says so."""
   process = subprocess.Popen(
     [
       sys.executable,
@@ -82,14 +83,15 @@ def _interrupted_after(seconds, tmp_path):
     stderr=subprocess.PIPE,
     text=True,
   )
-  time.sleep(seconds)
+  told = is_time_fn(process.stderr)
   process.send_signal(signal.SIGINT)
   _, printed = process.communicate()
-  return process.returncode, printed
+  return process.returncode, told + printed
 
 
 def test_interruption_of_the_imports_is_one_line(tmp_path):
-  status, printed = _interrupted_after(0.6, tmp_path)
+  wait_fn = lambda messages: time.sleep(0.6) or ''
+  status, printed = _interrupted_when(wait_fn, tmp_path)
   assert (status, printed) == (
     130,
     '\ninterrupted while the program was being loaded\n',
@@ -98,7 +100,7 @@ def test_interruption_of_the_imports_is_one_line(tmp_path):
 
 @pytest.mark.slow
 def test_interruption_of_the_training_is_one_line(tmp_path):
-  status, printed = _interrupted_after(5, tmp_path)
+  status, printed = _interrupted_when(lambda x: x.readline(), tmp_path)
   assert status == 130
   assert printed.splitlines()[-1].startswith('label_inference: error: interr')
   assert 'Traceback' not in printed
