@@ -41,7 +41,7 @@ def keep(folder: str | os.PathLike | None = None) -> None:
     jax.config.update('jax_enable_compilation_cache', False)
     return
   if folder is None:
-    if jax.config.jax_compilation_cache_dir:
+    if jax.config.read('jax_compilation_cache_dir'):
       return
     with contextlib.suppress(OSError, RuntimeError):  # No home, or full.
       _use(default_folder())
@@ -74,5 +74,6 @@ def _mend(folder: pathlib.Path) -> None:
       {path.name.removesuffix(end): path for path in folder.glob(f'*{end}')}
       for end in (_PROGRAM, _USED)
     )
+    both = programs | used
     for name in programs.keys() ^ used.keys():
-      programs.get(name, used.get(name)).unlink(missing_ok=True)
+      both[name].unlink(missing_ok=True)

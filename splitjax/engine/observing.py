@@ -12,13 +12,13 @@ from splitjax import parallel
 from splitjax import training
 from splitjax.engine import keys
 from splitjax.engine import observed
-from splitjax.engine.checkpoints import Checkpoint
 from splitjax.engine.observed import Observed
 from splitjax.engine.problems import Problem
 from splitjax.engine.programs import Hyperparameters
 from splitjax.engine.programs import Programs
 from splitjax.engine.programs import Recipe
 from splitjax.engine.progress import Progress
+from splitjax.engine.shared_checkpoints import AnyCheckpoint
 from splitjax.engine.sketches import kept_shapes
 from splitjax.engine.sketches import make_sketch
 from splitjax.engine.study import Point
@@ -38,7 +38,7 @@ def observe(
   points: Sequence[Point],
   key: jax.Array,
   progress: Progress,
-  checkpoint: Checkpoint | None = None,
+  checkpoint: AnyCheckpoint | None = None,
   timings: Timings | None = None,
 ) -> list[list[Observed]]:
   """Train a problem at every point and seed, and keep what crosses the cuts.
@@ -121,7 +121,7 @@ class _Session:
     return run_keys, leaves
 
   def run(
-    self, checkpoint: Checkpoint | None, timings: Timings
+    self, checkpoint: AnyCheckpoint | None, timings: Timings
   ) -> list[list[Observed]]:
     """Train all runs, and return what was observed of each."""
     recipe, untrained = self._recipe, self._states
@@ -152,7 +152,7 @@ class _Session:
       raise FloatingPointError(str(error)) from error
 
   def _restore(
-    self, checkpoint: Checkpoint | None
+    self, checkpoint: AnyCheckpoint | None
   ) -> tuple[int, dict[int, training.EpochLog]]:
     """Return how many passes are finished, and what was kept of them."""
     if checkpoint is None:

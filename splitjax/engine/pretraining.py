@@ -17,13 +17,13 @@ from splitjax.engine import memory
 from splitjax.engine import observing
 from splitjax.engine import recipes
 from splitjax.engine import scoring
-from splitjax.engine.checkpoints import Checkpoint
 from splitjax.engine.config import Config
 from splitjax.engine.extractors import ExtractorPlan
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
 from splitjax.engine.progress import SILENT
 from splitjax.engine.progress import Progress
+from splitjax.engine.shared_checkpoints import AnyCheckpoint
 from splitjax.engine.study import Training
 from splitjax.engine.study import point_of
 from splitjax.engine.workplace import digest_of_data
@@ -68,7 +68,7 @@ def identity_of_problem(problem: Problem) -> Mapping[str, Any]:
 def train(
   problem: Problem,
   progress: Progress = SILENT,
-  checkpoint: Checkpoint | None = None,
+  checkpoint: AnyCheckpoint | None = None,
 ) -> tuple[ExtractorPlan, tuple]:
   """Train a network, and cut its head off.
 

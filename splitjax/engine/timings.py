@@ -93,14 +93,15 @@ class Timings:
       self._seconds[self._phases[-1]] += now - self._counted_to
     self._counted_to = now
 
-  def _report(self, event: str, seconds: float, **about: Any) -> None:
+  def _report(self, event: str, duration_secs: float, **about: Any) -> None:
     """Take what JAX reports out of the phase in which it happened."""
     del about
     # Other threads work while the phase goes on.
     if event not in _EVENTS or threading.get_ident() != self._thread:
       return
     self._count()
-    start, own = self._counted_to - seconds, seconds
+    seconds = own = duration_secs
+    start = self._counted_to - seconds
     while self._reported and self._reported[-1][0] > start:
       own -= self._reported.pop()[1]  # A part, which was reported before.
     self._reported.append((self._counted_to, seconds))

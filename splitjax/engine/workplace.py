@@ -17,6 +17,8 @@ from splitjax import files
 from splitjax import parallel
 from splitjax.data.dataset import Dataset
 from splitjax.engine.checkpoints import Checkpoint
+from splitjax.engine.shared_checkpoints import AnyCheckpoint
+from splitjax.engine.shared_checkpoints import SharedCheckpoint
 from splitjax.engine.study import Study
 from splitjax.errors import ConfigError
 from splitjax.options import values_of
@@ -106,13 +108,21 @@ class Workplace:
       expected = f'a folder that can be written to ({reason})'
       raise ConfigError('out_dir', self.path, expected) from self._refusal
 
-  def checkpoint(self, name: str) -> Checkpoint | None:
+  def checkpoint(self, name: str) -> AnyCheckpoint | None:
     """Return the checkpoint of a training, if one can be kept.
 
-    Processes that run together keep none: each has a share of the arrays.
+    All processes that run together must ask for it, or none.
     """
-    if self.path is None or jax.process_count() > 1:
+    if self.path is None:
       return None
+    if jax.process_count() == 1:
+      return self._own_checkpoint(name)
+    own = self._own_checkpoint(name) if parallel.is_writer() else None
+    return SharedCheckpoint(own)
+
+  def _own_checkpoint(self, name: str) -> Checkpoint:
+    """Return the checkpoint that this process writes."""
+    assert self.path is not None
     return Checkpoint(
       self.path / CHECKPOINTS / name,
       f'{self._identity} {name}',

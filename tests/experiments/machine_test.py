@@ -6,9 +6,11 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
+from splitjax.engine.workplace import CHECKPOINTS
 from splitjax.results import TIMES
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -32,6 +34,23 @@ def _start(*args):
     stderr=subprocess.PIPE,
     text=True,
   )
+
+
+def _start_pair(folder, *args):
+  """Two processes that run together; each has a folder of its own."""
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    port = free.getsockname()[1]
+  return [
+    _start(
+      f'--coordinator_address=127.0.0.1:{port}',
+      '--num_processes=2',
+      f'--process_id={index}',
+      f'--out_dir={folder / str(index)}',
+      *args,
+    )
+    for index in range(2)
+  ]
 
 
 def _figures(folder):
@@ -60,25 +79,35 @@ def test_devices_and_processes_give_the_results_of_one(tmp_path):
   assert len(config['devices']) == 8
   assert _figures(tmp_path / 'devices') == _figures(tmp_path / 'alone')
 
-  with socket.socket() as free:
-    free.bind(('127.0.0.1', 0))
-    port = free.getsockname()[1]
-  first, second = _finish(
-    *(
-      _start(
-        f'--coordinator_address=127.0.0.1:{port}',
-        '--num_processes=2',
-        f'--process_id={index}',
-        f'--out_dir={tmp_path / "pair" / str(index)}',
-      )
-      for index in range(2)
-    )
-  )
+  first, second = _finish(*_start_pair(tmp_path / 'pair'))
   assert _figures(tmp_path / 'pair' / '0') == _figures(tmp_path / 'alone')
   assert 'Written to' in first
   # Only the transport's own line on its connections may be there.
   assert not [x for x in second.splitlines() if not x.startswith('[Gloo]')]
   assert not (tmp_path / 'pair' / '1').exists()
+
+
+@pytest.mark.slow
+def test_processes_that_were_killed_go_on_together(tmp_path):
+  """The second sees none of what the first has on its disk."""
+  args = (
+    '--epochs=3',
+    '--checkpoint_seconds=0',
+    f'--compilation_cache={tmp_path / "cache"}',
+  )
+  _finish(*_start_pair(tmp_path / 'whole', *args))
+  pair = _start_pair(tmp_path / 'pair', *args)
+  while not list((tmp_path / 'pair' / '0').glob(f'{CHECKPOINTS}/*/index.json')):
+    assert pair[0].poll() is None
+    time.sleep(0.01)
+  for process in pair:
+    process.kill()
+    process.communicate()
+  pair = _start_pair(tmp_path / 'pair', *args)
+  told = [process.communicate()[1] for process in pair]
+  assert [process.returncode for process in pair] == [0, 0], told
+  assert 'going on after pass' in told[0]
+  assert _figures(tmp_path / 'pair' / '0') == _figures(tmp_path / 'whole' / '0')
 
 
 @pytest.mark.parametrize(
