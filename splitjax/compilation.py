@@ -41,7 +41,8 @@ def keep(folder: str | os.PathLike | None = None) -> None:
     jax.config.update('jax_enable_compilation_cache', False)
     return
   if folder is None:
-    if jax.config.read('jax_compilation_cache_dir'):
+    # pyrefly: ignore[missing-attribute]
+    if jax.config.jax_compilation_cache_dir:
       return
     with contextlib.suppress(OSError, RuntimeError):  # No home, or full.
       _use(default_folder())
