@@ -104,9 +104,7 @@ def _evaluate_batch(
   protect_fn = None
   if protection.smashed is not None:
     batch_key = None if key is None else jax.random.fold_in(key, index)
-    protect_fn = functools.partial(
-      protect_each, protection.smashed, batch_key
-    )
+    protect_fn = functools.partial(protect_each, protection.smashed, batch_key)
   smashed, logits = model.infer(
     train_state.params, train_state.state, x, protect_fn=protect_fn
   )

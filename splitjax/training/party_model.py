@@ -4,36 +4,20 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from splitjax.data.feature_split import FeatureSplit
 from splitjax.models import layering
 from splitjax.training.fusion import FUSIONS
 from splitjax.training.fusion import FuseFn
+from splitjax.training.label_party import LabelPart
+from splitjax.training.label_party import Layers
+from splitjax.training.missing import DropOut
 from splitjax.training.split_model import Sent
 
 PyTree = Any
-Layers = tuple[layering.Layer, ...]
-# Smallest weight of a batch in the running mean of what a party sends.
-_LEAST_WEIGHT = 0.1
-_PRESENCE = 2**31 - 1  # Folded into a key from which layers are numbered.
-
-
-class DropOut(NamedTuple):
-  """Parties that are missing, and what the label party takes instead.
-
-  Attributes:
-    rate: chance of each party to be missing in a step of training.
-    absent: indices of the parties that are missing in inference.
-    fill: 'zeros', or 'mean' for the running mean of what the party sent.
-  """
-
-  rate: float = 0.0
-  absent: tuple[int, ...] = ()
-  fill: str = 'zeros'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,10 +38,12 @@ class PartyModel:
     drop_out: parties that are missing.
 
   Raises:
-    ValueError: if there are not as many bottoms as parties, one has no layer,
-      the fusion has another name, or the label party has features and no bottom.
+    ValueError: if there are not as many bottoms as parties, one is empty, the
+      fusion or a missing party is not one that there is, or the label party has
+      features and no bottom.
 
   Example:
+    >>> import jax.numpy as jnp
     >>> import numpy as np
     >>> from splitjax import models
     >>> halves = FeatureSplit((np.arange(3), np.arange(3, 5)), ((3,), (2,)))
@@ -88,12 +74,10 @@ class PartyModel:
       names = ', '.join(FUSIONS)
       raise ValueError(f'fusion must be one of {names}, got {self.fusion!r}.')
     if self.has_features and not self.own:
-      raise ValueError('own must have layers where the label party has features.')
-    if not all(0 <= x < num_parties for x in self.drop_out.absent):
       raise ValueError(
-        f'absent must be parties from 0 to {num_parties - 1}, got '
-        f'{self.drop_out.absent}.'
+        'own must have layers where the label party has features.'
       )
+    self.drop_out.check(num_parties)
 
   @property
   def has_features(self) -> bool:
@@ -118,19 +102,32 @@ class PartyModel:
     )
 
   @property
-  def _own(self) -> Layers:
-    """Layers of the label party's bottom, none if it has no features."""
-    return self.own if self.has_features else ()
+  def _firsts(self) -> tuple[int, ...]:
+    """Index of the first layer of each bottom in the whole model.
 
-  @property
-  def _firsts(self) -> tuple[list[int], int, int]:
-    """Indices of the first layer of each bottom, of own, and of the top.
-
-    Those of the first party and of the top are as in a model of one party.
+    The first party's layers come first, then those of the top, as with one
+    party; then those of the other parties and of the label party's bottom.
     """
     sizes = [len(x) for x in (self.bottoms[0], self.top, *self.bottoms[1:])]
-    edges = list(itertools.accumulate(sizes, initial=0))
-    return [0, *edges[2:-1]], edges[-1], edges[1]
+    return (0, *itertools.accumulate(sizes))
+
+  def _first_of(self, party: int) -> int:
+    """Return the index of the first layer of a party's bottom."""
+    return self._firsts[party + 1 if party else 0]
+
+  @property
+  def _last(self) -> LabelPart:
+    """The label party's part."""
+    _, first_top, *_, first_own = self._firsts
+    named = isinstance(self.fusion, str)
+    return LabelPart(
+      own=self.own if self.has_features else (),
+      top=self.top,
+      fuse_fn=FUSIONS[self.fusion] if named else self.fusion,
+      first_own=first_own,
+      first_top=first_top,
+      keeps_means=self.drop_out.fill == 'mean',
+    )
 
   def describe(self) -> str:
     """Return the layers in words; bars mark the cut, '&' the parties."""
@@ -141,14 +138,9 @@ class PartyModel:
       bottoms = f'{len(texts)} x ({texts[0]})'
     fusion = self.fusion
     name = fusion if isinstance(fusion, str) else fusion.__name__
-    fused = f'{name}: ' if self.num_parts > 2 or self._own else ''
-    own = f'own {words(self._own)}; ' if self._own else ''
+    own = f'own {words(self._last.own)}; ' if self.has_features else ''
+    fused = f'{name}: ' if self.num_parts > 2 or own else ''
     return f'{bottoms} | {own}{fused}{words(self.top)}'
-
-  def _fuse(self, values: Sequence[jax.Array]) -> jax.Array:
-    """Join what the parties send, `[B, ...]` each."""
-    fusion = self.fusion
-    return (FUSIONS[fusion] if isinstance(fusion, str) else fusion)(values)
 
   def trace(
     self, key: jax.Array, inputs: jax.Array
@@ -181,32 +173,15 @@ class PartyModel:
 
   def _draw(self, key: jax.Array, inputs: jax.Array) -> tuple[Any, ...]:
     """Return all outputs, what is sent, parameters and state."""
-    firsts, first_own, first_top = self._firsts
     drawn = [
-      layering.init_all(layers, first, key, x)
-      for layers, first, x in zip(
-        self.bottoms, firsts, self.features.apply(inputs), strict=True
-      )
+      layering.init_all(self.bottoms[party], self._first_of(party), key, x)
+      for party, x in enumerate(self.features.apply(inputs))
     ]
     sent = [outputs[-1] for outputs, *_ in drawn]
-    values, own = list(sent), ([], (), ())
-    if self._own:
-      x = self.features.apply_active(inputs)
-      own = layering.init_all(self._own, first_own, key, x)
-      values.append(own[0][-1])
-    top = layering.init_all(self.top, first_top, key, self._fuse(values))
-    outputs = [x for one in (*drawn, own, top) for x in one[0]]
-    params = (*(one[1] for one in drawn), own[1] + top[1])
-    means: tuple[Any, ...] = ()
-    if self.drop_out.fill == 'mean':
-      means = ((tuple(jnp.zeros(x.shape[1:]) for x in sent), self._no_counts),)
-    state = (*(one[2] for one in drawn), own[2] + top[2] + means)
-    return outputs, sent, params, state
-
-  @property
-  def _no_counts(self) -> jax.Array:
-    """How often each party was there before the first step, `[P]`."""
-    return jnp.zeros(len(self.bottoms))
+    x = self.features.apply_active(inputs)
+    drawn.append(self._last.init(key, sent, x))
+    outputs, params, state = zip(*drawn, strict=True)
+    return list(itertools.chain(*outputs)), sent, params, state
 
   def send(
     self,
@@ -231,7 +206,9 @@ class PartyModel:
     """
     smashed, vjp_fns, new_state = [], [], []
     for party, x in enumerate(self.features.apply(inputs)):
-      run = functools.partial(self._run_bottom, party, state[party], x, key)
+      run = functools.partial(
+        self.run_bottom, party, state=state[party], x=x, key=key
+      )
       output, vjp_fn, part_state = jax.vjp(run, params[party], has_aux=True)
       smashed.append(output)
       vjp_fns.append(vjp_fn)
@@ -239,19 +216,14 @@ class PartyModel:
     received = tuple(smashed)
     if protect_fn is not None:
       received = protect_fn(received)
-    present = None
-    if self.drop_out.rate > 0:
-      drawn = jax.random.fold_in(key, _PRESENCE)
-      chance = 1 - self.drop_out.rate
-      present = jax.random.bernoulli(drawn, chance, (len(smashed),))
     return Sent(
       received,
       received,
       state=tuple(new_state),
       last_fn=functools.partial(
-        self._run_last,
+        self._last.apply,
         x=self.features.apply_active(inputs),
-        present=present,
+        present=self.drop_out.draw(key, len(smashed)),
         train=True,
         key=key,
       ),
@@ -279,103 +251,50 @@ class PartyModel:
       missing knows what it would have sent.
     """
     smashed = tuple(
-      self._run_bottom(party, state[party], x, None, params[party])[0]
+      self.run_bottom(party, params[party], state[party], x)[0]
       for party, x in enumerate(self.features.apply(inputs))
     )
     if protect_fn is not None:
       smashed = protect_fn(smashed)
-    absent, present = self.drop_out.absent, None
-    if absent:
-      present = jnp.array([x not in absent for x in range(len(smashed))])
-    x = self.features.apply_active(inputs)
-    logits, _ = self._run_last(
-      params[-1], state[-1], smashed, x=x, present=present, train=False
+    logits, _ = self._last.apply(
+      params[-1],
+      state[-1],
+      smashed,
+      x=self.features.apply_active(inputs),
+      present=self.drop_out.in_inference(len(smashed)),
+      train=False,
     )
     return smashed, logits
 
   def run_bottom(
-    self, party: int, params: PyTree, state: PyTree, x: jax.Array
-  ) -> jax.Array:
-    """Run a party's bottom in evaluation mode, as the party can.
+    self,
+    party: int,
+    params: PyTree,
+    state: PyTree,
+    x: jax.Array,
+    key: jax.Array | None = None,
+  ) -> tuple[jax.Array, PyTree]:
+    """Run a party's bottom.
 
     Args:
       party: its index.
       params: parameters of its part.
       state: state of its part.
       x: the party's features, `[B, ...]`.
+      key: random key of a step of training; None in evaluation mode.
 
     Returns:
-      What it sends, `[B, ...]`.
+      What it sends, `[B, ...]`, and its new state.
     """
-    return self._run_bottom(party, state, x, None, params)[0]
-
-  def _run_bottom(
-    self,
-    party: int,
-    state: PyTree,
-    x: jax.Array,
-    key: jax.Array | None,
-    params: PyTree,
-  ) -> tuple[jax.Array, PyTree]:
-    """Run a party's bottom, in training mode if there is a key."""
     return layering.apply_all(
       self.bottoms[party],
-      self._firsts[0][party],
+      self._first_of(party),
       params,
       state,
       x,
       train=key is not None,
       key=key,
     )
-
-  def _run_last(
-    self,
-    params: PyTree,
-    state: PyTree,
-    received: tuple[jax.Array, ...],
-    *,
-    x: jax.Array | None,
-    present: jax.Array | None,
-    train: bool,
-    key: jax.Array | None = None,
-  ) -> tuple[jax.Array, PyTree]:
-    """Run the label party's part.
-
-    Args:
-      params: parameters of its layers, those of its own bottom first.
-      state: state of its layers, and the running means if these are used.
-      received: what the parties sent, `[B, ...]` each.
-      x: the label party's features, `[B, ...]`, if it has some.
-      present: whether each party is there, `[P]`; None if all are.
-      train: whether the layers are in training mode.
-      key: random key of the step, for dropout.
-
-    Returns:
-      The logits `[B, ...]` and the new state.
-    """
-    _, first_own, first_top = self._firsts
-    size, count = len(self._own), len(params)
-    means = state[count:]
-    values = list(received)
-    if present is not None:
-      fills = means[0][0] if means else [0.0] * len(values)
-      values = [
-        jnp.where(there, value, fill)
-        for there, value, fill in zip(present, received, fills, strict=True)
-      ]
-    run = functools.partial(layering.apply_all, train=train, key=key)
-    own_state: PyTree = ()
-    if self._own:
-      own, own_state = run(
-        self._own, first_own, params[:size], state[:size], x
-      )
-      values.append(own)
-    logits, top_state = run(
-      self.top, first_top, params[size:], state[size:count], self._fuse(values)
-    )
-    if means and train:
-      means = (_update_means(*means[0], received, present),)
-    return logits, own_state + top_state + means
 
 
 def _give_back(
@@ -386,31 +305,3 @@ def _give_back(
     vjp_fn(one)[0] for vjp_fn, one in zip(vjp_fns, cut_grads, strict=True)
   ]
   return tuple(grads), tuple(cut_grads)
-
-
-def _update_means(
-  means: tuple[jax.Array, ...],
-  counts: jax.Array,
-  received: tuple[jax.Array, ...],
-  present: jax.Array | None,
-) -> tuple[tuple[jax.Array, ...], jax.Array]:
-  """Return the running means with those batches whose party was there.
-
-  Args:
-    means: of what each party sent, `[...]` each.
-    counts: in how many steps each party was there, `[P]`.
-    received: what the parties send in this step, `[B, ...]` each.
-    present: whether each party is there, `[P]`; None if all are.
-
-  Returns:
-    Means and counts after the step.
-  """
-  if present is None:
-    present = jnp.ones(len(means), bool)
-  counts = counts + present
-  weights = present * jnp.maximum(_LEAST_WEIGHT, 1 / jnp.maximum(counts, 1))
-  means = tuple(
-    mean + weight * (jax.lax.stop_gradient(x).mean(axis=0) - mean)
-    for mean, weight, x in zip(means, weights, received, strict=True)
-  )
-  return means, counts

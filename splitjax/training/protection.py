@@ -104,9 +104,7 @@ def draw_stored_labels(
   return protection.stored_labels(labels_key(key), labels)
 
 
-def protect_each(
-  fn: Fn, key: jax.Array, values: PyTree, *args: Any
-) -> PyTree:
+def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
   """Protect what each party sends or receives.
 
   Args:

@@ -16,9 +16,7 @@ _MEMORY = 2 << 30
 _EXAMPLE_MEMORY = 256 << 20
 
 
-def layer_shapes(
-  model: split.Model, example: Array
-) -> list[tuple[int, ...]]:
+def layer_shapes(model: split.Model, example: Array) -> list[tuple[int, ...]]:
   """Return the shape of every layer's output, found without computing it.
 
   Args:
@@ -37,9 +35,7 @@ def layer_shapes(
   return _shapes(model, example, 0)
 
 
-def cut_shapes(
-  model: split.Model, example: Array
-) -> list[tuple[int, ...]]:
+def cut_shapes(model: split.Model, example: Array) -> list[tuple[int, ...]]:
   """Return the shape of what a sample sends across each cut.
 
   Args:

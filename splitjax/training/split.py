@@ -172,9 +172,7 @@ def _mean_loss(
   if protection.loss is None:
     example_losses = loss_fn(logits, labels)
   else:
-    example_losses = protection.loss(
-      loss_fn, logits, _joined(received), labels
-    )
+    example_losses = protection.loss(loss_fn, logits, _joined(received), labels)
   return jnp.mean(example_losses), new_state
 
 
