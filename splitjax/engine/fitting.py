@@ -24,13 +24,13 @@ from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
 from splitjax.training import shapes
 from splitjax.training.protection import Protection
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 _LEAST_REAL_AUX = 3  # Samples that an attacker of real targets knows at least.
 
 
 def check_inputs(
-  field: str, value: str, model: SplitModel, example: jax.Array | np.ndarray
+  field: str, value: str, model: Model, example: jax.Array | np.ndarray
 ) -> None:
   """Raise `ConfigError` if inputs do not fit through a model."""
   shape = np.shape(example)[1:]
@@ -49,7 +49,7 @@ def make_plan(
   specs: Sequence[Spec],
   config: Config,
   dataset: Dataset,
-  model: SplitModel,
+  model: Model,
   *,
   own: Protection | None = None,
   field: str = 'defense',

@@ -173,8 +173,8 @@ def _own(
     Name.FEATURES: lambda: features.flat,
     Name.CUT_GRADS: lambda: in_order(source.cut_grads()[seed]),
     Name.PASSES: lambda: source.passes_of(seed, ids, name),
-    Name.SENT: lambda: in_order(kept.sent[source.epoch][source.cut]),
-    Name.ONLINE: lambda: in_order(kept.online[source.epoch][source.cut]),
+    Name.SENT: lambda: in_order(source.of_view(kept.sent[source.epoch])),
+    Name.ONLINE: lambda: in_order(source.of_view(kept.online[source.epoch])),
     Name.SHARES: lambda: (
       np.bincount(dataset.train_labels, minlength=dataset.num_classes)
       / len(dataset.train_labels)
