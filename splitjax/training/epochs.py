@@ -210,7 +210,7 @@ def train(
   batch_size: int,
   record_fn: RecordFn | None = None,
   optimizers: Sequence[optax.GradientTransformation],
-  model: split.SplitModel,
+  model: split.Model,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
   **step_kwargs: Any,
 ) -> tuple[TrainState, EpochLog, jax.Array]:

@@ -40,6 +40,8 @@ class Protection(NamedTuple):
       party minimises instead of `loss_fn(logits, labels)`.
     cut_grads: `(key, cut_grads, labels) -> cut_grads`, called at the last cut
       by the party that holds the labels; `labels` are those trained on.
+    party_cut_grads: `(key, cut_grads, labels) -> cut_grads`, called before that
+      with the gradients of all parties as a tuple, `[B, ...]` each.
     server_grads: `(key, loss_fn, params, smashed, labels) -> grads`, by which
       the label party computes its own update; `loss_fn(params, smashed,
       labels)` is the mean loss of a batch.
@@ -60,6 +62,7 @@ class Protection(NamedTuple):
   smashed: Place = None
   loss: Place = None
   cut_grads: Place = None
+  party_cut_grads: Place = None
   server_grads: Place = None
   answers: Place = None
   monitor: Place = None
@@ -67,7 +70,13 @@ class Protection(NamedTuple):
   @property
   def at_a_cut(self) -> bool:
     """Whether the training depends on where the model is cut."""
-    places = (self.smashed, self.loss, self.cut_grads, self.server_grads)
+    places = (
+      self.smashed,
+      self.loss,
+      self.cut_grads,
+      self.party_cut_grads,
+      self.server_grads,
+    )
     return any(place is not None for place in places)
 
 
@@ -93,6 +102,31 @@ def draw_stored_labels(
   if protection.stored_labels is None:
     return labels
   return protection.stored_labels(labels_key(key), labels)
+
+
+def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
+  """Protect what each party sends or receives.
+
+  Args:
+    fn: `(key, value, *args) -> value`.
+    key: random key; several parties get one each, made of it.
+    values: what one party sends or receives, `[B, ...]`, or a tuple of such.
+    *args: what `fn` takes beside.
+
+  Returns:
+    The protected values.
+
+  Example:
+    >>> add = lambda key, x, step: x + step
+    >>> protect_each(add, jax.random.key(0), (1, 2), 10)
+    (11, 12)
+  """
+  if not isinstance(values, tuple):
+    return fn(key, values, *args)
+  keys = [key] if len(values) == 1 else jax.random.split(key, len(values))
+  return tuple(
+    fn(one, value, *args) for one, value in zip(keys, values, strict=True)
+  )
 
 
 def compose(protections: Sequence[Protection]) -> Protection:
@@ -124,6 +158,7 @@ def compose(protections: Sequence[Protection]) -> Protection:
     'smashed': _chain,
     'loss': _chain_losses,
     'cut_grads': _chain,
+    'party_cut_grads': _chain,
     'server_grads': functools.partial(_only, 'server_grads'),
     'answers': _chain_answers,
     'monitor': functools.partial(_only, 'monitor'),
