@@ -23,6 +23,7 @@ from splitjax.errors import check_positive
 from splitjax.errors import check_range
 from splitjax.models import catalog as models
 from splitjax.models.layering import Layer
+from splitjax.models.second_top import SecondTop
 from splitjax.records.intermediates import EXCHANGED
 from splitjax.records.intermediates import Name
 from splitjax.results import Setting
@@ -142,6 +143,12 @@ def check(
   specs, own = _defenses_of(config)
   layers = _layers_of(config, dataset, specs)
   model = SplitModel(layers, _cuts_of(config, cuts, layers))
+  if any(one.defense.second_top for one in specs):
+    if cuts is not None:
+      shown = '+'.join(one.name for one in specs)
+      expected = 'a defense that leaves the layers after every cut as they are'
+      raise ConfigError('defense', shown, expected)
+    model = model.with_top(lambda top: (SecondTop(top, dataset.num_classes),))
   check_inputs('model', _name_of(config), model, dataset.train_inputs[:1])
   num_aux = config.num_aux
   if num_aux is None:

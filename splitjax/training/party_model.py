@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import jax
 
@@ -78,6 +78,14 @@ class PartyModel:
         'own must have layers where the label party has features.'
       )
     self.drop_out.check(num_parties)
+
+  def with_top(self, fn: Callable[[Layers], Layers]) -> Self:
+    """Return the model with other layers after the fusion.
+
+    Args:
+      fn: from the layers of the top to those in place of them.
+    """
+    return dataclasses.replace(self, top=fn(self.top))
 
   @property
   def has_features(self) -> bool:

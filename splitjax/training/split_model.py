@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import itertools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 
@@ -96,6 +96,18 @@ class SplitModel:
   def crossings(self) -> tuple[dict[str, int], ...]:
     """What the metadata of a record say of each cut."""
     return tuple({'cut': cut} for cut in self.cuts)
+
+  def with_top(
+    self, fn: Callable[[tuple[layering.Layer, ...]], tuple[layering.Layer, ...]]
+  ) -> Self:
+    """Return the model with other layers after its last cut.
+
+    Args:
+      fn: from the layers of the last part to those in place of them.
+    """
+    cut = self.cuts[-1]
+    layers = (*self.layers[:cut], *fn(self.layers[cut:]))
+    return dataclasses.replace(self, layers=layers)
 
   def describe(self) -> str:
     """Return the layers in words, with the cuts marked by bars."""
