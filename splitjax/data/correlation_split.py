@@ -126,9 +126,14 @@ def split_by_correlation(
     num_steps=_STEPS_PER_FEATURE * num_features,
   )
   keys = jax.random.split(jax.random.key(seed), (3, _CHAINS))
-  _, low = search(keys[0], -_BEYOND)
-  _, high = search(keys[1], _BEYOND)
-  order, found = search(keys[2], (1 - beta) * low + beta * high)
+  low_order, low = search(keys[0], -_BEYOND)
+  high_order, high = search(keys[1], _BEYOND)
+  goal = (1 - beta) * low + beta * high
+  between = search(keys[2], goal)
+  order, found = min(
+    (between, (low_order, low), (high_order, high)),
+    key=lambda one: abs(one[1] - goal),
+  )
   span = float(high - low)
   return CorrelationSplit(
     tuple(np.sort(np.asarray(order)[part]) for part in parts),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,13 +15,13 @@ from splitjax.data.dataset import Dataset
 from splitjax.errors import ConfigError
 from splitjax.errors import check_name
 
-_Array = TypeVar('_Array', np.ndarray, jax.Array)
 # The first of each kind is the default.
 SPLITS: dict[str, tuple[str, ...]] = {
   'images': (*image_strips.NAMES, 'random', *unit_split.MEASURED),
   'a table': ('contiguous', 'random', *unit_split.MEASURED),
   'texts': ('segments',),
 }
+NUMBERED = ('strips', *unit_split.MEASURED)
 LARGEST_SHARE = 0.5
 
 
@@ -102,9 +102,7 @@ class FeatureSplit:
     return _part_of(dataset, self.active_columns, self.active_shape)
 
 
-def _take(
-  inputs: _Array, columns: np.ndarray, shape: tuple[int, ...]
-) -> _Array:
+def _take(inputs: Any, columns: np.ndarray, shape: tuple[int, ...]) -> Any:
   """Return some features of samples `[N, ...]`, each of this shape."""
   return inputs.reshape(len(inputs), -1)[:, columns].reshape(-1, *shape)
 
@@ -167,14 +165,16 @@ def split_features(
     expected = f'a share of the features, 0 to {LARGEST_SHARE}'
     raise ConfigError('active_features', active_share, expected)
   if party_columns:
-    _check_named(kind, how, active_share)
+    _check_named(kind, how, active_share, party_columns)
     sources = party_columns_lib.sources_of(dataset.column_names, *shape)
     return _of_columns(
       *party_columns_lib.assign_named(party_columns, sources, num_parties)
     )
   how = how or SPLITS[kind][0]
-  name = how.partition(':')[0]
+  name, _, number = how.partition(':')
   check_name('feature_split', name, SPLITS[kind])
+  if number and name not in NUMBERED:
+    raise ConfigError('feature_split', how, f'{name} without numbers')
   unit_split.check_parties(num_parties, int(np.prod(shape)))
   if kind == 'images':
     return _split_image(dataset, num_parties, how, active_share, seed)
@@ -191,10 +191,12 @@ def split_features(
   )
 
 
-def _check_named(kind: str, how: str, active_share: float) -> None:
+def _check_named(
+  kind: str, how: str, active_share: float, party_columns: str
+) -> None:
   """Raise if columns are named that are no table's, or are split otherwise."""
   if kind != 'a table':
-    raise ConfigError('party_columns', '', f'none for {kind}')
+    raise ConfigError('party_columns', party_columns, f'none for {kind}')
   if how:
     raise ConfigError('feature_split', how, 'none with party_columns')
   if active_share:
@@ -244,5 +246,6 @@ def _make_split(parts: Sequence[_Part], active: _Part | None) -> FeatureSplit:
   return FeatureSplit(
     tuple(part.columns for part in parts),
     tuple(part.shape for part in parts),
-    *(active or ()),
+    None if active is None else active.columns,
+    None if active is None else active.shape,
   )

@@ -77,8 +77,6 @@ def divide(
   """
   check_parties(num_parties, len(units))
   name, _, number = how.partition(':')
-  if number and name not in MEASURED:
-    raise ConfigError(_FIELD, how, f'{name} without a number')
   order = np.arange(len(units))
   if name == 'random':
     order = np.random.default_rng([seed, 1]).permutation(order)

@@ -10,6 +10,7 @@ from splitjax.defenses import dp_sgd as dp_sgd
 from splitjax.defenses import gradient_averaging as gradient_averaging
 from splitjax.defenses import isotropic as isotropic
 from splitjax.defenses import kdk as kdk
+from splitjax.defenses import label_compression as label_compression
 from splitjax.defenses import label_dp as label_dp
 from splitjax.defenses import label_extension as label_extension
 from splitjax.defenses import marvell as marvell
@@ -28,6 +29,7 @@ __all__ = [
   'gradient_averaging',
   'isotropic',
   'kdk',
+  'label_compression',
   'label_dp',
   'label_extension',
   'marvell',

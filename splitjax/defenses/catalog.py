@@ -195,6 +195,17 @@ DEFENSES: dict[str, Defense] = {
     numbers={'k': 3.0},
     counts={'k': 1},
   ),
+  # Like LCD, not it: see `label_compression`.
+  'lcd_like': Defense(
+    binding.label_compression,
+    strength='num_labels',
+    strengths=(5.0, 2.0),
+    within=(1.0, math.inf),
+    numbers={'center_weight': 1.0},
+    counts={'num_labels': 1},
+    replaces_labels=True,
+    second_top=True,
+  ),
   # Like the paper's RLE and MLE, not those: see `label_extension`.
   'rle_like': Defense(binding.rle_like, **_EXTENSION),
   'mle_like': Defense(binding.mle_like, **_EXTENSION),

@@ -24,6 +24,7 @@ from splitjax.errors import check_positive
 from splitjax.errors import check_range
 from splitjax.models import catalog as models
 from splitjax.models.layering import Layer
+from splitjax.models.second_top import SecondTop
 from splitjax.records.intermediates import EXCHANGED
 from splitjax.records.intermediates import Name
 from splitjax.results import Setting
@@ -34,7 +35,7 @@ from splitjax.training.split import Model
 from splitjax.training.split import SplitModel
 
 LayersFn = Callable[[Dataset], tuple[Layer, ...]]
-ModelFn = Callable[[Config, Dataset, LayersFn], Model]
+ModelFn = Callable[[Dataset, LayersFn], Model]
 
 # How many samples an attacker of real targets knows by default.
 _REAL_AUX = 10
@@ -138,8 +139,8 @@ def check(
     config: the configuration.
     cuts: cuts to use instead of the configuration's one or two; 'all' for
       every one.
-    model_fn: makes a model of a configuration, a data set and a function from
-      a data set to the layers for it; one that is cut at `cuts` by default.
+    model_fn: makes a model of a data set and a function from a data set to the
+      layers for it; one that is cut at `cuts` by default.
 
   Returns:
     The problem.
@@ -155,7 +156,13 @@ def check(
     layers = layers_fn(dataset)
     model: Model = SplitModel(layers, cuts_of(config, cuts, layers))
   else:
-    model = model_fn(config, dataset, layers_fn)
+    model = model_fn(dataset, layers_fn)
+  if any(one.defense.second_top for one in specs):
+    if cuts is not None:
+      shown = '+'.join(one.name for one in specs)
+      expected = 'a defense that leaves the layers after every cut as they are'
+      raise ConfigError('defense', shown, expected)
+    model = model.with_top(lambda top: (SecondTop(top, dataset.num_classes),))
   check_inputs('model', name_of(config), model, dataset.train_inputs[:1])
   num_aux = config.num_aux
   if num_aux is None:

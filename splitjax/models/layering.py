@@ -31,7 +31,7 @@ def init(
   """
   if not isinstance(layer, nn.Module):
     return layer(x), {}, {}
-  x, drawn = layer.init_with_output(key, x, **_mode(layer, train=False))
+  x, drawn = layer.init_with_output(key, x, **mode(layer, train=False))
   state = {name: value for name, value in drawn.items() if name != 'params'}
   return x, drawn.get('params', {}), state
 
@@ -65,7 +65,7 @@ def apply(
     x,
     rngs={} if key is None else {'dropout': key},
     mutable=list(state) if train else [],
-    **_mode(layer, train),
+    **mode(layer, train),
   )
   return x, {**state, **updated}
 
@@ -143,8 +143,16 @@ def name(layer: Layer) -> str:
   return getattr(layer, '__name__', type(layer).__name__)
 
 
-def _mode(layer: nn.Module, train: bool) -> dict[str, Any]:
-  """Return the keyword by which a module is told whether it trains."""
+def mode(layer: nn.Module, train: bool) -> dict[str, Any]:
+  """Return the keyword by which a module is told whether it trains.
+
+  Args:
+    layer: the module.
+    train: whether it is in training mode.
+
+  Returns:
+    Keyword arguments of its call, at most one.
+  """
   modes = {
     'train': train,
     'use_running_average': not train,

@@ -27,6 +27,9 @@ class Protection(NamedTuple):
   Attributes:
     stored_labels: `(key, labels [N]) -> labels`, called once before the
       training.
+    first_labels: `(key, labels [N], smashed [N, D]) -> labels`, called once
+      after `stored_labels` with what crosses all cuts before the training, for
+      which no gradient has been sent back.
     batch: `(key, inputs, labels) -> (inputs, labels)`, called by both parties,
       who share the key.
     pairs: `(key, batch_size) -> (weights [B], partners [B])`, what `batch`
@@ -56,6 +59,7 @@ class Protection(NamedTuple):
   """
 
   stored_labels: Place = None
+  first_labels: Place = None
   batch: Place = None
   pairs: Place = None
   labels: Place = None
@@ -71,6 +75,7 @@ class Protection(NamedTuple):
   def at_a_cut(self) -> bool:
     """Whether the training depends on where the model is cut."""
     places = (
+      self.first_labels,
       self.smashed,
       self.loss,
       self.cut_grads,
@@ -81,17 +86,26 @@ class Protection(NamedTuple):
 
 
 def draw_stored_labels(
-  key: jax.Array, labels: jax.Array, protection: Protection
+  key: jax.Array,
+  labels: jax.Array,
+  protection: Protection,
+  smashed_fn: Callable[[], jax.Array] | None = None,
 ) -> jax.Array:
   """Return the labels that a run trains on.
 
   Args:
     key: random key of the run.
     labels: labels of the training set, `[N]`.
-    protection: the defense, whose `stored_labels` is called if it is there.
+    protection: the defense, whose `stored_labels` and `first_labels` are called
+      if they are there.
+    smashed_fn: returns what crosses all cuts before the training, `[N, D]`;
+      called for `first_labels` only.
 
   Returns:
     Labels `[N]`, or soft labels `[N, C]`.
+
+  Raises:
+    ValueError: if there is a `first_labels` and no `smashed_fn`.
 
   Example:
     >>> flip = Protection(stored_labels=lambda key, labels: 1 - labels)
@@ -99,17 +113,25 @@ def draw_stored_labels(
     >>> draw_stored_labels(jax.random.key(0), labels, flip).tolist()
     [1, 0, 0]
   """
-  if protection.stored_labels is None:
+  if protection.stored_labels is not None:
+    labels = protection.stored_labels(labels_key(key), labels)
+  if protection.first_labels is None:
     return labels
-  return protection.stored_labels(labels_key(key), labels)
+  if smashed_fn is None:
+    raise ValueError('smashed_fn must be given with first_labels, got None.')
+  key_first = jax.random.fold_in(labels_key(key), 1)
+  return protection.first_labels(key_first, labels, smashed_fn())
 
 
-def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
+def protect_each(
+  fn: Fn, key: jax.Array | None, values: PyTree, *args: Any
+) -> PyTree:
   """Protect what each party sends or receives.
 
   Args:
     fn: `(key, value, *args) -> value`.
-    key: random key; several parties get one each, made of it.
+    key: random key; several parties get one each, made of it. None if nothing
+      is drawn.
     values: what one party sends or receives, `[B, ...]`, or a tuple of such.
     *args: what `fn` takes beside.
 
@@ -123,7 +145,9 @@ def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
   """
   if not isinstance(values, tuple):
     return fn(key, values, *args)
-  keys = [key] if len(values) == 1 else jax.random.split(key, len(values))
+  keys: Any = [key] * len(values)
+  if key is not None and len(values) > 1:
+    keys = jax.random.split(key, len(values))
   return tuple(
     fn(one, value, *args) for one, value in zip(keys, values, strict=True)
   )
@@ -152,6 +176,7 @@ def compose(protections: Sequence[Protection]) -> Protection:
   """
   chains = {
     'stored_labels': _chain,
+    'first_labels': _chain,
     'batch': _chain_batches,
     'pairs': functools.partial(_only, 'pairs'),
     'labels': _chain,

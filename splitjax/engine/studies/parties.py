@@ -102,7 +102,9 @@ def study(config: Config) -> Study:
   """
   _check(config)
   attackers = coalitions.parse(config.attackers, config.parties)
-  problem = problems.check(config, model_fn=make_model)
+  problem = problems.check(
+    config, model_fn=functools.partial(make_model, config)
+  )
   _check_defense(problem)
   epoch = problem.config.recorded_epoch
   everyone = tuple(range(config.parties))
