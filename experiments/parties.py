@@ -2,7 +2,7 @@ r"""How much each of several parties reads, alone and together with others.
 
   python -m experiments.parties
 
-divides handwritten digits into two halves, trains five small networks whose
+divides handwritten digits into two halves, trains three small networks whose
 bottoms two parties hold, and attacks what each party receives, and both
 together, in under two minutes on two CPU cores. --parties, --feature_split and
 --party_columns say who holds what, --active_features what the label party
@@ -14,7 +14,9 @@ cut gradients of the first pass, whatever its features are worth.
 from experiments import common
 from splitjax.engine.studies import parties
 
-DEFAULT = parties.Config()
+DEFAULT = parties.Config(
+  attacks=('strongest', 'distance'), epochs=40, num_seeds=3
+)
 
 if __name__ == '__main__':
   common.ask(parties.study, DEFAULT)
