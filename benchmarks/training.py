@@ -4,9 +4,9 @@ r"""Times the split step against the joined one, and many trainings as one.
 
 prints the median time of a training step through the cut and of the joined
 model's `jax.grad` step, also with eight parties, and of 16 small trainings as
-one program and one after the other, timed in turns (ratio above 1: ours is faster). The one program takes
-them side by side, all at once and four at a time, on one device and on all of
---cpu_devices. About two minutes on two cores.
+one program and one after the other, timed in turns (ratio above 1: ours is
+faster). The one program takes them side by side, all at once and four at a
+time, on one device and on all of --cpu_devices. About two minutes on two cores.
 """
 
 from collections.abc import Callable, Sequence
