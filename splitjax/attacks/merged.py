@@ -59,7 +59,7 @@ def read_merged(
   known = jax.nn.one_hot(aux_labels, num_classes)  # [A, C]
   costs = known.T @ found.costs[aux_rows]  # Of a class in each group, [C, K].
   group_of_class = jnp.argmin(costs, axis=1)
-  allowed = group_of_class == found.groups[:, None]  # [N, C]
+  allowed = group_of_class[None] == found.groups[:, None]  # [N, C]
   # A group in which no class is known may be of any.
   allowed |= ~jnp.any(allowed, axis=1, keepdims=True)
   points = similarity.to_accumulator(inputs)
@@ -68,7 +68,7 @@ def read_merged(
 
   def distances(means: jax.Array) -> jax.Array:
     cross = similarity.inner_products(points, means)
-    return squares - 2 * cross + jnp.sum(means**2, axis=1)
+    return squares - 2 * cross + jnp.sum(means**2, axis=1)[None]
 
   def move(_: int, means: jax.Array) -> jax.Array:
     nearest = jnp.argmin(jnp.where(allowed, distances(means), jnp.inf), axis=1)
