@@ -23,7 +23,7 @@ from splitjax.training.epochs import flatten_sent
 from splitjax.training.protection import Protection
 from splitjax.training.split import Exchange
 from splitjax.training.split import LossFn
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 PyTree = Any
 
@@ -88,7 +88,7 @@ class Programs:
 
   def __init__(
     self,
-    model: SplitModel,
+    model: Model,
     recipe: Recipe,
     sketch_fn: SketchFn,
     at_once: int,
@@ -128,7 +128,7 @@ class Programs:
   ) -> list[optax.GradientTransformation]:
     """Make one optimizer for each part."""
     optimizer = self._recipe.optimizer_fn(point.learning_rate)
-    optimizers = [optimizer] * len(self._model.bounds)
+    optimizers = [optimizer] * self._model.num_parts
     part = self._recipe.malicious_part
     if part is not None:
       optimizers[part] = attacks.malicious_optimizer(optimizer)

@@ -171,7 +171,8 @@ def _own(
 
   def passes() -> viewing.Passes:
     found = source.passes_of(seed, ids, name)
-    if not found.num_merged or source.model.num_parts > 2:
+    has_inputs = source.parties or source.model.num_parts == 2
+    if not (found.num_merged and has_inputs):
       return found  # In the middle of three parts there are no inputs.
     of_phase = functools.partial(source.records, dataset)
     (own,) = of_phase(Phase.TRAINING.value, Name.RAW_INPUTS)
@@ -185,8 +186,8 @@ def _own(
     Name.FEATURES: lambda: features.flat,
     Name.CUT_GRADS: lambda: in_order(source.cut_grads()[seed]),
     Name.PASSES: passes,
-    Name.SENT: lambda: in_order(kept.sent[source.epoch][source.cut]),
-    Name.ONLINE: lambda: in_order(kept.online[source.epoch][source.cut]),
+    Name.SENT: lambda: in_order(source.of_view(kept.sent[source.epoch])),
+    Name.ONLINE: lambda: in_order(source.of_view(kept.online[source.epoch])),
     Name.SHARES: lambda: (
       np.bincount(dataset.train_labels, minlength=dataset.num_classes)
       / len(dataset.train_labels)

@@ -7,6 +7,11 @@ import operator
 import jax
 import jax.numpy as jnp
 
+
+class ShapesDifferError(ValueError):
+  """What the parties send is not shaped equally, and cannot be added."""
+
+
 FuseFn = Callable[[Sequence[jax.Array]], jax.Array]
 
 
@@ -41,7 +46,7 @@ def add(values: Sequence[jax.Array]) -> jax.Array:
     The sum, `[B, ...]`.
 
   Raises:
-    ValueError: if the shapes differ.
+    ShapesDifferError: if the shapes differ.
 
   Example:
     >>> add([jnp.ones((1, 2)), jnp.ones((1, 2))]).tolist()
@@ -50,7 +55,7 @@ def add(values: Sequence[jax.Array]) -> jax.Array:
   shapes = {x.shape[1:] for x in values}
   if len(shapes) > 1:
     found = ', '.join(map(str, sorted(shapes)))
-    raise ValueError(f'only equal shapes can be added, got {found}.')
+    raise ShapesDifferError(f'only equal shapes can be added, got {found}')
   return functools.reduce(operator.add, values)
 
 
@@ -64,7 +69,7 @@ def mean(values: Sequence[jax.Array]) -> jax.Array:
     The mean, `[B, ...]`.
 
   Raises:
-    ValueError: if the shapes differ.
+    ShapesDifferError: if the shapes differ.
 
   Example:
     >>> mean([jnp.ones((1, 2)), 3 * jnp.ones((1, 2))]).tolist()

@@ -1,6 +1,6 @@
 """A network whose bottom is held by several parties, each with own features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
 import functools
 import itertools
@@ -15,7 +15,8 @@ from splitjax.training.fusion import FuseFn
 from splitjax.training.label_party import LabelPart
 from splitjax.training.label_party import Layers
 from splitjax.training.missing import DropOut
-from splitjax.training.split_model import Sent
+from splitjax.training.sending import Sent
+from splitjax.training.sending import give_back
 
 PyTree = Any
 
@@ -66,25 +67,17 @@ class PartyModel:
   def __post_init__(self) -> None:
     num_parties = self.features.num_parties
     if len(self.bottoms) != num_parties or not all(self.bottoms):
-      raise ValueError(
-        f'bottoms must be layers for each of the {num_parties} parties, got '
-        f'{len(self.bottoms)} of them.'
-      )
+      held = f'layers for each of the {num_parties} parties'
+      raise ValueError(f'bottoms must be {held}, got {self.cuts}.')
     if isinstance(self.fusion, str) and self.fusion not in FUSIONS:
       names = ', '.join(FUSIONS)
       raise ValueError(f'fusion must be one of {names}, got {self.fusion!r}.')
     if self.has_features and not self.own:
-      raise ValueError(
-        'own must have layers where the label party has features.'
-      )
+      raise ValueError('own must have layers: the label party has features.')
     self.drop_out.check(num_parties)
 
   def with_top(self, fn: Callable[[Layers], Layers]) -> Self:
-    """Return the model with other layers after the fusion.
-
-    Args:
-      fn: from the layers of the top to those in place of them.
-    """
+    """Return the model with the layers after the fusion that `fn` makes."""
     return dataclasses.replace(self, top=fn(self.top))
 
   @property
@@ -127,11 +120,11 @@ class PartyModel:
   def _last(self) -> LabelPart:
     """The label party's part."""
     _, first_top, *_, first_own = self._firsts
-    named = isinstance(self.fusion, str)
+    fuse = self.fusion
     return LabelPart(
       own=self.own if self.has_features else (),
       top=self.top,
-      fuse_fn=FUSIONS[self.fusion] if named else self.fusion,
+      fuse_fn=FUSIONS[fuse] if isinstance(fuse, str) else fuse,
       first_own=first_own,
       first_top=first_top,
       keeps_means=self.drop_out.fill == 'mean',
@@ -140,13 +133,12 @@ class PartyModel:
   def describe(self) -> str:
     """Return the layers in words; bars mark the cut, '&' the parties."""
     words = lambda layers: ', '.join(map(layering.name, layers))
-    texts = [words(layers) for layers in self.bottoms]
+    texts = list(map(words, self.bottoms))
     bottoms = ' & '.join(texts)
     if len(texts) > 1 and len(set(texts)) == 1:
       bottoms = f'{len(texts)} x ({texts[0]})'
-    fusion = self.fusion
-    name = fusion if isinstance(fusion, str) else fusion.__name__
-    own = f'own {words(self._last.own)}; ' if self.has_features else ''
+    name = getattr(self.fusion, '__name__', self.fusion)
+    own = f'own {words(self.own)}; ' if self.has_features else ''
     fused = f'{name}: ' if self.num_parts > 2 or own else ''
     return f'{bottoms} | {own}{fused}{words(self.top)}'
 
@@ -169,8 +161,7 @@ class PartyModel:
 
     Args:
       key: random key for the parameters.
-      inputs: example inputs `[B, ...]` of all features; only their shape and
-        type matter.
+      inputs: example inputs `[B, ...]` of all features.
 
     Returns:
       The parameters and the state, each a tuple over parts of tuples over
@@ -187,8 +178,9 @@ class PartyModel:
     ]
     sent = [outputs[-1] for outputs, *_ in drawn]
     x = self.features.apply_active(inputs)
-    drawn.append(self._last.init(key, sent, x))
-    outputs, params, state = zip(*drawn, strict=True)
+    outputs, params, state = zip(
+      *drawn, self._last.init(key, sent, x), strict=True
+    )
     return list(itertools.chain(*outputs)), sent, params, state
 
   def send(
@@ -235,7 +227,7 @@ class PartyModel:
         train=True,
         key=key,
       ),
-      back_fn=functools.partial(_give_back, vjp_fns),
+      back_fn=functools.partial(give_back, vjp_fns),
     )
 
   def infer(
@@ -303,13 +295,3 @@ class PartyModel:
       train=key is not None,
       key=key,
     )
-
-
-def _give_back(
-  vjp_fns: Sequence[Callable[..., Any]], cut_grads: tuple[jax.Array, ...]
-) -> tuple[tuple[PyTree, ...], tuple[jax.Array, ...]]:
-  """Return each party's parameter gradients, and what each received."""
-  grads = [
-    vjp_fn(one)[0] for vjp_fn, one in zip(vjp_fns, cut_grads, strict=True)
-  ]
-  return tuple(grads), tuple(cut_grads)

@@ -123,12 +123,15 @@ def draw_stored_labels(
   return protection.first_labels(key_first, labels, smashed_fn())
 
 
-def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
+def protect_each(
+  fn: Fn, key: jax.Array | None, values: PyTree, *args: Any
+) -> PyTree:
   """Protect what each party sends or receives.
 
   Args:
     fn: `(key, value, *args) -> value`.
-    key: random key; several parties get one each, made of it.
+    key: random key; several parties get one each, made of it. None if nothing
+      is drawn.
     values: what one party sends or receives, `[B, ...]`, or a tuple of such.
     *args: what `fn` takes beside.
 
@@ -142,7 +145,9 @@ def protect_each(fn: Fn, key: jax.Array, values: PyTree, *args: Any) -> PyTree:
   """
   if not isinstance(values, tuple):
     return fn(key, values, *args)
-  keys = [key] if len(values) == 1 else jax.random.split(key, len(values))
+  keys: Any = [key] * len(values)
+  if key is not None and len(values) > 1:
+    keys = jax.random.split(key, len(values))
   return tuple(
     fn(one, value, *args) for one, value in zip(keys, values, strict=True)
   )

@@ -1,36 +1,18 @@
 """A network that is cut into parts, which different parties hold."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
 import functools
 import itertools
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import jax
 
 from splitjax.models import layering
+from splitjax.training.sending import Sent
+from splitjax.training.sending import pass_back
 
 PyTree = Any
-
-
-class Sent(NamedTuple):
-  """What crosses the cuts in a step, and how gradients go back.
-
-  Attributes:
-    smashed: what crosses each cut, `[B, ...]` each.
-    received: what the last part takes of it: the last of these, or of several
-      parties all, as a tuple.
-    state: new state of each part but the last.
-    last_fn: `(params, state, received) -> (logits, new state)`, the last part.
-    back_fn: from the gradient of `received` to the parameter gradients of each
-      part but the last, and the gradients that cross each cut.
-  """
-
-  smashed: tuple[jax.Array, ...]
-  received: PyTree
-  state: tuple[PyTree, ...]
-  last_fn: Callable[[PyTree, PyTree, PyTree], tuple[jax.Array, PyTree]]
-  back_fn: Callable[[PyTree], tuple[tuple[PyTree, ...], tuple[jax.Array, ...]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +198,7 @@ class SplitModel:
       received=output,
       state=tuple(new_state),
       last_fn=functools.partial(forward, -1),
-      back_fn=functools.partial(_pass_back, vjp_fns),
+      back_fn=functools.partial(pass_back, vjp_fns),
     )
 
   def infer(
@@ -274,26 +256,3 @@ class SplitModel:
       )
       new_state.append(part_state)
     return x, tuple(new_state)
-
-
-def _pass_back(
-  vjp_fns: Sequence[Callable[..., Any]], cut_grads: jax.Array
-) -> tuple[tuple[PyTree, ...], tuple[jax.Array, ...]]:
-  """Pass gradients back: each part continues with what it received.
-
-  Args:
-    vjp_fns: functions from the gradient of a part's output to those of its
-      parameters and input.
-    cut_grads: cut gradients that the last part sends, `[B, ...]`.
-
-  Returns:
-    The parameter gradients of each part, and the gradients that cross each cut.
-  """
-  grads, crossed = [], []
-  for vjp_fn in reversed(vjp_fns):
-    crossed.append(cut_grads)
-    part_grads, *to_previous = vjp_fn(cut_grads)
-    grads.append(part_grads)
-    if to_previous:
-      (cut_grads,) = to_previous
-  return tuple(reversed(grads)), tuple(reversed(crossed))

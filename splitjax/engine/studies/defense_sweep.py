@@ -11,6 +11,7 @@ from splitjax.defenses.plan import Plan
 from splitjax.defenses.plan import Spec
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine.fitting import fit_model
 from splitjax.engine.fitting import make_plan
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
@@ -93,7 +94,9 @@ def study(config: Config) -> Study:
         if plan.off
       ]
       if active:
-        defended = dataclasses.replace(problem, plan=active[0])
+        specs = active[0].specs
+        model = fit_model(problem.model, specs, problem.dataset)
+        defended = dataclasses.replace(problem, plan=active[0], model=model)
         trainings.append(_training(defended, tuple(active), config))
   strengths.check_distinct('defenses', config.defenses, trainings)
   cells = [cell for training in trainings for cell in _cells_of(training)]
