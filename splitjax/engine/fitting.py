@@ -24,6 +24,7 @@ from splitjax.records.viewing import Extractor
 from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
 from splitjax.training import shapes
+from splitjax.training.party_model import PartyModel
 from splitjax.training.protection import Protection
 from splitjax.training.split import Model
 
@@ -94,6 +95,7 @@ def make_plan(
     num_classes=dataset.num_classes,
     server_has_state=server.has_state,
     floating_inputs=models.kind_of(dataset) in ('image', 'numbers'),
+    several_parties=isinstance(model, PartyModel) and model.num_parts > 2,
   )
   prior = ()
   if not dataset.is_real:
