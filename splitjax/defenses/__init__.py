@@ -16,6 +16,7 @@ from splitjax.defenses import label_extension as label_extension
 from splitjax.defenses import marvell as marvell
 from splitjax.defenses import max_norm as max_norm
 from splitjax.defenses import mixup as mixup
+from splitjax.defenses import party_noise as party_noise
 from splitjax.defenses import potential_energy as potential_energy
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
   'marvell',
   'max_norm',
   'mixup',
+  'party_noise',
   'potential_energy',
 ]

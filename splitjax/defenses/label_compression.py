@@ -110,8 +110,8 @@ def merge(means: jax.Array, num_groups: jax.typing.ArrayLike) -> jax.Array:
     lengths = jnp.maximum(jnp.outer(lengths, lengths), 1e-12)
     distances = 1 - centres @ centres.T / lengths  # In [0, 2].
     # Groups that would grow too large come last.
-    distances += 3 * (sizes[:, None] + sizes > most)
-    usable = (sizes[:, None] > 0) & (sizes > 0)
+    distances += 3 * (sizes[:, None] + sizes[None] > most)
+    usable = (sizes[:, None] > 0) & (sizes[None] > 0)
     usable &= jnp.triu(jnp.ones_like(usable), k=1)
     nearest = jnp.argmin(jnp.where(usable, distances, jnp.inf))
     first, second = jnp.divmod(nearest, num_classes)

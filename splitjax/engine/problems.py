@@ -16,6 +16,7 @@ from splitjax.engine.config import Config
 from splitjax.engine.fitting import check_inputs
 from splitjax.engine.fitting import check_num_aux
 from splitjax.engine.fitting import check_settings
+from splitjax.engine.fitting import fit_model
 from splitjax.engine.fitting import make_plan
 from splitjax.errors import ConfigError
 from splitjax.errors import check_distinct
@@ -24,7 +25,6 @@ from splitjax.errors import check_positive
 from splitjax.errors import check_range
 from splitjax.models import catalog as models
 from splitjax.models.layering import Layer
-from splitjax.models.second_top import SecondTop
 from splitjax.records.intermediates import EXCHANGED
 from splitjax.records.intermediates import Name
 from splitjax.results import Setting
@@ -162,7 +162,7 @@ def check(
       shown = '+'.join(one.name for one in specs)
       expected = 'a defense that leaves the layers after every cut as they are'
       raise ConfigError('defense', shown, expected)
-    model = model.with_top(lambda top: (SecondTop(top, dataset.num_classes),))
+    model = fit_model(model, specs, dataset)
   check_inputs('model', name_of(config), model, dataset.train_inputs[:1])
   num_aux = config.num_aux
   if num_aux is None:

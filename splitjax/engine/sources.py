@@ -114,6 +114,7 @@ class Source(NamedTuple):
       channel=self.plan.channel,
       counters=self.plan.counters,
       fresh_labels=self.plan.fresh_labels,
+      num_merged=self.plan.num_merged,
     )
 
   def records(self, dataset: Dataset, phase: str, name: str) -> list[Record]:

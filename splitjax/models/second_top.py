@@ -44,7 +44,8 @@ class SecondTop(nn.Module):
       (self.num_centres, flat.shape[1]),
     )
     distances = jnp.sum(flat**2, axis=1, keepdims=True)
-    distances = distances - 2 * flat @ centres.T + jnp.sum(centres**2, axis=1)
+    distances -= 2 * flat @ centres.T
+    distances += jnp.sum(centres**2, axis=1)[None]
     parts = (first, second, distances.astype(first.dtype))
     return jnp.concatenate(parts, axis=1)
 
