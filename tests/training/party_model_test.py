@@ -126,6 +126,66 @@ def _check_gradients(num_parties, fusion, *, active, seed=0):
   assert len(actual.exchanges) == num_parties
 
 
+def test_a_step_of_eight_parties_computes_what_the_joined_network_does():
+  model, params, *rest = _problem(8)
+  key = jax.random.key(7)
+  joined_fn = functools.partial(_joined_loss, model, key, *rest)
+
+  def split_fn(params):
+    step = training.split_grads(key, params, *rest, model=model)
+    return step.loss, step.grads
+
+  def flops_of(fn):
+    return jax.jit(fn).lower(params).compile().cost_analysis()['flops']
+
+  joined = flops_of(jax.value_and_grad(joined_fn))
+  assert flops_of(split_fn) < 1.1 * joined
+
+
+@pytest.mark.parametrize(
+  'fusion',
+  [
+    'concat',
+    *(pytest.param(x, marks=pytest.mark.slow) for x in ('sum', 'mean')),
+  ],
+)
+def test_one_party_is_the_two_party_model_bit_for_bit(fusion):
+  layers = (*_bottom(4, 1), nn.relu, nn.Dense(6), nn.Dense(NUM_CLASSES))
+  whole = FeatureSplit((np.arange(NUM_FEATURES),), ((NUM_FEATURES,),))
+  party = PartyModel(whole, (layers[:5],), layers[5:], fusion=fusion)
+  chain = training.SplitModel(layers, (5,))
+  _, _, _, inputs, labels = _problem(1)
+  noise_fn = lambda key, x, *_: x + jax.random.normal(key, x.shape)
+  protection = training.Protection(cut_grads=noise_fn, smashed=noise_fn)
+
+  def run(model):
+    kwargs = {'model': model, 'optimizers': [optax.adam(0.1)] * 2}
+    state, log, _ = training.train(
+      jax.random.key(3),
+      inputs,
+      labels,
+      num_epochs=2,
+      batch_size=4,
+      record_fn=tuple,
+      protection=protection,
+      **kwargs,
+    )
+    found = training.evaluate(
+      state,
+      inputs,
+      model=model,
+      protection=protection,
+      key=jax.random.key(1),
+      record_fn=lambda smashed: smashed,
+    )
+    return state, log, found
+
+  found = [
+    jax.jit(lambda model=model: run(model))() for model in (party, chain)
+  ]
+  jax.tree.map(np.testing.assert_array_equal, *found)
+
+
 class PartyModelTest(parameterized.TestCase):
   @parameterized.parameters(
     (2, 'concat', False), (3, 'sum', True), (1, 'mean', True)
@@ -133,43 +193,7 @@ class PartyModelTest(parameterized.TestCase):
   def test_gradients_equal_those_of_jax_grad(self, num, fusion, active):
     _check_gradients(num, fusion, active=active)
 
-  @parameterized.parameters('concat', 'sum', 'mean')
-  def test_one_party_is_the_two_party_model_bit_for_bit(self, fusion):
-    layers = (*_bottom(4, 1), nn.relu, nn.Dense(6), nn.Dense(NUM_CLASSES))
-    whole = FeatureSplit((np.arange(NUM_FEATURES),), ((NUM_FEATURES,),))
-    party = PartyModel(whole, (layers[:5],), layers[5:], fusion=fusion)
-    chain = training.SplitModel(layers, (5,))
-    _, _, _, inputs, labels = _problem(1)
-    noise_fn = lambda key, x, *_: x + jax.random.normal(key, x.shape)
-    protection = training.Protection(cut_grads=noise_fn, smashed=noise_fn)
-
-    def run(model):
-      kwargs = {'model': model, 'optimizers': [optax.adam(0.1)] * 2}
-      state, log, _ = training.train(
-        jax.random.key(3),
-        inputs,
-        labels,
-        num_epochs=2,
-        batch_size=4,
-        record_fn=tuple,
-        protection=protection,
-        **kwargs,
-      )
-      found = training.evaluate(
-        state,
-        inputs,
-        model=model,
-        protection=protection,
-        key=jax.random.key(1),
-        record_fn=lambda smashed: smashed,
-      )
-      return state, log, found
-
-    found = [
-      jax.jit(lambda model=model: run(model))() for model in (party, chain)
-    ]
-    jax.tree.map(np.testing.assert_array_equal, *found)
-
+  @pytest.mark.slow
   def test_runs_are_vmapped_over_seeds(self):
     model, _, _, inputs, labels = _problem(3, 'sum', active=True)
 
