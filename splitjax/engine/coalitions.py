@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import functools
+import itertools
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ Coalition = tuple[int, ...]
 
 EACH, ALL = 'each', 'all'
 _FIELD = 'attackers'
+_LONGEST = 3  # Parties in a row that are named one by one.
 
 
 def parse(texts: Sequence[str], num_parties: int) -> tuple[Coalition, ...]:
@@ -26,7 +28,7 @@ def parse(texts: Sequence[str], num_parties: int) -> tuple[Coalition, ...]:
 
   Args:
     texts: 'each' for every party alone, 'all' for all together, or indices of
-      parties that work together, joined by '+'.
+      parties that work together, joined by '+', as '0+2' or '0-3+5'.
     num_parties: the number of parties, `P`.
 
   Returns:
@@ -54,22 +56,38 @@ def parse(texts: Sequence[str], num_parties: int) -> tuple[Coalition, ...]:
 
 def _coalition_of(text: str, num_parties: int) -> Coalition:
   """Return the parties that a text names."""
-  names = text.split('+')
   known = {str(party): party for party in range(num_parties)}
-  if set(names) <= set(known) and len(set(names)) == len(names):
-    return tuple(sorted(known[name] for name in names))
+  found: list[int] = []
+  for name in text.split('+'):
+    first, dash, last = name.partition('-')
+    if first in known and (not dash or last in known):
+      found += range(known[first], known[last if dash else first] + 1)
+    else:
+      found.append(-1)
+  if found and -1 not in found and len(set(found)) == len(found):
+    return tuple(sorted(found))
   expected = f'{EACH}, {ALL}, or different parties of 0 to {num_parties - 1}'
   raise ConfigError(_FIELD, text, f'{expected}, joined by +')
 
 
 def name_of(parties: Coalition) -> str:
-  """Return what results call parties that work together.
+  """Return what results call parties that work together, in order.
 
   Example:
-    >>> name_of((0, 2))
-    '0+2'
+    >>> name_of((0, 2)), name_of((0, 1, 2, 3, 5))
+    ('0+2', '0-3+5')
   """
-  return '+'.join(map(str, parties))
+  runs = [
+    [party for _, party in run]
+    for _, run in itertools.groupby(
+      enumerate(parties), lambda pair: pair[1] - pair[0]
+    )
+  ]
+  texts = [
+    [f'{run[0]}-{run[-1]}'] if len(run) > _LONGEST else map(str, run)
+    for run in runs
+  ]
+  return '+'.join(itertools.chain(*texts))
 
 
 def columns_of(model: PartyModel, parties: Coalition) -> np.ndarray:

@@ -53,9 +53,9 @@ class Setting(NamedTuple):
     num_aux: samples of each class whose labels the attacker knows; of real
       targets, samples in all.
     num_passes: over how many passes a sample's gradients were averaged.
-    party: which of several parties attacks: a number from 0, several joined by
-      '+' that work together, 'any' for what does not depend on it; 'client'
-      where there is one.
+    party: which of several parties attacks: a number from 0, several that
+      work together as '0+2' or '0-3', 'any' for what does not depend on it;
+      'client' where there is one.
   """
 
   dataset: str

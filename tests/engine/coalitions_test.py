@@ -19,11 +19,20 @@ def _model():
 
 def test_attackers_are_read_in_order_and_once():
   assert coalitions.parse(('all', 'each', '1'), 2) == ((0, 1), (0,), (1,))
-  assert coalitions.parse(('2+0',), 3) == ((0, 2),)
+  assert coalitions.parse(('2+0', '0-2'), 3) == ((0, 2), (0, 1, 2))
   assert coalitions.parse(('each', 'all'), 1) == ((0,),)
 
 
-@pytest.mark.parametrize('text', ['', '3', '0+', '0+0', '-1', 'both', ' 0'])
+def test_names_are_read_again():
+  for parties in ((3,), (0, 1, 2), (0, 1, 2, 3), (1, 3, 4, 5, 6, 9)):
+    name = coalitions.name_of(parties)
+    assert coalitions.parse((name,), 10) == (parties,)
+  assert coalitions.name_of((1, 3, 4, 5, 6, 9)) == '1+3-6+9'
+
+
+@pytest.mark.parametrize(
+  'text', ['', '3', '0+', '0+0', '-1', 'both', ' 0', '0-3', '2-0', '0-1+1', '-']
+)
 def test_other_attackers_are_refused(text):
   with pytest.raises(ConfigError, match='^attackers='):
     coalitions.parse((text,), 3)

@@ -68,7 +68,7 @@ class Config(base.Config):
   attackers: tuple[str, ...] = option(
     (coalitions.EACH, coalitions.ALL),
     'Who attacks: each for every party alone, all for all together, or parties '
-    'that work together, as 0+2.',
+    'that work together, as 0+2 or 0-3.',
   )
   drop_out: float = option(
     0.0, 'Chance of each party to be missing in a step of training.'
