@@ -210,7 +210,7 @@ DEFENSES: dict[str, Defense] = {
   'ans_like': Defense(
     binding.of_classes('party_cut_grads', defenses.party_noise.noise),
     strength='budget',
-    strengths=(0.05, 0.5, 5.0),
+    strengths=(0.005, 0.05, 0.5),
     off=math.inf,
     within=(1e-6, math.inf),
     averaged='pass',
