@@ -38,6 +38,7 @@ from splitjax.attacks.learning_based import (
 from splitjax.attacks.malicious import (
   malicious_optimizer as malicious_optimizer,
 )
+from splitjax.attacks.merged import read_merged as read_merged
 from splitjax.attacks.model_completion import (
   completion_labels as completion_labels,
 )
@@ -109,6 +110,7 @@ __all__ = [
   'online_labels',
   'ridge_targets',
   'read_evidence',
+  'read_merged',
   'similarity_evidence',
   'similarity_labels',
   'spectral_labels',

@@ -31,6 +31,7 @@ CANDIDATES = (
   'distance',
   'batches',
   'matching',
+  'merged',
 )
 _NUM_STARTS = 12
 _NUM_ITERS = 40

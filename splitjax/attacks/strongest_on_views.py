@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from splitjax import attacks
 from splitjax.attacks import groupings
 from splitjax.attacks import leave_one_out
+from splitjax.attacks import merged_on_views
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.evidence import Evidence
 from splitjax.attacks.evidence import confidence_of
@@ -59,7 +60,12 @@ def share(key: jax.Array, view: View) -> Shared:
     return Shared()
   key_gradients, key_similarity, key_transfer = jax.random.split(key, 3)
   gradients = None
-  if own.passes is not None:
+  if merged_on_views.applies(own):
+    assert own.passes is not None
+    gradients = merged_on_views.group(
+      key_gradients, own.passes.num_merged, _passes_of(view)
+    )
+  elif own.passes is not None:
     gradients = attacks.gradient_evidence(
       key_gradients,
       **_passes_of(view),
@@ -74,8 +80,8 @@ def share(key: jax.Array, view: View) -> Shared:
   similar = attacks.similarity_evidence(
     key_similarity, vectors, num_classes=view.num_classes
   )
-  if gradients is None:
-    return Shared(None, similar)
+  if gradients is None or merged_on_views.applies(own):
+    return Shared(gradients, similar)
   logits, foretold = _fit_heads(key_transfer, own, view, gradients.grouping)
   return Shared(gradients, similar, logits, foretold)
 
@@ -91,6 +97,8 @@ def strongest(
   if shared.similar is None:
     assert shared.gradients is not None and own.aux_rows is not None
     assert own.passes is not None
+    if merged_on_views.applies(own):
+      return _with_scores(view, merged_on_views.read(view, shared.gradients))
     found = attacks.read_evidence(
       shared.gradients,
       own.aux_rows,
@@ -102,6 +110,9 @@ def strongest(
   similar = _by_similarity(view, shared.similar)
   if shared.gradients is None:
     return _with_scores(view, similar[0])
+  if merged_on_views.applies(own):
+    head = merged_on_views.read_features(key, view, shared.gradients, similar)
+    return _with_scores(view, head)
   return _with_scores(view, _with_head(view, shared, similar))
 
 

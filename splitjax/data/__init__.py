@@ -6,6 +6,8 @@ from splitjax.data.dataset import Dataset as Dataset
 from splitjax.data.embedded import load_breast_cancer as load_breast_cancer
 from splitjax.data.embedded import load_diabetes as load_diabetes
 from splitjax.data.embedded import load_digits as load_digits
+from splitjax.data.feature_split import FeatureSplit as FeatureSplit
+from splitjax.data.feature_split import split_features as split_features
 from splitjax.data.npz_files import load_npz as load_npz
 from splitjax.data.splitting import draw_subset as draw_subset
 from splitjax.data.splitting import find_classes as find_classes
@@ -30,6 +32,7 @@ RegressionDataset = Dataset  # Deprecated: real targets are labels of a Dataset.
 
 __all__ = [
   'Dataset',
+  'FeatureSplit',
   'RegressionDataset',
   'crop_and_flip',
   'draw_subset',
@@ -49,6 +52,7 @@ __all__ = [
   'raw_vectors',
   'split_and_standardize',
   'split_and_standardize_targets',
+  'split_features',
   'stratified_split',
   'stratified_subset',
 ]

@@ -21,6 +21,7 @@ def from_arrays(
   test_labels: Any = None,
   name: str = 'own',
   class_names: Sequence[str] | None = None,
+  column_names: Sequence[str] = (),
   target: str = 'class',
   seed: int = 0,
   standardize: bool = True,
@@ -44,6 +45,8 @@ def from_arrays(
     name: name of the data set, as the results show it.
     class_names: names of the classes, one for each distinct label in sorted
       order; by default the labels themselves.
+    column_names: name of each column of a table; columns of one name, as those
+      of a one-hot encoding, are held by one party.
     target: what the labels are, 'class' or 'real'. Real targets are
       standardised with the statistics of the training part.
     seed: seed of the random split.
@@ -91,7 +94,19 @@ def from_arrays(
     name=name,
     **_prepare_labels(*label_parts, target, class_names),
     **_prepare_inputs(*parts, standardize),
+    column_names=_check_names(column_names, inputs),
   )
+
+
+def _check_names(names: Sequence[str], inputs: np.ndarray) -> tuple[str, ...]:
+  """Return names of the columns of a table, or raise."""
+  names = tuple(map(str, names))
+  if names and (inputs.ndim, *inputs.shape[1:]) != (2, len(names)):
+    raise ValueError(
+      f'column_names must be one for each column of inputs {inputs.shape}, got '
+      f'{len(names)} names.'
+    )
+  return names
 
 
 def _check_inputs(argument: str, value: Any) -> np.ndarray:

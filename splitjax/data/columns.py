@@ -26,12 +26,14 @@ class Encoded(NamedTuple):
     train: standardised numbers, then category ids, float32 `[N, F]`.
     test: those of the test part, float32 `[M, F]`.
     category_sizes: how many ids each categorical column has.
+    column_names: name of each column, `F`.
     notes: what was missing, what was recognised and what was hashed.
   """
 
   train: np.ndarray
   test: np.ndarray
   category_sizes: tuple[int, ...]
+  column_names: tuple[str, ...]
   notes: tuple[str, ...]
 
 
@@ -112,6 +114,7 @@ def encode_table(
     inputs[:num_train],
     inputs[num_train:],
     (num_buckets,) * len(hashed),
+    (*numeric, *hashed),
     _notes_of(numeric, hashed, num_buckets),
   )
 

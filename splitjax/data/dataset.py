@@ -26,6 +26,9 @@ class Dataset:
     category_sizes: for a table, how many values each of the last
       `len(category_sizes)` columns can take. These columns hold category ids as
       whole numbers; the columns before them hold standardised numbers.
+    column_names: for a table, the name of each of its columns, as the inputs
+      have them. Columns of one name were one column in the source, and one
+      party holds them together. Empty if there are no names.
     vocabulary_size: for texts, the bound of the token ids: the inputs are then
       int32 `[N, L]` below it, and 0 is padding. None for other inputs.
     notes: what was done to the data, one line for each step, for the user.
@@ -41,6 +44,7 @@ class Dataset:
   test_labels: np.ndarray
   class_names: tuple[str, ...] = ()
   category_sizes: tuple[int, ...] = ()
+  column_names: tuple[str, ...] = ()
   vocabulary_size: int | None = None
   notes: tuple[str, ...] = ()
   target_mean: float = 0.0

@@ -58,6 +58,7 @@ def load_breast_cancer(
     tuple(str(name) for name in bunch.target_names),
     seed=seed,
     classes=classes,
+    column_names=tuple(map(str, bunch.feature_names)),
   )
 
 
@@ -86,5 +87,9 @@ def load_diabetes(*, seed: int, classes: Sequence[str] = ()) -> dataset.Dataset:
     )
   bunch: Any = datasets.load_diabetes(scaled=False)
   return standardizing.split_and_standardize_targets(
-    'diabetes', bunch.data, bunch.target, seed=seed
+    'diabetes',
+    bunch.data,
+    bunch.target,
+    seed=seed,
+    column_names=tuple(bunch.feature_names),
   )

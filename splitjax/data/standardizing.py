@@ -18,6 +18,7 @@ def split_and_standardize(
   seed: int,
   test_ratio: float = 0.2,
   classes: Sequence[str] = (),
+  column_names: tuple[str, ...] = (),
 ) -> dataset_lib.Dataset:
   """Split by class at random, and standardise by the training part.
 
@@ -32,6 +33,7 @@ def split_and_standardize(
     seed: seed of the random split.
     test_ratio: share of the samples that are held out.
     classes: names or numbers of the classes to keep; empty for all.
+    column_names: name of each column of a table, if they have names.
 
   Returns:
     The data set, with float32 inputs and int32 classes.
@@ -55,6 +57,7 @@ def split_and_standardize(
     test_inputs=test_inputs,
     test_labels=labels[test],
     class_names=tuple(class_names[index] for index in chosen),
+    column_names=column_names,
   )
 
 
@@ -65,6 +68,7 @@ def split_and_standardize_targets(
   *,
   seed: int,
   test_ratio: float = 0.2,
+  column_names: tuple[str, ...] = (),
 ) -> dataset_lib.Dataset:
   """Split at random, and standardise inputs and real targets.
 
@@ -77,6 +81,7 @@ def split_and_standardize_targets(
     targets: real numbers in their own units, `[N]`.
     seed: seed of the random split.
     test_ratio: share of the samples that are held out.
+    column_names: name of each column of a table, if they have names.
 
   Returns:
     The data set, with float32 inputs and standardised float32 targets.
@@ -95,6 +100,7 @@ def split_and_standardize_targets(
     name=name,
     train_inputs=train_inputs,
     test_inputs=test_inputs,
+    column_names=column_names,
     **standardized._asdict(),
   )
 

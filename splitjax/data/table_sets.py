@@ -267,5 +267,6 @@ def _encode(
     'train_inputs': encoded.train,
     'test_inputs': encoded.test,
     'category_sizes': encoded.category_sizes,
+    'column_names': encoded.column_names,
     'notes': encoded.notes,
   }

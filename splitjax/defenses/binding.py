@@ -143,6 +143,22 @@ def cae(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:
   )
 
 
+def label_compression(
+  facts: Facts, numbers: Numbers, traced: PyTree
+) -> Protection:
+  """Train a second top on merged classes, and send back its gradients only."""
+  compression = defenses.label_compression
+  return Protection(
+    first_labels=functools.partial(
+      compression.compress, num_classes=facts.num_classes, **traced
+    ),
+    loss=functools.partial(
+      compression.loss, center_weight=numbers['center_weight']
+    ),
+    answers=compression.answers,
+  )
+
+
 def rle_like(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:
   """Extend real labels by random entries."""
   del facts

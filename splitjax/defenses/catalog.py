@@ -195,6 +195,27 @@ DEFENSES: dict[str, Defense] = {
     numbers={'k': 3.0},
     counts={'k': 1},
   ),
+  # Like LCD, not it: see `label_compression`.
+  'lcd_like': Defense(
+    binding.label_compression,
+    strength='num_labels',
+    strengths=(2.0, 5.0),
+    within=(1.0, math.inf),
+    numbers={'center_weight': 0.01},
+    counts={'num_labels': 1},
+    replaces_labels=True,
+    second_top=True,
+  ),
+  # Like ANS, not it: see `party_noise`.
+  'ans_like': Defense(
+    binding.of_classes('party_cut_grads', defenses.party_noise.noise),
+    strength='budget',
+    strengths=(0.005, 0.05, 0.5),
+    off=math.inf,
+    within=(1e-6, math.inf),
+    averaged='pass',
+    of_parties=True,
+  ),
   # Like the paper's RLE and MLE, not those: see `label_extension`.
   'rle_like': Defense(binding.rle_like, **_EXTENSION),
   'mle_like': Defense(binding.mle_like, **_EXTENSION),

@@ -80,6 +80,8 @@ class Defense:
       through, where it is the same for all samples.
     extra_outputs: which of the numbers says how many outputs the network gets
       beside those for the targets, if one does.
+    of_parties: whether it compares several parties.
+    second_top: whether the label party has a `models.second_top.SecondTop`.
   """
 
   protect_fn: ProtectFn
@@ -101,6 +103,8 @@ class Defense:
   counters: tuple[Counter, ...] = ()
   channel_fn: Callable[[Facts, Numbers], Channel] | None = None
   extra_outputs: str | None = None
+  of_parties: bool = False
+  second_top: bool = False
 
   def prepare(self, facts: Facts, numbers: Numbers) -> PyTree:
     """Return what the program is given of the numbers."""

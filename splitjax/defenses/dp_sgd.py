@@ -47,7 +47,7 @@ def server_update(
     loss_fn: `(params, smashed, labels) -> loss`, the mean loss of a batch, a
       scalar.
     params: parameters of the label party's part.
-    smashed: output of the cut layer, `[B, ...]`.
+    smashed: output of the cut layer, `[B, ...]`; of several parties a tuple.
     labels: classes `[B]`, or soft labels `[B, C]`.
     clip_norm: largest L2 norm of a sample's gradient, taken over all
       parameters, positive. Infinity clips nothing; it is allowed only with a
@@ -85,7 +85,7 @@ def server_update(
   if not jax.tree.leaves(params):
     return raw
 
-  batch = smashed.shape[0]
+  batch = len(labels)
   total = _clipped_sum(
     loss_fn, params, smashed, labels, clip_norm, min(microbatch or batch, batch)
   )
@@ -163,11 +163,12 @@ def _clipped_sum(
   microbatch: int,
 ) -> PyTree:
   """Return the sum of the clipped gradients of all samples, in float32."""
-  batch = smashed.shape[0]
+  batch = len(labels)
 
   def row_loss(params: PyTree, row: jax.Array) -> jax.Array:
     at = jnp.minimum(row, batch - 1)
-    loss = loss_fn(params, smashed[at][None], labels[at][None])
+    one = jax.tree.map(lambda x: x[at][None], (smashed, labels))
+    loss = loss_fn(params, *one)
     return jnp.where(row < batch, loss, 0)  # The last microbatch is padded.
 
   def add(total: PyTree, rows: jax.Array) -> tuple[PyTree, None]:

@@ -135,6 +135,7 @@ def check(
   num_classes: int,
   server_has_state: bool,
   floating_inputs: bool,
+  several_parties: bool = False,
 ) -> None:
   """Raise `ConfigError` if defenses do not fit the problem or each other.
 
@@ -144,6 +145,7 @@ def check(
     num_classes: of the problem; 0 for real targets.
     server_has_state: whether the label party's part keeps batch statistics.
     floating_inputs: whether inputs can be mixed: images or numbers.
+    several_parties: whether several parties send smashed data.
   """
   names = {one.name for one in specs}
   defenses = [one.defense for one in specs]
@@ -167,6 +169,13 @@ def check(
     and not floating_inputs,
     'labels that are drawn before they are mixed (per_use=0)': 'mixup' in names
     and any(one.numbers.get('per_use', 0) for one in specs),
+    f'fewer labels than the {num_classes} classes': any(
+      one.defense.second_top and one.strength >= num_classes for one in specs
+    ),
+    'several parties, as experiments.parties has them': any(
+      one.of_parties for one in defenses
+    )
+    and not several_parties,
     'each defense once': len(names) < len(specs),
     'one defense at most that replaces the labels': sum(
       one.replaces_labels for one in defenses

@@ -148,6 +148,12 @@ class Plan:
     return any(one.numbers.get('per_use', 0) for one in self._active)
 
   @property
+  def num_merged(self) -> int:
+    """How many labels are left where classes are merged; 0 elsewhere."""
+    left = [int(one.strength) for one in self._active if one.defense.second_top]
+    return left[0] if left and left[0] < self.facts.num_classes else 0
+
+  @property
   def _active(self) -> list[Spec]:
     """The defenses that defend something."""
     return [one for one in self.specs if not one.off]

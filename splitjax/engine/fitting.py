@@ -19,18 +19,20 @@ from splitjax.engine.config import Config
 from splitjax.errors import ConfigError
 from splitjax.errors import check_range
 from splitjax.models import catalog as models
+from splitjax.models.second_top import SecondTop
 from splitjax.records.viewing import Extractor
 from splitjax.records.viewing import Own
 from splitjax.records.viewing import View
 from splitjax.training import shapes
+from splitjax.training.party_model import PartyModel
 from splitjax.training.protection import Protection
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 _LEAST_REAL_AUX = 3  # Samples that an attacker of real targets knows at least.
 
 
 def check_inputs(
-  field: str, value: str, model: SplitModel, example: jax.Array | np.ndarray
+  field: str, value: str, model: Model, example: jax.Array | np.ndarray
 ) -> None:
   """Raise `ConfigError` if inputs do not fit through a model."""
   shape = np.shape(example)[1:]
@@ -45,11 +47,27 @@ def check_inputs(
     ) from error
 
 
+def fit_model(model: Model, specs: Sequence[Spec], dataset: Dataset) -> Model:
+  """Return a model with the label party's part that its defenses need.
+
+  Args:
+    model: the model as it is without a defense.
+    specs: the defenses by name.
+    dataset: what is trained on.
+
+  Returns:
+    The model itself, or one with a second top.
+  """
+  if not any(one.defense.second_top for one in specs):
+    return model
+  return model.with_top(lambda top: (SecondTop(top, dataset.num_classes),))
+
+
 def make_plan(
   specs: Sequence[Spec],
   config: Config,
   dataset: Dataset,
-  model: SplitModel,
+  model: Model,
   *,
   own: Protection | None = None,
   field: str = 'defense',
@@ -77,6 +95,7 @@ def make_plan(
     num_classes=dataset.num_classes,
     server_has_state=server.has_state,
     floating_inputs=models.kind_of(dataset) in ('image', 'numbers'),
+    several_parties=isinstance(model, PartyModel) and model.num_parts > 2,
   )
   prior = ()
   if not dataset.is_real:

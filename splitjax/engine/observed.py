@@ -18,7 +18,7 @@ from splitjax.records import recording
 from splitjax.records.intermediates import Name
 from splitjax.records.intermediates import Phase
 from splitjax.records.recording import Record
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 PyTree = Any
 ByEpoch = dict[int, tuple[Record, ...]]
@@ -63,6 +63,11 @@ class Observed:
     join = lambda parts: tuple(itertools.chain(*parts[: cut + 1]))
     return join(self.clients[0]), join(self.clients[1])
 
+  def bottoms(self, parties: Sequence[int]) -> tuple[PyTree, PyTree]:
+    """Return parameters and state of the bottoms of parties, one each."""
+    pick = lambda parts: tuple(parts[party] for party in parties)
+    return pick(self.clients[0]), pick(self.clients[1])
+
 
 def collect(
   index: int,
@@ -70,7 +75,7 @@ def collect(
   passes: Mapping[tuple[str, str], training.Pass],
   clients: PyTree,
   dataset: Dataset,
-  model: SplitModel,
+  model: Model,
   metadata: Mapping[str, Any],
   *,
   shapes: Sequence[tuple[int, ...]],
@@ -101,12 +106,11 @@ def collect(
     name: str, vectors: PyTree, ids: np.ndarray, steps: np.ndarray, **where: Any
   ) -> tuple[Record, ...]:
     found = []
-    for cut, one, shape in zip(model.cuts, vectors, shapes, strict=True):
+    for at, one, shape in zip(model.crossings, vectors, shapes, strict=True):
       rows = _finite(one[index]) if may_diverge else one[index]
       if rows.shape[1:] == (math.prod(shape),):  # Clusters are one number.
         rows = rows.reshape(-1, *shape)
-      where_cut = {**metadata, **where, 'cut': cut}
-      found.append(Record(name, rows, ids, steps, where_cut))
+      found.append(Record(name, rows, ids, steps, {**metadata, **where, **at}))
     return tuple(found)
 
   def exchanged(name: Name, kind: Name) -> ByEpoch:
@@ -207,7 +211,9 @@ def save(runs: Sequence[Observed], folder: pathlib.Path) -> None:
     }
     for name, records in found.items():
       for record in records:
-        path = folder / f'{name}-cut{record.metadata["cut"]}-seed{index}'
+        cut, party = map(record.metadata.get, ('cut', 'party'))
+        where = f'cut{cut}' + ('' if party is None else f'-party{party}')
+        path = folder / f'{name}-{where}-seed{index}'
         files.remove_leftovers(path)
         shutil.rmtree(path, ignore_errors=True)
         recording.save_record(path, record)

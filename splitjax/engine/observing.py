@@ -105,8 +105,10 @@ class _Session:
       shapes.runs_at_once(model, self._inputs[: recipe.batch_size]),
       mesh,
     )
-    self._labels = self._programs.stored_labels(self._runs, self._truth)
     self._states = self._programs.init(self._runs, self._inputs[:1])
+    self._labels = self._programs.stored_labels(
+      (*self._runs, self._states), self._truth, self._inputs
+    )
 
   def _grid(self) -> PyTree:
     """Return keys and hyperparameters of every run, points the slowest."""

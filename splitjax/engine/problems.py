@@ -1,7 +1,8 @@
 """A configuration, looked up and checked before any long work starts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 
 from splitjax.attacks.catalog import Setup
 from splitjax.attacks.choice import Choice
@@ -15,6 +16,7 @@ from splitjax.engine.config import Config
 from splitjax.engine.fitting import check_inputs
 from splitjax.engine.fitting import check_num_aux
 from splitjax.engine.fitting import check_settings
+from splitjax.engine.fitting import fit_model
 from splitjax.engine.fitting import make_plan
 from splitjax.errors import ConfigError
 from splitjax.errors import check_distinct
@@ -29,7 +31,11 @@ from splitjax.results import Setting
 from splitjax.training import shapes
 from splitjax.training.optimizers import OPTIMIZERS
 from splitjax.training.protection import Protection
+from splitjax.training.split import Model
 from splitjax.training.split import SplitModel
+
+LayersFn = Callable[[Dataset], tuple[Layer, ...]]
+ModelFn = Callable[[Dataset, LayersFn], Model]
 
 # How many samples an attacker of real targets knows by default.
 _REAL_AUX = 10
@@ -51,7 +57,7 @@ class Problem:
 
   config: Config
   dataset: Dataset
-  model: SplitModel
+  model: Model
   plan: Plan
   attacks: tuple[Choice, ...]
   notes: tuple[str, ...] = ()
@@ -72,7 +78,7 @@ class Problem:
       dataset=self.dataset.name,
       model=self.model_name
       + ('+malicious_client' if config.malicious_client else ''),
-      cut='-'.join(str(cut) for cut in self.model.cuts),
+      cut='-'.join(str(cut) for cut in dict.fromkeys(self.model.cuts)),
       defense=self.plan.name,
       strength=self.plan.strength,
       epochs=config.epochs,
@@ -122,7 +128,10 @@ class Problem:
 
 
 def check(
-  config: Config, *, cuts: Sequence[int] | str | None = None
+  config: Config,
+  *,
+  cuts: Sequence[int] | str | None = None,
+  model_fn: ModelFn | None = None,
 ) -> Problem:
   """Look up what a configuration names, before any long work starts.
 
@@ -130,6 +139,8 @@ def check(
     config: the configuration.
     cuts: cuts to use instead of the configuration's one or two; 'all' for
       every one.
+    model_fn: makes a model of a data set and a function from a data set to the
+      layers for it; one that is cut at `cuts` by default.
 
   Returns:
     The problem.
@@ -140,9 +151,19 @@ def check(
   _check_names(config)
   dataset = sets.load(config, config.seed)
   specs, own = _defenses_of(config)
-  layers = _layers_of(config, dataset, specs)
-  model = SplitModel(layers, _cuts_of(config, cuts, layers))
-  check_inputs('model', _name_of(config), model, dataset.train_inputs[:1])
+  layers_fn = functools.partial(_layers_of, config, specs=specs)
+  if model_fn is None:
+    layers = layers_fn(dataset)
+    model: Model = SplitModel(layers, cuts_of(config, cuts, layers))
+  else:
+    model = model_fn(dataset, layers_fn)
+  if any(one.defense.second_top for one in specs):
+    if cuts is not None:
+      shown = '+'.join(one.name for one in specs)
+      expected = 'a defense that leaves the layers after every cut as they are'
+      raise ConfigError('defense', shown, expected)
+    model = fit_model(model, specs, dataset)
+  check_inputs('model', name_of(config), model, dataset.train_inputs[:1])
   num_aux = config.num_aux
   if num_aux is None:
     num_aux = _REAL_AUX if dataset.is_real else 1
@@ -152,7 +173,7 @@ def check(
     num_classes=dataset.num_classes,
     cut_widths=shapes.cut_widths(model, dataset.train_inputs[:1]),
     project_to=config.project_to,
-    u_shaped=cuts is None and len(model.cuts) == 2,
+    u_shaped=cuts is None and model_fn is None and len(model.cuts) == 2,
     intermediates=config.intermediates,
   )
   found, lacking = find_attacks(config.attacks, setup)
@@ -212,7 +233,7 @@ def _check_numbers(config: Config, dataset: Dataset) -> None:
   check_num_aux(config.num_aux, dataset)
 
 
-def _name_of(config: Config) -> str:
+def name_of(config: Config) -> str:
   """Return what messages call the network."""
   return config.model if isinstance(config.model, str) else models.OWN
 
@@ -249,7 +270,7 @@ def _layers_of(
   return models.make_layers(config.model, options)
 
 
-def _cuts_of(
+def cuts_of(
   config: Config, cuts: Sequence[int] | str | None, layers: Sequence[Layer]
 ) -> tuple[int, ...]:
   """Return where the network is cut."""
@@ -260,5 +281,5 @@ def _cuts_of(
     if len(cuts) > 2:
       raise ConfigError('cuts', config.cuts, 'one cut, or two')
   found = tuple(int(cut) for cut in cuts)
-  models.check_cuts(found, len(layers), _name_of(config))
+  models.check_cuts(found, len(layers), name_of(config))
   return found

@@ -19,10 +19,11 @@ from splitjax.engine.sketches import kept_shapes
 from splitjax.records.intermediates import Name
 from splitjax.training import protection
 from splitjax.training.epochs import AugmentFn
+from splitjax.training.epochs import flatten_sent
 from splitjax.training.protection import Protection
 from splitjax.training.split import Exchange
 from splitjax.training.split import LossFn
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 PyTree = Any
 
@@ -87,7 +88,7 @@ class Programs:
 
   def __init__(
     self,
-    model: SplitModel,
+    model: Model,
     recipe: Recipe,
     sketch_fn: SketchFn,
     at_once: int,
@@ -127,7 +128,7 @@ class Programs:
   ) -> list[optax.GradientTransformation]:
     """Make one optimizer for each part."""
     optimizer = self._recipe.optimizer_fn(point.learning_rate)
-    optimizers = [optimizer] * len(self._model.bounds)
+    optimizers = [optimizer] * self._model.num_parts
     part = self._recipe.malicious_part
     if part is not None:
       optimizers[part] = attacks.malicious_optimizer(optimizer)
@@ -137,11 +138,22 @@ class Programs:
     """Make the defenses of a run."""
     return self._recipe.protect_fn(point.strengths)
 
-  def _stored_labels(self, runs: PyTree, labels: jax.Array) -> jax.Array:
+  def _stored_labels(
+    self, runs: PyTree, labels: jax.Array, inputs: jax.Array
+  ) -> jax.Array:
     """Draw the labels that each run trains on."""
-    one_fn = lambda run: protection.draw_stored_labels(
-      run[0], labels, self._protection(run[1])
-    )
+
+    def one_fn(run: PyTree) -> jax.Array:
+      key, point, train_state = run
+      smashed_fn = lambda: (
+        training.evaluate(
+          train_state, inputs, model=self._model, record_fn=flatten_sent
+        ).recorded
+      )
+      return protection.draw_stored_labels(
+        key, labels, self._protection(point), smashed_fn
+      )
+
     return self._over_runs(one_fn, runs)
 
   def _relabel(

@@ -252,6 +252,7 @@ def _sources_of(
       cut=reading.cut,
       epoch=reading.epoch,
       num_passes=reading.num_passes,
+      parties=reading.parties,
       optional=training.optional_of(reading),
     )
     for reading in training.readings

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from splitjax.records import pooling
 from splitjax.records import projection
 from splitjax.training import shapes
-from splitjax.training.split import SplitModel
+from splitjax.training.split import Model
 
 SketchFn = Callable[[Sequence[jax.Array]], tuple[jax.Array, ...]]
 
 
 def make_sketch(
-  key: jax.Array, model: SplitModel, example: jax.Array, width: int
+  key: jax.Array, model: Model, example: jax.Array, width: int
 ) -> SketchFn:
   """Make a function that keeps what crosses, and shrinks what is wide.
 
@@ -34,13 +34,14 @@ def make_sketch(
     From what crosses each cut, `[B, ...]`, to as many `[B, D]`, float32.
   """
   steps = []
-  for cut, shape in zip(model.cuts, _cut_shapes(model, example), strict=True):
+  cut_shapes = shapes.cut_shapes(model, example)
+  for where, shape in zip(model.crossings, cut_shapes, strict=True):
     factor = pooling.factor_for(shape, width)
     pooled = pooling.pooled_shape(shape, factor)
     drawn = None
     if 0 < width < math.prod(pooled):
       drawn = projection.draw(
-        jax.random.fold_in(key, cut),
+        _key_of(key, **where),
         num_features=math.prod(pooled),
         width=width,
       )
@@ -56,7 +57,7 @@ def make_sketch(
 
 
 def kept_shapes(
-  model: SplitModel, example: jax.Array, width: int
+  model: Model, example: jax.Array, width: int
 ) -> list[tuple[int, ...]]:
   """Return the shape in which a sample of each cut is kept.
 
@@ -69,17 +70,17 @@ def kept_shapes(
     Height, width and channels where positions are left; else a single number.
   """
   found = []
-  for shape in _cut_shapes(model, example):
+  for shape in shapes.cut_shapes(model, example):
     pooled = pooling.pooled_shape(shape, pooling.factor_for(shape, width))
     fits = not 0 < width < math.prod(pooled)
     found.append(pooled if fits else (width,))
   return found
 
 
-def _cut_shapes(model: SplitModel, example: jax.Array) -> list[tuple[int, ...]]:
-  """Return the shape of what a sample sends across each cut."""
-  found = shapes.layer_shapes(model, example)
-  return [tuple(found[cut - 1][1:]) for cut in model.cuts]
+def _key_of(key: jax.Array, cut: int, party: int = 0) -> jax.Array:
+  """Return the key of a cut's projection, its own for each party."""
+  key = jax.random.fold_in(key, cut)
+  return jax.random.fold_in(key, party) if party else key
 
 
 def _shrink(

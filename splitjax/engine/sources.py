@@ -11,6 +11,7 @@ from splitjax import attacks
 from splitjax import data
 from splitjax.data.dataset import Dataset
 from splitjax.defenses.plan import Plan
+from splitjax.engine import coalitions
 from splitjax.engine import extractors
 from splitjax.engine.extractors import Extractor
 from splitjax.engine.observed import Observed
@@ -20,7 +21,8 @@ from splitjax.records.intermediates import Name
 from splitjax.records.intermediates import Phase
 from splitjax.records.recording import Record
 from splitjax.records.viewing import Auxiliary
-from splitjax.training.split import SplitModel
+from splitjax.training.party_model import PartyModel
+from splitjax.training.split import Model
 
 PyTree = Any
 
@@ -38,17 +40,26 @@ class Source(NamedTuple):
     epoch: the pass whose cut gradients are attacked, from 1.
     num_passes: over how many passes from there on gradients are averaged.
     optional: what was recorded for attacks beside what they need.
+    parties: indices of the parties that work together; empty where the model
+      has no parties.
   """
 
   observed: Sequence[Observed]
   auxiliary: Sequence[Auxiliary]
   plan: Plan
-  model: SplitModel
+  model: Model
   extractor: Extractor | None = None
   cut: int = 0
   epoch: int = 1
   num_passes: int = 1
   optional: frozenset[Name] = frozenset()
+  parties: tuple[int, ...] = ()
+
+  def of_view(self, records: Sequence[Record]) -> Record:
+    """Return what the attacker has of records, one a cut or party."""
+    if not self.parties:
+      return records[self.cut]
+    return _join([records[party] for party in self.parties])
 
   def monitored(self) -> PyTree:
     """Return what the label parties noted in that epoch; leaves `[S, T]`."""
@@ -60,7 +71,7 @@ class Source(NamedTuple):
     passes = range(self.epoch, self.epoch + self.num_passes)
     return [
       _average(
-        [one.cut_grads[epoch][self.cut] for epoch in passes],
+        [self.of_view(one.cut_grads[epoch]) for epoch in passes],
         self.plan.averaged or 'pass',
       )
       for one in self.observed
@@ -82,7 +93,7 @@ class Source(NamedTuple):
     epochs = sorted(one.cut_grads)
     if name == Name.CUT_GRADS:
       epochs = list(range(self.epoch, self.epoch + self.num_passes))
-    records = [one.cut_grads[epoch][self.cut] for epoch in epochs]
+    records = [self.of_view(one.cut_grads[epoch]) for epoch in epochs]
     rows = [viewing.rows_of(ids, x.sample_ids)[0] for x in records]
     arrays: dict[str, Any] = {
       'vectors': [x.flat[r] for x, r in zip(records, rows, strict=True)],
@@ -103,6 +114,7 @@ class Source(NamedTuple):
       channel=self.plan.channel,
       counters=self.plan.counters,
       fresh_labels=self.plan.fresh_labels,
+      num_merged=self.plan.num_merged,
     )
 
   def records(self, dataset: Dataset, phase: str, name: str) -> list[Record]:
@@ -119,11 +131,11 @@ class Source(NamedTuple):
     if name == Name.CUT_GRADS:
       return self.cut_grads()
     if name in (Name.RAW_INPUTS, Name.NONE):
-      return [_no_leak_records(dataset, None)[phase]]
+      return [_no_leak_records(self._own_part(dataset), None)[phase]]
     if name == Name.EXTRACTED:
       found = _no_leak_records(dataset, self.extractor)[phase]
       return [found] * len(self.observed)
-    return [getattr(one, name)[phase][self.cut] for one in self.observed]
+    return [self.of_view(getattr(one, name)[phase]) for one in self.observed]
 
   def extractor_of(
     self, dataset: Dataset, name: str, seed: int, ids: np.ndarray, new: PyTree
@@ -143,6 +155,10 @@ class Source(NamedTuple):
     if name == Name.EXTRACTED:
       assert self.extractor is not None
       variables, apply_fn = self.extractor.variables, self.extractor.apply_fn
+    elif isinstance(self.model, PartyModel):
+      variables = self.observed[seed].bottoms(self.parties)
+      apply_fn = coalitions.bottoms_fn(self.model, self.parties)
+      dataset = self._own_part(dataset)
     else:
       variables = self.observed[seed].client(self.cut)
       apply_fn = extractors.client_fn(self.model, self.cut)
@@ -153,6 +169,12 @@ class Source(NamedTuple):
       apply_fn,
     )
 
+  def _own_part(self, dataset: Dataset) -> Dataset:
+    """Return a data set with the attacker's own features alone."""
+    if not isinstance(self.model, PartyModel):
+      return dataset
+    return coalitions.dataset_of(dataset, self.model, self.parties)
+
 
 def _inputs_by_id(dataset: Dataset, ids: np.ndarray) -> Any:
   """Return the inputs of samples that are all of one part."""
@@ -160,6 +182,20 @@ def _inputs_by_id(dataset: Dataset, ids: np.ndarray) -> Any:
   if found.all():
     return dataset.train_inputs[rows]
   return dataset.test_inputs[viewing.rows_of(ids, dataset.test_ids)[0]]
+
+
+def _join(records: Sequence[Record]) -> Record:
+  """Return what parties hold together, their numbers side by side."""
+  first = records[0]
+  if len(records) == 1:
+    return first
+  return Record(
+    intermediate=first.intermediate,
+    vectors=np.concatenate([one.flat for one in records], axis=1),
+    sample_ids=first.sample_ids,
+    steps=first.steps,
+    metadata=first.metadata,
+  )
 
 
 def _average(records: Sequence[Record], unit: str) -> Record:

@@ -43,6 +43,7 @@ class Reading(NamedTuple):
     setting: the setting.
     point: index of the training's point.
     cut: index of the model's cut.
+    parties: indices of the parties that work together, of several.
     epoch: the recorded pass that is attacked, from 1.
     num_passes: over how many passes from there on gradients are averaged.
   """
@@ -52,6 +53,7 @@ class Reading(NamedTuple):
   cut: int = 0
   epoch: int = 1
   num_passes: int = 1
+  parties: tuple[int, ...] = ()
 
   @property
   def is_late(self) -> bool:

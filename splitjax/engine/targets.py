@@ -169,12 +169,25 @@ def _own(
   def in_order(record: Record) -> np.ndarray:
     return record.flat[viewing.rows_of(ids, record.sample_ids)[0]]
 
+  def passes() -> viewing.Passes:
+    found = source.passes_of(seed, ids, name)
+    has_inputs = source.parties or source.model.num_parts == 2
+    if not (found.num_merged and has_inputs):
+      return found  # In the middle of three parts there are no inputs.
+    of_phase = functools.partial(source.records, dataset)
+    (own,) = of_phase(Phase.TRAINING.value, Name.RAW_INPUTS)
+    (new,) = of_phase(Phase.INFERENCE.value, Name.RAW_INPUTS)
+    rows, are_new = viewing.rows_of(view.sample_ids, new.sample_ids)
+    return found.replace(
+      inputs=in_order(own), new_inputs=new.flat[rows] if are_new.all() else None
+    )
+
   received = {
     Name.FEATURES: lambda: features.flat,
     Name.CUT_GRADS: lambda: in_order(source.cut_grads()[seed]),
-    Name.PASSES: lambda: source.passes_of(seed, ids, name),
-    Name.SENT: lambda: in_order(kept.sent[source.epoch][source.cut]),
-    Name.ONLINE: lambda: in_order(kept.online[source.epoch][source.cut]),
+    Name.PASSES: passes,
+    Name.SENT: lambda: in_order(source.of_view(kept.sent[source.epoch])),
+    Name.ONLINE: lambda: in_order(source.of_view(kept.online[source.epoch])),
     Name.SHARES: lambda: (
       np.bincount(dataset.train_labels, minlength=dataset.num_classes)
       / len(dataset.train_labels)

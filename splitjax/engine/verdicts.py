@@ -74,7 +74,7 @@ def judge(
     'leakage': {x: 100 * getattr(leakage, x) for x in ('mean', 'low', 'high')},
     'strongest': {
       'name': read['attack'],
-      'place': f'{title} ({read["attack"]})',
+      'place': f'{title} ({read["attack"]}{_party_of(read)})',
       'phase': read['phase'],
       measure: _percent(read),
     },
@@ -104,16 +104,27 @@ def _leaks(row: Row) -> bool:
   return name != Name.NONE and INTERMEDIATES[name].leaks
 
 
+def _party_of(row: Row) -> str:
+  """Return which of several parties reads, in words."""
+  party = cell_of(row).setting.party
+  return f', party {party}' if party[:1].isdigit() else ''
+
+
 def _beside(other: Row, row: Row) -> bool:
   """Return whether rows are of one phase and measure."""
   return all(other[x] == row[x] for x in ('phase', 'measure'))
+
+
+def _of_others(other: Row, row: Row) -> bool:
+  """Return whether a row is of other parties than another."""
+  return cell_of(other).setting.party not in ('any', cell_of(row).setting.party)
 
 
 def _baselines(row: Row, judged: Sequence[Row]) -> dict[Hashable, Row]:
   """Return what is read in the same trials without the cut, by name."""
   found: dict[Hashable, Row] = {}
   for other in judged:
-    if not _beside(other, row) or _leaks(other):
+    if not _beside(other, row) or _leaks(other) or _of_others(other, row):
       continue
     if np.size(other['values']) != np.size(row['values']):
       continue

@@ -4,7 +4,7 @@ A module whose call takes `train`, `use_running_average` or `deterministic` is
 told by that argument whether it is in training or in inference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import inspect
 from typing import Any
 
@@ -31,7 +31,7 @@ def init(
   """
   if not isinstance(layer, nn.Module):
     return layer(x), {}, {}
-  x, drawn = layer.init_with_output(key, x, **_mode(layer, train=False))
+  x, drawn = layer.init_with_output(key, x, **mode(layer, train=False))
   state = {name: value for name, value in drawn.items() if name != 'params'}
   return x, drawn.get('params', {}), state
 
@@ -65,9 +65,74 @@ def apply(
     x,
     rngs={} if key is None else {'dropout': key},
     mutable=list(state) if train else [],
-    **_mode(layer, train),
+    **mode(layer, train),
   )
   return x, {**state, **updated}
+
+
+def init_all(
+  layers: Sequence[Layer], first: int, key: jax.Array, x: jax.Array
+) -> tuple[list[jax.Array], tuple[PyTree, ...], tuple[PyTree, ...]]:
+  """Draw the initial variables of layers that follow each other.
+
+  Args:
+    layers: the layers, in order.
+    first: index of the first of them in the whole model, from which its random
+      key is made.
+    key: random key for the parameters of the whole model.
+    x: an example of the first layer's input, `[B, ...]`.
+
+  Returns:
+    The output `[B, ...]`, the parameters and the state of each layer.
+  """
+  outputs, params, state = [], [], []
+  for index, layer in enumerate(layers, first):
+    x, *drawn = init(layer, jax.random.fold_in(key, index), x)
+    outputs.append(x)
+    params.append(drawn[0])
+    state.append(drawn[1])
+  return outputs, tuple(params), tuple(state)
+
+
+def apply_all(
+  layers: Sequence[Layer],
+  first: int,
+  params: PyTree,
+  state: PyTree,
+  x: jax.Array,
+  *,
+  train: bool,
+  key: jax.Array | None,
+) -> tuple[jax.Array, PyTree]:
+  """Run layers that follow each other.
+
+  Args:
+    layers: the layers, in order.
+    first: index of the first of them in the whole model, from which its random
+      key is made.
+    params: parameters of each layer.
+    state: state of each layer.
+    x: input of the first layer, `[B, ...]`.
+    train: whether the layers are in training mode.
+    key: random key of the step, for dropout; None if nothing is to be drawn.
+
+  Returns:
+    The output of the last layer `[B, ...]` and the new state of each.
+  """
+  new_state = []
+  for index, layer, layer_params, layer_state in zip(
+    range(first, first + len(layers)), layers, params, state, strict=True
+  ):
+    x, layer_state = apply(
+      layer,
+      layer_params,
+      layer_state,
+      x,
+      train=train,
+      key=None if key is None else jax.random.fold_in(key, index),
+    )
+    new_state.append(layer_state)
+  return x, tuple(new_state)
 
 
 def name(layer: Layer) -> str:
@@ -78,8 +143,16 @@ def name(layer: Layer) -> str:
   return getattr(layer, '__name__', type(layer).__name__)
 
 
-def _mode(layer: nn.Module, train: bool) -> dict[str, Any]:
-  """Return the keyword by which a module is told whether it trains."""
+def mode(layer: nn.Module, train: bool) -> dict[str, Any]:
+  """Return the keyword by which a module is told whether it trains.
+
+  Args:
+    layer: the module.
+    train: whether it is in training mode.
+
+  Returns:
+    Keyword arguments of its call, at most one.
+  """
   modes = {
     'train': train,
     'use_running_average': not train,

@@ -57,7 +57,13 @@ class Passes(struct.PyTreeNode):
     weights: weight of the sample itself in that mixture, `[T, N]`; likewise.
     channel: the mechanism that labels went through, if it is known.
     counters: what an attacker who knows the defense undoes.
+    inputs: the attacker's own inputs, flattened, `[N, P]`; None where they are
+      of no use, or the attacker has none.
+    new_inputs: its inputs of the samples to label, in the order of the view,
+      `[M, P]`, where these are not the training samples; None likewise.
     fresh_labels: whether labels are drawn anew in every pass.
+    num_merged: how many labels there are after classes were merged; 0 where
+      none were.
   """
 
   vectors: jax.Array | None
@@ -65,8 +71,11 @@ class Passes(struct.PyTreeNode):
   partners: jax.Array | None = None
   weights: jax.Array | None = None
   channel: Channel | None = None
+  inputs: jax.Array | None = None
+  new_inputs: jax.Array | None = None
   counters: tuple[Counter, ...] = struct.field(pytree_node=False, default=())
   fresh_labels: bool = struct.field(pytree_node=False, default=False)
+  num_merged: int = struct.field(pytree_node=False, default=0)
 
 
 class Own(struct.PyTreeNode):

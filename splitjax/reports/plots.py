@@ -53,11 +53,11 @@ def leakage(summary: Summary, path: pathlib.Path) -> None:
   axes.set_xticks(
     range(len(groups)), [f'{line.phase}\n{line.title}' for line in groups]
   )
-  _limit(axes, summary.measure)
+  limit(axes, summary.measure)
   axes.set_ylabel(f'labels read, {in_words(summary.measure)}')
   axes.set_title(summary.title)
   canvas.strip(axes)
-  _legend(figure, summary.attacks, 'outside right upper')
+  legend(figure, summary.attacks, 'outside right upper')
   canvas.save(figure, path)
 
 
@@ -123,7 +123,7 @@ def _levels(
       )
 
 
-def _limit(axes: 'Axes', measure: str) -> None:
+def limit(axes: 'Axes', measure: str) -> None:
   """Set the limits of the axis that shows a measure."""
   if factor_of(measure) == 100:
     axes.set_ylim(0, 105)
@@ -158,12 +158,12 @@ def sweep(
     for place, axes in zip(places, row, strict=True):
       _panel(axes, cells, summary, one, place)
     row[0].set_ylabel(in_words(summary.measure))
-  _legend(figure, summary.attacks, 'outside right center')
+  legend(figure, summary.attacks, 'outside right center')
   figure.suptitle(summary.title)
   canvas.save(figure, path)
 
 
-def _legend(figure: 'Figure', attacks: Sequence[str], place: Any) -> None:
+def legend(figure: 'Figure', attacks: Sequence[str], place: Any) -> None:
   """Show what all panels have labelled, once each, the attacks first."""
   handles: dict[str, Any] = {}
   for axes in figure.axes:
@@ -222,7 +222,7 @@ def _panel(
     curve('none', name, color='gray', linestyle='-.', label=_LEVELS[name][1])
   axes.set_xticks(range(len(one.labels)), one.labels)
   axes.set_xlabel(one.factor)
-  _limit(axes, summary.measure)
+  limit(axes, summary.measure)
   axes.set_title(f'{intermediate.replace("_", " ")}, {phase}', fontsize=10)
   canvas.strip(axes)
 

@@ -32,6 +32,7 @@ COLUMNS = (
   'recorded_epoch',
   'num_aux',
   'num_passes',
+  'party',
 )
 
 
@@ -52,6 +53,9 @@ class Setting(NamedTuple):
     num_aux: samples of each class whose labels the attacker knows; of real
       targets, samples in all.
     num_passes: over how many passes a sample's gradients were averaged.
+    party: which of several parties attacks: a number from 0, several that
+      work together as '0+2' or '0-3', 'any' for what does not depend on it;
+      'client' where there is one.
   """
 
   dataset: str
@@ -65,6 +69,7 @@ class Setting(NamedTuple):
   recorded_epoch: int = 1
   num_aux: int = 1
   num_passes: int = 1
+  party: str = 'client'
 
 
 class Cell(NamedTuple):
@@ -141,7 +146,8 @@ def cell_rows(
 
 def cell_of(row: Row) -> Cell:
   """Return the cell that a row belongs to."""
-  setting = Setting(*(row[name] for name in Setting._fields))
+  # Rows of an earlier version lack what has a default.
+  setting = Setting(**{x: row[x] for x in Setting._fields if x in row})
   return Cell(setting, row['phase'], row['intermediate'], row['attack'])
 
 
@@ -163,6 +169,7 @@ def to_csv(rows: Iterable[Row]) -> str:
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(COLUMNS)
   for row in rows:
+    row = {**Setting._field_defaults, **row}
     writer.writerow([_csv_value(row[column]) for column in COLUMNS])
   return text.getvalue()
 

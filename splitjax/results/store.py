@@ -18,7 +18,10 @@ from splitjax.results.rows import to_csv
 RESULT_FILES = ('config.json', 'results.jsonl', 'results.csv')
 REPORT_FILES = ('leakage.png', 'leakage.svg', 'report.html')
 RECORDS = 'records'
-_RECORD = re.compile(r'\.?(training|inference)-\w+(-epoch\d+)?-cut\d+-seed\d+')
+_RECORD = re.compile(
+  r'\.?(training|inference)-\w+(-epoch\d+)?-cut\d+'
+  r'(-party\d+)?-seed\d+'
+)
 _DIGEST = 'digest'  # In `results.jsonl` alone: what a line belongs to.
 
 

@@ -10,6 +10,8 @@ from splitjax.training.epochs import train_epoch as train_epoch
 from splitjax.training.epochs import train_step as train_step
 from splitjax.training.inference import Pass as Pass
 from splitjax.training.inference import evaluate as evaluate
+from splitjax.training.missing import DropOut as DropOut
+from splitjax.training.party_model import PartyModel as PartyModel
 from splitjax.training.protection import Protection as Protection
 from splitjax.training.protection import compose as compose
 from splitjax.training.protection import (
@@ -21,8 +23,10 @@ from splitjax.training.split import SplitModel as SplitModel
 from splitjax.training.split import split_grads as split_grads
 
 __all__ = [
+  'DropOut',
   'EpochLog',
   'Exchange',
+  'PartyModel',
   'Pass',
   'Protection',
   'SplitGrads',

@@ -29,6 +29,18 @@ RecordFn = Callable[[Exchanges], PyTree]
 ObserveFn = Callable[[PyTree, Exchanges], tuple[PyTree, PyTree]]
 
 
+def flatten_sent(smashed: Sequence[jax.Array]) -> jax.Array:
+  """Return what crosses all cuts side by side.
+
+  Args:
+    smashed: what crosses each cut, `[B, ...]` each.
+
+  Returns:
+    One vector for each sample, `[B, D]`.
+  """
+  return jnp.concatenate([x.reshape(len(x), -1) for x in smashed], axis=1)
+
+
 class EpochLog(NamedTuple):
   """The record of one pass over the data, in the order of its samples.
 
@@ -210,7 +222,7 @@ def train(
   batch_size: int,
   record_fn: RecordFn | None = None,
   optimizers: Sequence[optax.GradientTransformation],
-  model: split.SplitModel,
+  model: split.Model,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
   **step_kwargs: Any,
 ) -> tuple[TrainState, EpochLog, jax.Array]:
@@ -253,8 +265,11 @@ def train(
   """
   if num_epochs < 1:
     raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
-  labels = draw_stored_labels(key, labels, protection)
   train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
+  smashed_fn = lambda: flatten_sent(
+    model.infer(train_state.params, train_state.state, inputs)[0]
+  )
+  labels = draw_stored_labels(key, labels, protection, smashed_fn)
   run_epoch = functools.partial(
     train_epoch,
     inputs=inputs,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from splitjax.training import epochs
 from splitjax.training import split
 from splitjax.training.protection import Protection
+from splitjax.training.protection import protect_each
 
 PyTree = Any
 # (smashed data of each cut) -> kept
@@ -36,7 +37,7 @@ def evaluate(
   train_state: epochs.TrainState,
   inputs: jax.Array,
   *,
-  model: split.SplitModel,
+  model: split.Model,
   record_fn: RecordFn | None = None,
   batch_size: int = 256,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
@@ -93,24 +94,22 @@ def evaluate(
 def _evaluate_batch(
   key: jax.Array | None,
   train_state: epochs.TrainState,
-  model: split.SplitModel,
+  model: split.Model,
   record_fn: RecordFn | None,
   protection: Protection,
   index_and_inputs: tuple[jax.Array | int, jax.Array],
 ) -> Pass:
   """Send the batch of an index through the model."""
   index, x = index_and_inputs
-  smashed = []
-  for part in range(len(model.bounds)):
-    x, _ = model.apply_part(
-      part, train_state.params[part], train_state.state[part], x
-    )
-    if part == 0 and protection.smashed is not None:
-      batch_key = None if key is None else jax.random.fold_in(key, index)
-      x = protection.smashed(batch_key, x)
-    smashed.append(x)
-  kept = None if record_fn is None else record_fn(tuple(smashed[:-1]))
-  logits = smashed[-1].astype(jnp.float32)
+  protect_fn = None
+  if protection.smashed is not None:
+    batch_key = None if key is None else jax.random.fold_in(key, index)
+    protect_fn = functools.partial(protect_each, protection.smashed, batch_key)
+  smashed, logits = model.infer(
+    train_state.params, train_state.state, x, protect_fn=protect_fn
+  )
+  kept = None if record_fn is None else record_fn(smashed)
+  logits = logits.astype(jnp.float32)
   if protection.answers is not None:
     logits = protection.answers(logits)
   return Pass(kept, logits)

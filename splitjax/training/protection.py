@@ -27,6 +27,9 @@ class Protection(NamedTuple):
   Attributes:
     stored_labels: `(key, labels [N]) -> labels`, called once before the
       training.
+    first_labels: `(key, labels [N], smashed [N, D]) -> labels`, called once
+      after `stored_labels` with what crosses all cuts before the training, for
+      which no gradient has been sent back.
     batch: `(key, inputs, labels) -> (inputs, labels)`, called by both parties,
       who share the key.
     pairs: `(key, batch_size) -> (weights [B], partners [B])`, what `batch`
@@ -40,6 +43,8 @@ class Protection(NamedTuple):
       party minimises instead of `loss_fn(logits, labels)`.
     cut_grads: `(key, cut_grads, labels) -> cut_grads`, called at the last cut
       by the party that holds the labels; `labels` are those trained on.
+    party_cut_grads: `(key, cut_grads, labels) -> cut_grads`, called before that
+      with the gradients of all parties as a tuple, `[B, ...]` each.
     server_grads: `(key, loss_fn, params, smashed, labels) -> grads`, by which
       the label party computes its own update; `loss_fn(params, smashed,
       labels)` is the mean loss of a batch.
@@ -54,12 +59,14 @@ class Protection(NamedTuple):
   """
 
   stored_labels: Place = None
+  first_labels: Place = None
   batch: Place = None
   pairs: Place = None
   labels: Place = None
   smashed: Place = None
   loss: Place = None
   cut_grads: Place = None
+  party_cut_grads: Place = None
   server_grads: Place = None
   answers: Place = None
   monitor: Place = None
@@ -67,22 +74,38 @@ class Protection(NamedTuple):
   @property
   def at_a_cut(self) -> bool:
     """Whether the training depends on where the model is cut."""
-    places = (self.smashed, self.loss, self.cut_grads, self.server_grads)
+    places = (
+      self.first_labels,
+      self.smashed,
+      self.loss,
+      self.cut_grads,
+      self.party_cut_grads,
+      self.server_grads,
+    )
     return any(place is not None for place in places)
 
 
 def draw_stored_labels(
-  key: jax.Array, labels: jax.Array, protection: Protection
+  key: jax.Array,
+  labels: jax.Array,
+  protection: Protection,
+  smashed_fn: Callable[[], jax.Array] | None = None,
 ) -> jax.Array:
   """Return the labels that a run trains on.
 
   Args:
     key: random key of the run.
     labels: labels of the training set, `[N]`.
-    protection: the defense, whose `stored_labels` is called if it is there.
+    protection: the defense, whose `stored_labels` and `first_labels` are called
+      if they are there.
+    smashed_fn: returns what crosses all cuts before the training, `[N, D]`;
+      called for `first_labels` only.
 
   Returns:
     Labels `[N]`, or soft labels `[N, C]`.
+
+  Raises:
+    ValueError: if there is a `first_labels` and no `smashed_fn`.
 
   Example:
     >>> flip = Protection(stored_labels=lambda key, labels: 1 - labels)
@@ -90,9 +113,44 @@ def draw_stored_labels(
     >>> draw_stored_labels(jax.random.key(0), labels, flip).tolist()
     [1, 0, 0]
   """
-  if protection.stored_labels is None:
+  if protection.stored_labels is not None:
+    labels = protection.stored_labels(labels_key(key), labels)
+  if protection.first_labels is None:
     return labels
-  return protection.stored_labels(labels_key(key), labels)
+  if smashed_fn is None:
+    raise ValueError('smashed_fn must be given with first_labels, got None.')
+  key_first = jax.random.fold_in(labels_key(key), 1)
+  return protection.first_labels(key_first, labels, smashed_fn())
+
+
+def protect_each(
+  fn: Fn, key: jax.Array | None, values: PyTree, *args: Any
+) -> PyTree:
+  """Protect what each party sends or receives.
+
+  Args:
+    fn: `(key, value, *args) -> value`.
+    key: random key; several parties get one each, made of it. None if nothing
+      is drawn.
+    values: what one party sends or receives, `[B, ...]`, or a tuple of such.
+    *args: what `fn` takes beside.
+
+  Returns:
+    The protected values.
+
+  Example:
+    >>> add = lambda key, x, step: x + step
+    >>> protect_each(add, jax.random.key(0), (1, 2), 10)
+    (11, 12)
+  """
+  if not isinstance(values, tuple):
+    return fn(key, values, *args)
+  keys: Any = [key] * len(values)
+  if key is not None and len(values) > 1:
+    keys = jax.random.split(key, len(values))
+  return tuple(
+    fn(one, value, *args) for one, value in zip(keys, values, strict=True)
+  )
 
 
 def compose(protections: Sequence[Protection]) -> Protection:
@@ -118,12 +176,14 @@ def compose(protections: Sequence[Protection]) -> Protection:
   """
   chains = {
     'stored_labels': _chain,
+    'first_labels': _chain,
     'batch': _chain_batches,
     'pairs': functools.partial(_only, 'pairs'),
     'labels': _chain,
     'smashed': _chain,
     'loss': _chain_losses,
     'cut_grads': _chain,
+    'party_cut_grads': _chain,
     'server_grads': functools.partial(_only, 'server_grads'),
     'answers': _chain_answers,
     'monitor': functools.partial(_only, 'monitor'),

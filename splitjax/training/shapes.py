@@ -16,9 +16,7 @@ _MEMORY = 2 << 30
 _EXAMPLE_MEMORY = 256 << 20
 
 
-def layer_shapes(
-  model: split.SplitModel, example: Array
-) -> list[tuple[int, ...]]:
+def layer_shapes(model: split.Model, example: Array) -> list[tuple[int, ...]]:
   """Return the shape of every layer's output, found without computing it.
 
   Args:
@@ -34,20 +32,37 @@ def layer_shapes(
     >>> layer_shapes(model, np.ones((4, 5), np.float32))
     [(4, 8), (4, 3)]
   """
-  every = split.SplitModel(model.layers, tuple(range(1, len(model.layers))))
-
-  def outputs(key: jax.Array, x: jax.Array) -> list[jax.Array]:
-    params, state = every.init(key, x)
-    shapes = []
-    for part in range(len(every.bounds)):
-      x, _ = every.apply_part(part, params[part], state[part], x)
-      shapes.append(x)
-    return shapes
-
-  return [x.shape for x in jax.eval_shape(outputs, jax.random.key(0), example)]
+  return _shapes(model, example, 0)
 
 
-def cut_widths(model: split.SplitModel, example: Array) -> list[int]:
+def cut_shapes(model: split.Model, example: Array) -> list[tuple[int, ...]]:
+  """Return the shape of what a sample sends across each cut.
+
+  Args:
+    model: the split model.
+    example: inputs `[B, ...]`; only their shape and type matter.
+
+  Returns:
+    Shapes without the batch, one for each cut or party.
+
+  Example:
+    >>> from flax import linen as nn
+    >>> model = split.SplitModel((nn.Dense(8), nn.Dense(3)), cuts=(1,))
+    >>> cut_shapes(model, np.ones((4, 5), np.float32))
+    [(8,)]
+  """
+  return [shape[1:] for shape in _shapes(model, example, 1)]
+
+
+def _shapes(
+  model: split.Model, example: Array, which: int
+) -> list[tuple[int, ...]]:
+  """Return the shapes of all layers' outputs, or of what crosses the cuts."""
+  found = jax.eval_shape(model.trace, jax.random.key(0), example)[which]
+  return [x.shape for x in found]
+
+
+def cut_widths(model: split.Model, example: Array) -> list[int]:
   """Return how many numbers of a sample cross each cut.
 
   Args:
@@ -63,11 +78,10 @@ def cut_widths(model: split.SplitModel, example: Array) -> list[int]:
     >>> cut_widths(model, np.ones((4, 5), np.float32))
     [8]
   """
-  shapes = layer_shapes(model, example)
-  return [math.prod(shapes[cut - 1][1:]) for cut in model.cuts]
+  return list(map(math.prod, cut_shapes(model, example)))
 
 
-def runs_at_once(model: split.SplitModel, batch: Array) -> int:
+def runs_at_once(model: split.Model, batch: Array) -> int:
   """Return how many runs fit in memory when they train side by side.
 
   Args:
@@ -102,7 +116,7 @@ class ServerPart(NamedTuple):
   examples_at_once: int | None
 
 
-def server_part(model: split.SplitModel, example: Array) -> ServerPart:
+def server_part(model: split.Model, example: Array) -> ServerPart:
   """Return the properties of a model's last part, without drawing the model.
 
   Args:

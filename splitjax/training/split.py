@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import losses
+from splitjax.training.party_model import PartyModel
 from splitjax.training.protection import Protection
+from splitjax.training.protection import protect_each
 from splitjax.training.split_model import SplitModel as SplitModel
 
 LossFn = losses.LossFn
 PyTree = Any
-# `SplitModel.apply_part` in training mode: (part, params, state, x) -> x, state
-ForwardFn = Callable[[int, PyTree, PyTree, jax.Array], tuple[jax.Array, PyTree]]
+Model = SplitModel | PartyModel
 
 
 class Exchange(NamedTuple):
@@ -61,7 +62,7 @@ def split_grads(
   inputs: jax.Array,
   labels: jax.Array,
   *,
-  model: SplitModel,
+  model: Model,
   loss_fn: LossFn = losses.cross_entropy,
   protection: Protection = Protection(),  # noqa: B008 (immutable)
 ) -> SplitGrads:
@@ -94,7 +95,6 @@ def split_grads(
     ((), (4, 8))
   """
   keys = _StepKeys(*jax.random.split(key, 6))
-  forward = functools.partial(model.apply_part, train=True, key=keys.dropout)
   pairs = None
   if protection.pairs is not None:
     pairs = protection.pairs(keys.batch, len(inputs))
@@ -103,21 +103,26 @@ def split_grads(
   if protection.labels is not None:
     labels = protection.labels(keys.labels, labels)
 
-  smashed, vjp_fns, new_state = _run_to_last_cut(
-    forward, params, state, inputs, protection.smashed, keys.smashed
+  protect_fn = None
+  if protection.smashed is not None:
+    protect_fn = functools.partial(
+      protect_each, protection.smashed, keys.smashed
+    )
+  sent = model.send(
+    params, state, inputs, key=keys.dropout, protect_fn=protect_fn
   )
   mean_loss_fn = functools.partial(
-    _mean_loss, forward, loss_fn, protection, state[-1]
+    _mean_loss, sent.last_fn, loss_fn, protection, state[-1]
   )
   last = _run_last_part(
-    mean_loss_fn, keys, params[-1], smashed[-1], labels, protection
+    mean_loss_fn, keys, params[-1], sent.received, labels, protection
   )
-  grads, exchanges = _run_back(smashed, vjp_fns, last.cut_grads)
+  grads, cut_grads = sent.back_fn(last.cut_grads)
   return SplitGrads(
     loss=last.loss,
     grads=(*grads, last.grads),
-    state=(*new_state, last.state),
-    exchanges=exchanges,
+    state=(*sent.state, last.state),
+    exchanges=tuple(map(Exchange, sent.smashed, cut_grads)),
     monitored=last.monitored,
     pairs=pairs,
   )
@@ -141,80 +146,50 @@ class _LastPart(NamedTuple):
     loss: mean loss of the batch, a scalar.
     grads: parameter gradients of the last part.
     state: new state of the last part.
-    cut_grads: cut gradients that the label party sends back, `[B, ...]`.
+    cut_grads: cut gradients that the label party sends back, `[B, ...]`; of
+      several parties a tuple.
     monitored: result of `Protection.monitor`, or None without a monitor.
   """
 
   loss: jax.Array
   grads: PyTree
   state: PyTree
-  cut_grads: jax.Array
+  cut_grads: PyTree
   monitored: PyTree
 
 
-def _run_to_last_cut(
-  forward: ForwardFn,
-  params: PyTree,
-  state: PyTree,
-  inputs: jax.Array,
-  protect_fn: Callable[..., jax.Array] | None,
-  key: jax.Array,
-) -> tuple[list[jax.Array], list[Callable[..., Any]], list[PyTree]]:
-  """Run all parts but the last.
-
-  Args:
-    forward: function that runs a part.
-    params: parameters of all parts.
-    state: state of all parts.
-    inputs: inputs of the batch, `[B, ...]`.
-    protect_fn: `(key, smashed) -> smashed`, the protection of the first cut.
-    key: random key for the protection.
-
-  Returns:
-    For each part its output, the function that maps the gradient of its output
-    to those of its parameters and input, and its new state.
-  """
-  run = lambda p, x, part: forward(part, p, state[part], x)
-  # The inputs may be integers, and need no gradient.
-  output, vjp_fn, part_state = jax.vjp(
-    functools.partial(run, x=inputs, part=0), params[0], has_aux=True
-  )
-  if protect_fn is not None:
-    output = protect_fn(key, output)
-  smashed, vjp_fns, new_state = [output], [vjp_fn], [part_state]
-  for part in range(1, len(params) - 1):
-    output, vjp_fn, part_state = jax.vjp(
-      functools.partial(run, part=part), params[part], output, has_aux=True
-    )
-    smashed.append(output)
-    vjp_fns.append(vjp_fn)
-    new_state.append(part_state)
-  return smashed, vjp_fns, new_state
-
-
 def _mean_loss(
-  forward: ForwardFn,
+  last_fn: Callable[..., tuple[jax.Array, PyTree]],
   loss_fn: LossFn,
   protection: Protection,
   state: PyTree,
   params: PyTree,
-  smashed: jax.Array,
+  received: PyTree,
   labels: jax.Array,
 ) -> tuple[jax.Array, PyTree]:
   """Return the mean loss of the batch and the last part's new state."""
-  logits, new_state = forward(-1, params, state, smashed)
+  logits, new_state = last_fn(params, state, received)
   if protection.loss is None:
     example_losses = loss_fn(logits, labels)
   else:
-    example_losses = protection.loss(loss_fn, logits, smashed, labels)
+    example_losses = protection.loss(loss_fn, logits, _joined(received), labels)
   return jnp.mean(example_losses), new_state
+
+
+def _joined(received: PyTree) -> jax.Array:
+  """Return what all parties sent as rows of one array, `[B, ...]`."""
+  if not isinstance(received, tuple):
+    return received
+  if len(received) == 1:
+    return received[0]
+  return jnp.concatenate([x.reshape(len(x), -1) for x in received], axis=-1)
 
 
 def _run_last_part(
   mean_loss_fn: Callable[..., tuple[jax.Array, PyTree]],
   keys: _StepKeys,
   params: PyTree,
-  smashed: jax.Array,
+  received: PyTree,
   labels: jax.Array,
   protection: Protection,
 ) -> _LastPart:
@@ -224,14 +199,14 @@ def _run_last_part(
     mean_loss_fn: `(params, smashed, labels) -> (loss, state)`.
     keys: random keys of the step.
     params: parameters of the last part.
-    smashed: input of the last part, `[B, ...]`.
+    received: input of the last part, `[B, ...]`; of several parties a tuple.
     labels: labels of the batch.
     protection: defenses, by the place where each acts.
 
   Returns:
     The results of the last part.
   """
-  at = (params, smashed, labels)
+  at = (params, received, labels)
   (loss, state), (grads, cut_grads) = jax.value_and_grad(
     mean_loss_fn, argnums=(0, 1), has_aux=True
   )(*at)
@@ -240,33 +215,39 @@ def _run_last_part(
     grads = protection.server_grads(keys.server_grads, only_loss_fn, *at)
   monitored = None
   if protection.monitor is not None:
-    monitored = protection.monitor(cut_grads, labels)
+    monitored = _monitored(protection.monitor, cut_grads, labels)
+  if protection.party_cut_grads is not None:
+    cut_grads = _protect_together(
+      protection.party_cut_grads, keys.cut_grads, cut_grads, labels
+    )
   if protection.cut_grads is not None:
-    cut_grads = protection.cut_grads(keys.cut_grads, cut_grads, labels)
+    cut_grads = protect_each(
+      protection.cut_grads, keys.cut_grads, cut_grads, labels
+    )
   return _LastPart(loss, grads, state, cut_grads, monitored)
 
 
-def _run_back(
-  smashed: list[jax.Array],
-  vjp_fns: list[Callable[..., Any]],
-  cut_grads: jax.Array,
-) -> tuple[tuple[PyTree, ...], tuple[Exchange, ...]]:
-  """Pass the cut gradients back: each part continues with what it received.
+def _monitored(
+  monitor_fn: Callable[..., PyTree], cut_grads: PyTree, labels: jax.Array
+) -> PyTree:
+  """Return what is noted of gradients; nothing is noted of several parties.
 
-  Args:
-    smashed: output of each part but the last.
-    vjp_fns: functions from the gradient of an output to those of the part's
-      parameters and input.
-    cut_grads: cut gradients that the last part sends, `[B, ...]`.
-
-  Returns:
-    The parameter gradients of each part but the last, and each cut's exchange.
+  What a defense promises of one exchange does not hold for several together.
   """
-  grads, exchanges = [], []
-  for output, vjp_fn in reversed(list(zip(smashed, vjp_fns, strict=True))):
-    exchanges.append(Exchange(output, cut_grads))
-    part_grads, *to_previous = vjp_fn(cut_grads)
-    grads.append(part_grads)
-    if to_previous:
-      (cut_grads,) = to_previous
-  return tuple(reversed(grads)), tuple(reversed(exchanges))
+  if not isinstance(cut_grads, tuple):
+    return monitor_fn(cut_grads, labels)
+  return monitor_fn(*cut_grads, labels) if len(cut_grads) == 1 else None
+
+
+def _protect_together(
+  protect_fn: Callable[..., Any],
+  key: jax.Array,
+  cut_grads: PyTree,
+  labels: jax.Array,
+) -> PyTree:
+  """Protect the gradients of all parties together, each `[B, ...]`."""
+  key = jax.random.fold_in(key, 1)  # The key itself is the next place's.
+  if isinstance(cut_grads, tuple):
+    return tuple(protect_fn(key, cut_grads, labels))
+  (protected,) = protect_fn(key, (cut_grads,), labels)
+  return protected

@@ -1,12 +1,16 @@
 """A network that is cut into parts, which different parties hold."""
 
+from collections.abc import Callable
 import dataclasses
+import functools
 import itertools
-from typing import Any
+from typing import Any, Self
 
 import jax
 
 from splitjax.models import layering
+from splitjax.training.sending import Sent
+from splitjax.training.sending import pass_back
 
 PyTree = Any
 
@@ -65,6 +69,28 @@ class SplitModel:
     edges = (0, *self.cuts, len(self.layers))
     return tuple(itertools.pairwise(edges))
 
+  @property
+  def num_parts(self) -> int:
+    """The number of parts."""
+    return len(self.cuts) + 1
+
+  @property
+  def crossings(self) -> tuple[dict[str, int], ...]:
+    """What the metadata of a record say of each cut."""
+    return tuple({'cut': cut} for cut in self.cuts)
+
+  def with_top(
+    self, fn: Callable[[tuple[layering.Layer, ...]], tuple[layering.Layer, ...]]
+  ) -> Self:
+    """Return the model with other layers after its last cut.
+
+    Args:
+      fn: from the layers of the last part to those in place of them.
+    """
+    cut = self.cuts[-1]
+    layers = (*self.layers[:cut], *fn(self.layers[cut:]))
+    return dataclasses.replace(self, layers=layers)
+
   def describe(self) -> str:
     """Return the layers in words, with the cuts marked by bars."""
     names = [layering.name(layer) for layer in self.layers]
@@ -81,17 +107,26 @@ class SplitModel:
       The parameters and the state, each a tuple over parts of tuples over
       layers.
     """
-    variables = []
-    x = inputs[:1]
-    for index, layer in enumerate(self.layers):
-      layer_key = jax.random.fold_in(key, index)
-      x, params, state = layering.init(layer, layer_key, x)
-      variables.append((params, state))
-    params, state = (
-      tuple(tuple(v[which] for v in variables[a:b]) for a, b in self.bounds)
-      for which in (0, 1)
+    _, params, state = layering.init_all(self.layers, 0, key, inputs[:1])
+    return (
+      tuple(params[a:b] for a, b in self.bounds),
+      tuple(state[a:b] for a, b in self.bounds),
     )
-    return params, state
+
+  def trace(
+    self, key: jax.Array, inputs: jax.Array
+  ) -> tuple[list[jax.Array], list[jax.Array]]:
+    """Return the output of every layer, and of these what crosses each cut.
+
+    Args:
+      key: random key for the parameters.
+      inputs: example inputs `[B, ...]`.
+
+    Returns:
+      Arrays `[B, ...]`, one a layer, and one a cut.
+    """
+    outputs, _, _ = layering.init_all(self.layers, 0, key, inputs)
+    return outputs, [outputs[cut - 1] for cut in self.cuts]
 
   def apply_part(
     self,
@@ -117,20 +152,81 @@ class SplitModel:
       The part's output `[B, ...]` and its new state.
     """
     first, last = self.bounds[part]
-    new_state = []
-    for index, layer_params, layer_state in zip(
-      range(first, last), params, state, strict=True
-    ):
-      x, layer_state = layering.apply(
-        self.layers[index],
-        layer_params,
-        layer_state,
-        x,
-        train=train,
-        key=None if key is None else jax.random.fold_in(key, index),
+    return layering.apply_all(
+      self.layers[first:last], first, params, state, x, train=train, key=key
+    )
+
+  def send(
+    self,
+    params: PyTree,
+    state: PyTree,
+    inputs: jax.Array,
+    *,
+    key: jax.Array,
+    protect_fn: Callable[[jax.Array], jax.Array] | None = None,
+  ) -> Sent:
+    """Run all parts but the last in training mode.
+
+    Args:
+      params: parameters of all parts.
+      state: state of all parts.
+      inputs: inputs of the batch, `[B, ...]`.
+      key: random key of the step, for dropout.
+      protect_fn: `smashed -> smashed`, the protection of the first cut.
+
+    Returns:
+      What crosses the cuts, and how gradients go back.
+    """
+    forward = functools.partial(self.apply_part, train=True, key=key)
+    run = lambda p, x, part: forward(part, p, state[part], x)
+    # The inputs may be integers, and need no gradient.
+    output, vjp_fn, part_state = jax.vjp(
+      functools.partial(run, x=inputs, part=0), params[0], has_aux=True
+    )
+    if protect_fn is not None:
+      output = protect_fn(output)
+    smashed, vjp_fns, new_state = [output], [vjp_fn], [part_state]
+    for part in range(1, len(params) - 1):
+      output, vjp_fn, part_state = jax.vjp(
+        functools.partial(run, part=part), params[part], output, has_aux=True
       )
-      new_state.append(layer_state)
-    return x, tuple(new_state)
+      smashed.append(output)
+      vjp_fns.append(vjp_fn)
+      new_state.append(part_state)
+    return Sent(
+      tuple(smashed),
+      received=output,
+      state=tuple(new_state),
+      last_fn=functools.partial(forward, -1),
+      back_fn=functools.partial(pass_back, vjp_fns),
+    )
+
+  def infer(
+    self,
+    params: PyTree,
+    state: PyTree,
+    inputs: jax.Array,
+    *,
+    protect_fn: Callable[[jax.Array], jax.Array] | None = None,
+  ) -> tuple[tuple[jax.Array, ...], jax.Array]:
+    """Run all parts in evaluation mode.
+
+    Args:
+      params: parameters of all parts.
+      state: state of all parts.
+      inputs: inputs of the batch, `[B, ...]`.
+      protect_fn: `smashed -> smashed`, the protection of the first cut.
+
+    Returns:
+      What crosses each cut, and the outputs, `[B, ...]` each.
+    """
+    x, smashed = inputs, []
+    for part in range(self.num_parts):
+      x, _ = self.apply_part(part, params[part], state[part], x)
+      if part == 0 and protect_fn is not None:
+        x = protect_fn(x)
+      smashed.append(x)
+    return tuple(smashed[:-1]), x
 
   def apply(
     self,
@@ -154,7 +250,7 @@ class SplitModel:
       The outputs `[B, ...]` and the new state of all parts.
     """
     x, new_state = inputs, []
-    for part in range(len(self.bounds)):
+    for part in range(self.num_parts):
       x, part_state = self.apply_part(
         part, params[part], state[part], x, train=train, key=key
       )

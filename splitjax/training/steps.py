@@ -32,7 +32,7 @@ def init(
   key: jax.Array,
   inputs: jax.Array,
   *,
-  model: split.SplitModel,
+  model: split.Model,
   optimizers: Sequence[optax.GradientTransformation],
 ) -> TrainState:
   """Draw a model and start one optimizer for each part.

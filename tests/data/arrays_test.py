@@ -136,6 +136,14 @@ def test_statistics_of_narrow_types_are_computed_in_float64(dtype):
   np.testing.assert_array_equal(found.train_inputs, wide.train_inputs)
 
 
+def test_columns_of_a_table_may_have_names():
+  found = data.from_arrays(
+    _numbers(), np.arange(40) % 2, column_names=['a', 'b', 'b']
+  )
+  assert found.column_names == ('a', 'b', 'b')
+  assert data.from_arrays(_numbers(), np.arange(40) % 2).column_names == ()
+
+
 @pytest.mark.parametrize(
   'match,change',
   [
@@ -154,6 +162,10 @@ def test_statistics_of_narrow_types_are_computed_in_float64(dtype):
     ("integers or strings .* type float64; .*'real'", dict(labels=[0.5] * 20)),
     ('labels must have 2 distinct values.*7', dict(labels=[7] * 20)),
     ('labels must have 2 samples of each', dict(labels=[0] + [1] * 19)),
+    (
+      r'column_names must be one for each .*\(20, 2\), got 1 names',
+      dict(column_names=['a']),
+    ),
     ('class_names must be 2 distinct names', dict(class_names=['a'])),
     ('class_names must be 2 distinct names', dict(class_names=['a', 'a'])),
     (

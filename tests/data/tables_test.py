@@ -37,6 +37,7 @@ def test_numbers_come_first_and_categories_are_hashed_by_name(tmp_path):
   assert dataset.name == 'pets'
   assert dataset.class_names == ('no', 'yes')
   assert dataset.category_sizes == (256, 256)
+  assert dataset.column_names == ('size', 'colour', 'code')
   assert dataset.train_inputs.dtype == np.float32
   assert dataset.train_labels.dtype == np.int32
   sizes = np.array([float(row[0]) for row in rows])

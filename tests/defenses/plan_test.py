@@ -24,6 +24,10 @@ def _plan(text, facts=FACTS, **kwargs):
   return Plan(parsing.parse('defense', text), facts, **kwargs)
 
 
+def _facts_of(name):
+  return FACTS if 'class' in catalog.DEFENSES[name].targets else REAL
+
+
 def test_no_defense_is_none():
   plan = _plan('none')
   assert (plan.name, plan.text, plan.strength) == ('none', 'none', 0.0)
@@ -75,6 +79,8 @@ def _protected(plan, key=0):
   if not plan.facts.num_classes:
     labels = jnp.linspace(-1.0, 1.0, 8)
   width = (plan.facts.num_classes or 1) + plan.extra_outputs
+  if any(one.defense.second_top for one in plan.specs):
+    width = 3 * plan.facts.num_classes  # Two tops and distances to centres.
   params = {'w': jnp.asarray(rng.normal(size=(3, width)), jnp.float32)}
   plain_loss = _squared_or_cross_entropy
 
@@ -84,6 +90,8 @@ def _protected(plan, key=0):
     x, y = smashed, labels
     if place.stored_labels:
       y = place.stored_labels(key, y)
+    if place.first_labels:
+      y = place.first_labels(key, y, x)
     if place.batch:
       x, y = place.batch(key, x, y)
     if place.labels:
@@ -96,6 +104,8 @@ def _protected(plan, key=0):
     cut_grads = jax.grad(loss, argnums=1)(params, x, y)
     if place.cut_grads:
       cut_grads = place.cut_grads(key, cut_grads, y)
+    if place.party_cut_grads:
+      cut_grads, _ = place.party_cut_grads(key, (cut_grads, x), y)
     if place.server_grads:
       grads = place.server_grads(key, loss, params, x, y)
     else:
@@ -154,8 +164,16 @@ def test_off_is_undefended_bit_for_bit(plain, name, target):
     assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
-def test_all_but_extended_labels_can_be_off():
-  assert len(CASES) - len(WITH_OFF) == 2
+def test_all_but_those_that_change_the_outputs_can_be_off():
+  always = {name for name, _ in set(CASES) - set(WITH_OFF)}
+  assert always == {'rle_like', 'mle_like', 'lcd_like'}
+
+
+def test_merged_labels_are_known_to_be_merged():
+  facts = FACTS._replace(prior=(0.25,) * 4)
+  assert _plan('lcd_like:num_labels=3', facts).num_merged == 3
+  assert _plan('lcd_like:num_labels=4', facts).num_merged == 0
+  assert _plan('label_dp', facts).num_merged == 0
 
 
 class TestGuarantees:
@@ -217,11 +235,11 @@ _COUNTERS = {
 
 @pytest.mark.parametrize('name', catalog.DEFENSES)
 def test_what_an_attacker_undoes_is_known(name):
-  plan = _plan(name, REAL if 'like' in name else FACTS)
+  plan = _plan(name, _facts_of(name))
   assert plan.counters == _COUNTERS.get(name, ())
   off = catalog.DEFENSES[name].off
   weak = f'{name}:{catalog.DEFENSES[name].strength}={off}'
-  if name not in ('rle_like', 'mle_like'):
+  if catalog.DEFENSES[name].within[0] <= off:
     assert _plan(weak).counters == () and _plan(weak).channel is None
 
 
@@ -257,7 +275,7 @@ OTHERS = [
 
 @pytest.mark.parametrize('name', OTHERS)
 def test_channel_is_that_of_label_mechanisms_alone(name):
-  plan = _plan(name, REAL if 'like' in name else FACTS)
+  plan = _plan(name, _facts_of(name))
   assert plan.channel is None and not plan.fresh_labels
 
 

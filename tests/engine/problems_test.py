@@ -97,6 +97,22 @@ class CheckTest(parameterized.TestCase):
       r'defense=rle_like:scale=1: expected real targets \(--target=real\)',
     ),
     (
+      dict(defense='ans_like'),
+      'defense=ans_like:budget=0.05: expected several parties, as experiments',
+    ),
+    (
+      dict(dataset='diabetes', defense='lcd_like'),
+      'defense=lcd_like:num_labels=5: expected a defense that is defined for',
+    ),
+    (
+      dict(defense='lcd_like:num_labels=0'),
+      'defense=lcd_like:num_labels=0: expected num_labels between 1 and inf',
+    ),
+    (
+      dict(defense='lcd_like:num_labels=10'),
+      'defense=lcd_like:num_labels=10: expected fewer labels than the 10 cla',
+    ),
+    (
       dict(dataset='diabetes', num_aux=2),
       'num_aux=2: expected known samples in all, .* 3 to 351',
     ),

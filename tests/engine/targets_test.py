@@ -35,6 +35,9 @@ CONFIGS = {
   'logits': dict(DIGITS, cuts=(5,)),
   'mixup': dict(DIGITS, defense='mixup:alpha=0.5'),
   'label_dp': dict(DIGITS, defense='label_dp:epsilon=1:per_use=1'),
+  'merged': dict(
+    DIGITS, defense='lcd_like:num_labels=1', attacks=('strongest',)
+  ),
   'two_cuts': dict(
     DIGITS, cuts=(3, 5), attacks=('strongest', 'exploit', 'online')
   ),
@@ -175,3 +178,27 @@ def test_raw_inputs_come_with_no_passes():
     leaks = place[1] in ('cut_grads', 'smashed')
     assert (own.passes is not None) == leaks
     assert own.features is None or place[1] != 'cut_grads'
+
+
+def test_inputs_are_granted_where_labels_were_merged():
+  """In the order of the view, of training samples and of new ones."""
+  problem, source = _problem_and_source('merged')
+  dataset = problem.dataset
+  inputs = np.concatenate([dataset.train_inputs, dataset.test_inputs])
+  inputs = inputs.reshape(len(inputs), -1)
+  found = _targets(problem, source, dataset)
+  for (phase, _), target in found.items():
+    passes = target.view.own.passes
+    if passes is None:
+      continue
+    assert passes.num_merged == 1
+    ids = target.view.sample_ids
+    if phase == 'inference':
+      np.testing.assert_array_equal(passes.new_inputs, inputs[ids])
+    else:
+      np.testing.assert_array_equal(passes.inputs, inputs[ids])
+      assert passes.new_inputs is None
+  assert ('inference', 'smashed') in found
+  mixed = _problem_and_source('mixup')
+  others = _targets(*mixed, mixed[0].dataset)
+  assert others['training', 'cut_grads'].view.own.passes.inputs is None

@@ -21,6 +21,7 @@ _STUDIES = {
   'ablation': studies.ablation.study,
   'defense_sweep': studies.defense_sweep.study,
   'transfer': studies.transfer.study,
+  'parties': studies.parties.study,
   'regression': studies.regression.study,
   'pretrain': pretraining.problem_of,
 }

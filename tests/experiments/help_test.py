@@ -17,6 +17,7 @@ BINARIES = (
   'ablation',
   'defense_sweep',
   'transfer',
+  'parties',
   'regression',
   'pretrain',
 )
@@ -72,6 +73,8 @@ def test_binaries_are_all_listed():
     ('ablation', ['--vary_learning_rate=x'], 'expected numbers with commas'),
     ('defense_sweep', ['--defense=max_norm'], '--defense=max_norm: expected'),
     ('cut_sweep', ['--malicious_client'], '--malicious_client=True: expected'),
+    ('parties', ['--parties=65'], '--parties=65: expected'),
+    ('parties', ['--attackers=0+2'], '--attackers=0+2: expected'),
     ('transfer', ['--extractor=nowhere'], '--extractor=nowhere: expected cli'),
     ('pretrain', ['--num_aux=2'], '--num_aux=2: expected no such flag'),
     ('pretrain', ['--weights=x'], '--model=mlp: expected resnet18 or vgg16'),

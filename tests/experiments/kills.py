@@ -44,6 +44,7 @@ COMMANDS = {
     '--averaged_passes=2',
   ],
   'transfer': [*_SMALL, '--cuts=7', '--attacks=distance,transfer'],
+  'parties': [*_SMALL, '--intermediates=cut_grads'],
   'regression': [*_SMALL, '--attacks=ridge', '--vary_num_aux=5'],
   'pretrain': [
     '--num_train=80',

@@ -32,6 +32,15 @@ def test_single_trial_has_an_empty_interval():
     CELL, {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
   )
   line = results.to_csv([row]).splitlines()[1]
-  assert line.endswith(',distance,ari,1,,,1,7,,1,1,0,1,1,1')
+  assert line.endswith(',distance,ari,1,,,1,7,,1,1,0,1,1,1,client')
   assert page.shown(row) == '100.0'
   assert json.loads(json.dumps(row, allow_nan=False)) == row
+
+
+def test_rows_of_an_earlier_version_are_of_one_party():
+  (row,) = results.cell_rows(
+    CELL, {'ari': np.ones((1, 1))}, num_scored=7, seconds=None
+  )
+  assert row.pop('party') == 'client'
+  assert results.cell_of(row) == CELL
+  assert results.to_csv([row]).splitlines()[1].endswith(',client')

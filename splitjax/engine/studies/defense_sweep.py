@@ -11,6 +11,7 @@ from splitjax.defenses.plan import Plan
 from splitjax.defenses.plan import Spec
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine.fitting import fit_model
 from splitjax.engine.fitting import make_plan
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
@@ -93,7 +94,9 @@ def study(config: Config) -> Study:
         if plan.off
       ]
       if active:
-        defended = dataclasses.replace(problem, plan=active[0])
+        plan = active[0]
+        model = fit_model(problem.model, plan.specs, problem.dataset)
+        defended = dataclasses.replace(problem, plan=plan, model=model)
         trainings.append(_training(defended, tuple(active), config))
   strengths.check_distinct('defenses', config.defenses, trainings)
   cells = [cell for training in trainings for cell in _cells_of(training)]
@@ -115,8 +118,7 @@ def study(config: Config) -> Study:
 
 def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
   """Return the data sets, and the defenses to sweep over on each."""
-  swept = _check(config)
-  problem = check(config)
+  swept, problem = _check(config), check(config)
   two = [x for x in swept if x[0][0].defense.two_classes]
   others = [x for x in swept if x not in two]
   if problem.dataset.num_classes == 2 or not two:
