@@ -41,7 +41,7 @@ def keep(folder: str | os.PathLike | None = None) -> None:
     jax.config.update('jax_enable_compilation_cache', False)
     return
   if folder is None:
-    if jax.config.jax_compilation_cache_dir:
+    if getattr(jax.config, 'jax_compilation_cache_dir'):  # noqa: B009
       return
     with contextlib.suppress(OSError, RuntimeError):  # No home, or full.
       _use(default_folder())
@@ -75,4 +75,4 @@ def _mend(folder: pathlib.Path) -> None:
       for end in (_PROGRAM, _USED)
     )
     for name in programs.keys() ^ used.keys():
-      programs.get(name, used.get(name)).unlink(missing_ok=True)
+      (programs | used)[name].unlink(missing_ok=True)

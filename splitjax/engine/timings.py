@@ -93,17 +93,17 @@ class Timings:
       self._seconds[self._phases[-1]] += now - self._counted_to
     self._counted_to = now
 
-  def _report(self, event: str, seconds: float, **about: Any) -> None:
+  def _report(self, event: str, duration_secs: float, **about: Any) -> None:
     """Take what JAX reports out of the phase in which it happened."""
     del about
     # Other threads work while the phase goes on.
     if event not in _EVENTS or threading.get_ident() != self._thread:
       return
     self._count()
-    start, own = self._counted_to - seconds, seconds
+    start, own = self._counted_to - duration_secs, duration_secs
     while self._reported and self._reported[-1][0] > start:
       own -= self._reported.pop()[1]  # A part, which was reported before.
-    self._reported.append((self._counted_to, seconds))
+    self._reported.append((self._counted_to, duration_secs))
     # JAX looks at a clock that may be set meanwhile.
     own = min(max(own, 0.0), self._seconds[self._phases[-1]])
     self._seconds[self._phases[-1]] -= own
