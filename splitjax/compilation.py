@@ -41,8 +41,7 @@ def keep(folder: str | os.PathLike | None = None) -> None:
     jax.config.update('jax_enable_compilation_cache', False)
     return
   if folder is None:
-    # pyrefly: ignore[missing-attribute]
-    if jax.config.jax_compilation_cache_dir:
+    if getattr(jax.config, 'jax_compilation_cache_dir'):  # noqa: B009
       return
     with contextlib.suppress(OSError, RuntimeError):  # No home, or full.
       _use(default_folder())
@@ -75,6 +74,5 @@ def _mend(folder: pathlib.Path) -> None:
       {path.name.removesuffix(end): path for path in folder.glob(f'*{end}')}
       for end in (_PROGRAM, _USED)
     )
-    both = programs | used
     for name in programs.keys() ^ used.keys():
-      both[name].unlink(missing_ok=True)
+      (programs | used)[name].unlink(missing_ok=True)

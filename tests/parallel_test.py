@@ -58,6 +58,24 @@ def test_one_by_one_no_axis_of_runs_is_left():
   assert shapes == [(1, 1, 4, 4)]
 
 
+@pytest.mark.parametrize('at_once', [None, 1, 5])
+def test_a_single_run_is_no_batch_of_one(at_once):
+  """What runs is what `fn` compiles to alone, to the last bit."""
+  shapes = []
+
+  def one(x):
+    shapes.append(x.shape)
+    return {'out': jax.lax.conv(x, jnp.ones((1, 1, 3, 3)), (1, 1), 'SAME')}
+
+  runs = jax.random.normal(jax.random.key(0), (1, 1, 1, 4, 4))
+  many = lambda x: parallel.map_runs(one, x, at_once=at_once)
+  jax.make_jaxpr(many)(runs)
+  assert shapes == [(1, 1, 4, 4)]
+  found = jax.jit(many)(runs)['out']
+  assert found.shape == (1, 1, 1, 4, 4)
+  np.testing.assert_array_equal(found[0], jax.jit(one)(runs[0])['out'])
+
+
 def test_one_device_has_no_mesh_and_pads_nothing():
   assert jax.device_count() == 1
   assert parallel.make_mesh() is None

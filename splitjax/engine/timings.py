@@ -100,11 +100,10 @@ class Timings:
     if event not in _EVENTS or threading.get_ident() != self._thread:
       return
     self._count()
-    seconds = own = duration_secs
-    start = self._counted_to - seconds
+    start, own = self._counted_to - duration_secs, duration_secs
     while self._reported and self._reported[-1][0] > start:
       own -= self._reported.pop()[1]  # A part, which was reported before.
-    self._reported.append((self._counted_to, seconds))
+    self._reported.append((self._counted_to, duration_secs))
     # JAX looks at a clock that may be set meanwhile.
     own = min(max(own, 0.0), self._seconds[self._phases[-1]])
     self._seconds[self._phases[-1]] -= own

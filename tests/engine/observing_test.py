@@ -33,6 +33,30 @@ def _observe(config, **changes):
   return problem, observed
 
 
+def test_a_seed_is_the_same_whatever_their_number():
+  """Alone it is no batch of one: the last bits may differ."""
+  problem, alone = _observe(HONEST)
+  problem = dataclasses.replace(
+    problem, config=dataclasses.replace(problem.config, num_seeds=3)
+  )
+  [runs] = observing.observe(
+    problem,
+    recipes.recipe_of(problem),
+    [point_of(problem)],
+    jax.random.key(0),
+    SILENT,
+  )
+  for one, other in (
+    (alone.cut_grads[1][0], runs[0].cut_grads[1][0]),
+    (alone.smashed['training'][0], runs[0].smashed['training'][0]),
+  ):
+    np.testing.assert_array_equal(one.sample_ids, other.sample_ids)
+    np.testing.assert_allclose(one.vectors, other.vectors, rtol=1e-4, atol=1e-6)
+  assert not np.allclose(
+    runs[1].cut_grads[1][0].vectors, alone.cut_grads[1][0].vectors, atol=1e-4
+  )
+
+
 def _clients(config):
   """The parts but the last after two steps, and what the model answers."""
   _, observed = _observe(config, read=frozenset({'client'}))

@@ -15,6 +15,7 @@ from splitjax import engine
 from splitjax import results as tables
 from splitjax.engine import measuring
 from splitjax.engine import observing
+from splitjax.engine import timings
 from splitjax.engine.studies import cut_sweep
 from splitjax.errors import ConfigError
 from splitjax.models import layers
@@ -103,6 +104,15 @@ def test_folder_or_memory_makes_no_difference(result, kept):
   folder, again = kept
   assert _untimed(again) == _untimed(result)
   assert sorted(os.listdir(folder)) == ['config.json', *FILES[-2:]]
+
+
+def test_seconds_of_each_phase_are_kept_with_the_figures(kept):
+  folder, _ = kept
+  about = json.loads((folder / 'config.json').read_text())['run']
+  assert about['seconds'].keys() == set(timings.PHASES)
+  assert about['out_dir'] == str(folder)
+  assert all(about['seconds'][x] > 0 for x in ('trace', 'train', 'attack'))
+  assert about['seconds']['report'] == 0  # None was asked for.
 
 
 def test_finished_folder_is_read_and_nothing_trained(kept):
