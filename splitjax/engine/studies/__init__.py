@@ -9,6 +9,7 @@ from splitjax.engine.studies import ablation as ablation
 from splitjax.engine.studies import cut_sweep as cut_sweep
 from splitjax.engine.studies import defense_sweep as defense_sweep
 from splitjax.engine.studies import label_inference as label_inference
+from splitjax.engine.studies import recommend as recommend
 from splitjax.engine.studies import regression as regression
 from splitjax.engine.studies import transfer as transfer
 
@@ -17,6 +18,7 @@ __all__ = [
   'cut_sweep',
   'defense_sweep',
   'label_inference',
+  'recommend',
   'regression',
   'transfer',
 ]
