@@ -19,6 +19,7 @@ BINARIES = (
   'transfer',
   'regression',
   'pretrain',
+  'recommend',
 )
 COMMON = ('out_dir', 'overwrite', 'debug', 'coordinator_address')
 
@@ -74,6 +75,7 @@ def test_binaries_are_all_listed():
     ('cut_sweep', ['--malicious_client'], '--malicious_client=True: expected'),
     ('transfer', ['--extractor=nowhere'], '--extractor=nowhere: expected cli'),
     ('pretrain', ['--num_aux=2'], '--num_aux=2: expected no such flag'),
+    ('recommend', ['--max_loss=0'], '--max_loss=0.0: expected between 0 and'),
     ('pretrain', ['--weights=x'], '--model=mlp: expected resnet18 or vgg16'),
   ],
 )

@@ -44,7 +44,10 @@ def in_words(one: Worth) -> str:
   read = '; '.join(
     f'{PLACES[name].title} {share.percent}' for name, share in one.read.items()
   )
-  return f'{one.plan.text}: {one.loss.percent} points of accuracy lost. Read: {read}.'
+  return (
+    f'{one.plan.text}: {one.loss.percent} points of accuracy lost. Read: '
+    f'{read}.'
+  )
 
 
 def answer(

@@ -3,19 +3,18 @@
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import pathlib
 from typing import Any
 
 import numpy as np
 
 from splitjax.defenses.plan import Plan
 from splitjax.engine import config as base
-from splitjax.engine import facts
 from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
 from splitjax.engine.result import Result
 from splitjax.engine.studies import advice
 from splitjax.engine.studies import candidates
+from splitjax.engine.studies import findings
 from splitjax.engine.studies import strengths
 from splitjax.engine.studies import worth
 from splitjax.engine.studies.worth import PLACES
@@ -27,14 +26,8 @@ from splitjax.errors import check_distinct
 from splitjax.errors import check_name
 from splitjax.options import option
 from splitjax.records.intermediates import Name
-from splitjax.reports.page import Line
-from splitjax.reports.page import Summary
-from splitjax.reports.worth_plot import worth_plot
 from splitjax.results import Cell
-from splitjax.results import Row
-from splitjax.results import by_cell
 
-_HELD_OUT = 0.2  # Of the training set, to judge models by in the search.
 _FEW = dict(num_seeds=1, num_aux_draws=2)  # Of the search.
 _STRENGTHS = 4  # Of a defense that is tried in pairs.
 _SECOND = 12  # Defenses that are looked at twice before the last look.
@@ -47,8 +40,9 @@ class Config(base.Config):
 
   max_loss: float = option(
     2.0,
-    'How many points of accuracy the defense may cost the model on new samples. '
-    'Where one class is much larger than the others, of balanced accuracy.',
+    'How many points of accuracy the defense may cost the model on new '
+    'samples. Where one class is much larger than the others, of balanced '
+    'accuracy.',
   )
   max_leakage: float = option(
     10.0,
@@ -107,10 +101,10 @@ def study(config: Config, run_fn: RunFn) -> Study:
   def look(plans: Sequence[Plan], step: int) -> list[Worth]:
     tried = _study(part, plans, config.places, step)
     rows = run_fn(tried, f'search-{step}').rows()
-    return _worths(tried, rows, config.places)
+    return findings.worths(tried, rows, config.places)
 
   found = look(plans, 1)
-  order = functools.partial(advice.rank, limits=_limits_of(config))
+  order = functools.partial(advice.rank, limits=findings.limits_of(config))
   paired = candidates.pairs(_to_pair(sorted(found, key=order), config), part)
   if paired:
     found += look(paired, 2)
@@ -154,7 +148,7 @@ def _hold_out(problem: Problem) -> Problem:
   held = np.zeros(len(labels), bool)
   for label in range(dataset.num_classes):
     rows = np.flatnonzero(labels == label)
-    held[rng.permutation(rows)[: round(_HELD_OUT * len(rows))]] = True
+    held[rng.permutation(rows)[: round(findings.HELD_OUT * len(rows))]] = True
   part = dataclasses.replace(
     dataset,
     train_inputs=dataset.train_inputs[~held],
@@ -202,8 +196,10 @@ def _study(
     config,
     trainings,
     tuple(x for one in trainings for x in _cells_of(one, places)),
-    lambda study, rows: _summarise(study, rows, searched or ()),
-    lambda study, summary, path: _draw(study, summary, path, searched or ()),
+    lambda study, rows: findings.summarise(study, rows, searched or ()),
+    lambda study, summary, path: findings.draw(
+      study, summary, path, searched or ()
+    ),
     notes=problem.notes,
   )
 
@@ -230,82 +226,3 @@ def _cells_of(training: Training, places: Sequence[str]) -> list[Cell]:
       ]
     cells += [one.cell(setting) for one in read]
   return list(dict.fromkeys(cells))
-
-
-def _worths(
-  study: Study, rows: Sequence[Row], places: Sequence[str]
-) -> list[Worth]:
-  """Return what each defense of a study is worth."""
-  sizes = np.bincount(study.problem.dataset.train_labels)
-  found = by_cell(rows, worth.measure_of(sizes))
-  bare = study.problem.setting
-  return [
-    worth.weigh(point.plan, (setting, bare), found, places)
-    for training in study.trainings[1:]
-    for reading in training.readings
-    for point, setting in [(training.points[reading.point], reading.setting)]
-    if setting.num_passes == 1
-  ]
-
-
-def _summarise(
-  study: Study, rows: Sequence[Row], searched: Sequence[Worth]
-) -> Summary:
-  """Return the answer, with a table of the finalists."""
-  problem = study.problem
-  config: Any = study.config
-  limits = _limits_of(config)
-  measure = worth.measure_of(np.bincount(problem.dataset.train_labels))
-  found = _worths(study, rows, config.places)
-  answer = advice.answer(found, config.places, limits, len(searched))
-  bare = problem.setting
-  settings = {bare: 'undefended'} | {
-    x.setting: x.setting.defense
-    for training in study.trainings[1:]
-    for x in training.readings
-    if x.setting.num_passes == 1
-  }
-  lines = [
-    Line(*place.cell(setting)[:3], f'{place.title}; {words}')
-    for setting, words in settings.items()
-    for place in (PLACES[name] for name in config.places)
-  ]
-  return Summary(
-    title=f'{problem.dataset.name}: which defense to take',
-    facts=[
-      answer,
-      *facts.facts_of(problem, rows, bare, measure),
-      *(advice.in_words(one) for one in found),
-      f'{len(searched)} were tried on {1 - _HELD_OUT:.0%} of the training set; '
-      'figures here are of fresh networks, and of samples that chose nothing.',
-    ],
-    rows=rows,
-    whole=bare,
-    lines=list(dict.fromkeys(lines)),
-    attacks=[worth.ATTACK],
-    measure=measure,
-    verdict=answer,
-  )
-
-
-def _draw(
-  study: Study,
-  summary: Summary,
-  path: pathlib.Path,
-  searched: Sequence[Worth],
-) -> None:
-  """Draw what was searched, and the finalists with their intervals."""
-  config: Any = study.config
-  worth_plot(
-    [one for one in map(advice.dot_of, searched)],
-    [advice.dot_of(one) for one in _worths(study, summary.rows, config.places)],
-    titles={name: PLACES[name].title for name in config.places},
-    limits=(config.max_loss, config.max_leakage),
-    title=summary.title,
-    path=path,
-  )
-
-
-def _limits_of(config: Config) -> tuple[float, float]:
-  """Return the largest loss and the largest leakage, as shares."""
-  return config.max_loss / 100, config.max_leakage / 100
