@@ -2,7 +2,8 @@
 
 Each module has `study(config) -> Study`, which `engine.run` then runs, and a
 `Config` of its own where the question has fields beside those of
-`engine.Config`.
+`engine.Config`. `recommend.study` runs its search first, by a function that it
+is given.
 """
 
 from splitjax.engine.studies import ablation as ablation
