@@ -104,32 +104,60 @@ def execute(study: Study, default: engine.Config, timings: Timings) -> None:
   """
   for note in study.notes:
     warn(note)
-  out_dir = pathlib.Path(OUT_DIR.value or _default_out_dir(study, default))
-  progress = Progress(study.num_epochs + len(study.cells))
-  with contextlib.closing(progress):
-    result = engine.run(
-      study,
-      out_dir=out_dir,
-      overwrite=OVERWRITE.value,
-      save_records=SAVE_RECORDS.value,
-      report=True,
-      checkpoint_seconds=CHECKPOINT_SECONDS.value,
-      progress=progress,
-      timings=timings,
-    )
+  out_dir = out_dir_of(study.name, default)
+  result = run(
+    study,
+    out_dir,
+    timings=timings,
+    save_records=SAVE_RECORDS.value,
+    report=True,
+  )
   if parallel.is_writer():
     print(result.summary())
     print(f'Written to {out_dir}: ' + ', '.join(sorted(os.listdir(out_dir))))
 
 
-def _default_out_dir(study: Study, default: engine.Config) -> pathlib.Path:
-  """Return a folder that the same flags find again."""
+def run(study: Study, out_dir: pathlib.Path, **kwargs: Any) -> engine.Result:
+  """Run a study in a folder, as the flags say.
+
+  Args:
+    study: what to train and to measure.
+    out_dir: where the results go.
+    **kwargs: more arguments of `engine.run`.
+
+  Returns:
+    The figures.
+  """
+  progress = Progress(study.num_epochs + len(study.cells))
+  with contextlib.closing(progress):
+    return engine.run(
+      study,
+      out_dir=out_dir,
+      overwrite=OVERWRITE.value,
+      checkpoint_seconds=CHECKPOINT_SECONDS.value,
+      progress=progress,
+      **kwargs,
+    )
+
+
+def out_dir_of(study: str, default: engine.Config) -> pathlib.Path:
+  """Return the folder of the results; the same flags find it again.
+
+  Args:
+    study: what the question is called.
+    default: the configuration that no flags mean.
+
+  Returns:
+    That of --out_dir, or one that is named after the flags.
+  """
+  if OUT_DIR.value:
+    return pathlib.Path(OUT_DIR.value)
   config = options.config_of_flags(default)
   text = json.dumps(values_of(config), sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:8]
   dataset = sets.name_of(config).rpartition('/')[2]
   name = re.sub(r'[^A-Za-z0-9_.]+', '-', dataset)
-  return pathlib.Path('results') / f'{study.name}-{name}-{digest}'
+  return pathlib.Path('results') / f'{study}-{name}-{digest}'
 
 
 def _table_of(seconds: Mapping[str, float]) -> str:

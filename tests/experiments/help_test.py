@@ -20,6 +20,7 @@ BINARIES = (
   'parties',
   'regression',
   'pretrain',
+  'recommend',
 )
 COMMON = ('out_dir', 'overwrite', 'debug', 'coordinator_address')
 
@@ -77,6 +78,7 @@ def test_binaries_are_all_listed():
     ('parties', ['--attackers=0+2'], '--attackers=0+2: expected'),
     ('transfer', ['--extractor=nowhere'], '--extractor=nowhere: expected cli'),
     ('pretrain', ['--num_aux=2'], '--num_aux=2: expected no such flag'),
+    ('recommend', ['--max_loss=0'], '--max_loss=0.0: expected between 0 and'),
     ('pretrain', ['--weights=x'], '--model=mlp: expected resnet18 or vgg16'),
   ],
 )

@@ -2,7 +2,8 @@
 
 Each module has `study(config) -> Study`, which `engine.run` then runs, and a
 `Config` of its own where the question has fields beside those of
-`engine.Config`.
+`engine.Config`. `recommend.study` runs its search first, by a function that it
+is given.
 """
 
 from splitjax.engine.studies import ablation as ablation
@@ -10,6 +11,7 @@ from splitjax.engine.studies import cut_sweep as cut_sweep
 from splitjax.engine.studies import defense_sweep as defense_sweep
 from splitjax.engine.studies import label_inference as label_inference
 from splitjax.engine.studies import parties as parties
+from splitjax.engine.studies import recommend as recommend
 from splitjax.engine.studies import regression as regression
 from splitjax.engine.studies import transfer as transfer
 
@@ -19,6 +21,7 @@ __all__ = [
   'defense_sweep',
   'label_inference',
   'parties',
+  'recommend',
   'regression',
   'transfer',
 ]
