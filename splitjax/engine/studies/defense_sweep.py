@@ -259,10 +259,15 @@ def _label(
   """Return a strength, its promises and the model's accuracy, in words."""
   found = {measure: row['mean'] for measure, row in rows.items()}
   words = []
-  if 'noise_multiplier' in found:
-    words.append(f'noise {found["noise_multiplier"]:.3g}')
+  if 'epsilon' in found:
+    words.append(f'label epsilon {found["epsilon"]:.3g}')
+  for place in ('message', 'update'):
+    if f'{place}_epsilon' in found:
+      noise = found[f'{place}_noise_multiplier']
+      epsilon = found[f'{place}_epsilon']
+      words.append(f'{place} epsilon {epsilon:.3g}, noise {noise:.3g}')
   if 'auc_bound' in found:
-    words.append(f'AUC at most {100 * found["auc_bound"]:.1f}')
+    words.append(f'AUC of one pass at most {100 * found["auc_bound"]:.1f}')
   if 'keep_probability' in found:
     words.append(f'{100 * found["keep_probability"]:.1f}% of labels kept')
   if _MEASURE in rows:
