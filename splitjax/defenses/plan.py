@@ -240,9 +240,7 @@ class Plan:
       found.update(auc_bound=1.0, detection_error_bound=0.0)
     if 'update_epsilon' in found and self.relabel_fn is not None:
       # Two stages use a sample twice as often.
-      found.update(
-        update_epsilon=math.inf, update_epsilon_if_poisson=math.inf
-      )
+      found.update(update_epsilon=math.inf, update_epsilon_if_poisson=math.inf)
     both = {'dp_message', 'dp_sgd'}
     if 'message_epsilon' in found and (self.own or set(active) - both):
       found['message_epsilon'] = math.inf

@@ -260,7 +260,6 @@ class TestGuarantees:
     np.testing.assert_array_equal(found['auc_bound'], 1)
 
 
-
 _COUNTERS = {
   'gradient_averaging': (Counter.BATCH_MEANS,),
   'mixup': (Counter.PAIRS,),
