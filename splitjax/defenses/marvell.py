@@ -183,7 +183,9 @@ def dynamic_bound(
   return _bound_at(moments, jnp.where(error > 0, power, 0))
 
 
-def _bound_at(moments: ClassMoments, power: jax.Array) -> dict[str, jax.Array]:
+def _bound_at(
+  moments: ClassMoments, power: jax.typing.ArrayLike
+) -> dict[str, jax.Array]:
   """Return what is known of a batch under noise of a power."""
   solution = solve_covariances(**_binary(moments), power=power)
   sum_kl = jnp.where(moments.has_classes, solution.sum_kl, 0)
