@@ -5,7 +5,7 @@ A guarantee is `(facts, numbers, traced, monitored) -> {name: figures}`, where
 noted, `[S, T]`. `PROMISES` says what each figure holds for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
 import math
 from typing import Any
@@ -193,3 +193,20 @@ def sent_epsilon(facts: Facts, message: Numbers, update: PyTree) -> float:
     num_epochs=facts.epochs,
     delta=facts.delta,
   )
+
+
+def in_words(found: Mapping[str, float]) -> list[str]:
+  """Return the most important figures, as a table names them."""
+  words = []
+  if 'epsilon' in found:
+    words.append(f'label epsilon {found["epsilon"]:.3g}')
+  for place in ('message', 'update'):
+    if f'{place}_epsilon' in found:
+      epsilon = found[f'{place}_epsilon']
+      noise = found[f'{place}_noise_multiplier']
+      words.append(f'{place} epsilon {epsilon:.3g}, noise {noise:.3g}')
+  if 'auc_bound' in found:
+    words.append(f'AUC of one pass at most {100 * found["auc_bound"]:.1f}')
+  if 'keep_probability' in found:
+    words.append(f'{100 * found["keep_probability"]:.1f}% of labels kept')
+  return words

@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from splitjax.defenses import guarantees
 from splitjax.defenses import parsing
 from splitjax.defenses.catalog import DEFENSES
 from splitjax.defenses.plan import Plan
@@ -258,18 +259,7 @@ def _label(
 ) -> str:
   """Return a strength, its promises and the model's accuracy, in words."""
   found = {measure: row['mean'] for measure, row in rows.items()}
-  words = []
-  if 'epsilon' in found:
-    words.append(f'label epsilon {found["epsilon"]:.3g}')
-  for place in ('message', 'update'):
-    if f'{place}_epsilon' in found:
-      noise = found[f'{place}_noise_multiplier']
-      epsilon = found[f'{place}_epsilon']
-      words.append(f'{place} epsilon {epsilon:.3g}, noise {noise:.3g}')
-  if 'auc_bound' in found:
-    words.append(f'AUC of one pass at most {100 * found["auc_bound"]:.1f}')
-  if 'keep_probability' in found:
-    words.append(f'{100 * found["keep_probability"]:.1f}% of labels kept')
+  words = guarantees.in_words(found)
   if _MEASURE in rows:
     words.append(f'model {page.shown(rows[_MEASURE])}')
   if 'diverged' in found:
