@@ -123,6 +123,17 @@ def marvell(facts: Facts, numbers: Numbers, traced: PyTree) -> Protection:
   )
 
 
+def marvell_dynamic(
+  facts: Facts, numbers: Numbers, traced: PyTree
+) -> Protection:
+  """Noise the cut gradients by class for an error, and note what it leaves."""
+  del facts, numbers
+  return Protection(
+    cut_grads=functools.partial(defenses.marvell.dynamic_noise, **traced),
+    monitor=functools.partial(defenses.marvell.dynamic_bound, **traced),
+  )
+
+
 def cae_fit(facts: Facts, numbers: Numbers) -> PyTree:
   """Fit the autoencoder of the labels."""
   key = jax.random.key(0)  # Not secret: what it hides is not drawn.

@@ -114,10 +114,10 @@ DEFENSES: dict[str, Defense] = {
     averaged='pass',
   ),
   'marvell_dynamic': Defense(
-    binding.at('cut_grads', defenses.marvell.dynamic_noise),
+    binding.marvell_dynamic,
     counters=(Counter.ONE_CLASS,),
     strength='error',
-    guarantee_fn=guarantees.detection_error,
+    guarantee_fn=guarantees.marvell_guarantee,
     strengths=(0.1, 0.2, 0.3, 0.4),
     within=(0.0, 0.499),
     two_classes=True,

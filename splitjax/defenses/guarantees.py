@@ -2,13 +2,15 @@
 
 A guarantee is `(facts, numbers, traced, monitored) -> {name: figures}`, where
 `traced` is what the program was given and `monitored` what `Protection.monitor`
-noted, `[S, T]`.
+noted, `[S, T]`. `PROMISES` says what each figure holds for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
 import math
 from typing import Any
+
+import numpy as np
 
 from splitjax import defenses
 from splitjax.defenses import binding
@@ -18,6 +20,23 @@ from splitjax.defenses.defense import Numbers
 PyTree = Any
 Figures = dict[str, Any]
 EpsilonFn = Callable[..., float]
+
+# Of what, for which neighbours, over what, and under which assumption.
+_NORMAL = 'one pass, if gradients are normal'
+PROMISES = {
+  'epsilon': 'of a label in all that is sent in the training, if another '
+  'label took its place; class shares are public',
+  'message_epsilon': "of a sample's own cut gradients in the training, if "
+  'another label took its place; given the weights',
+  'update_epsilon': "of the label party's weights in the training, if a "
+  'sample were added or removed; given the smashed data',
+  'update_epsilon_if_poisson': 'the same, had batches been Poisson samples',
+  'auc_bound': f'of all gradients of {_NORMAL}',
+  'detection_error_bound': f'of all gradients of {_NORMAL}',
+  'batch_auc_bound': f'among samples of a batch of both classes, {_NORMAL}',
+  'one_class_share': 'of the samples, whose gradients get no noise',
+  'keep_probability': 'of a label at one draw',
+}
 
 
 def _epsilons(facts: Facts, numbers: Numbers) -> tuple[EpsilonFn, EpsilonFn]:
@@ -68,26 +87,36 @@ def _noise_for(numbers: Numbers, epsilon_fn: EpsilonFn) -> PyTree:
 def dp_sgd_guarantee(
   facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
 ) -> Figures:
-  """Return epsilon for the batches really used, and for Poisson sampling."""
+  """Return epsilon of the weights, for real batches and for Poisson samples.
+
+  Of a label in what is sent, it promises nothing.
+  """
   del monitored
   noise = traced['noise_multiplier']
-  if not noise:
-    return {'epsilon': math.inf, 'noise_multiplier': 0.0}
-  shuffled, poisson = _epsilons(facts, numbers)
+  # Noise for fewer passes than are made must not promise for these alone.
+  passes = max(int(numbers['passes']), facts.epochs)
+  shuffled, poisson = _epsilons(facts, {**numbers, 'passes': passes})
   return {
-    'epsilon': shuffled(noise_multiplier=noise),
-    'epsilon_if_poisson': poisson(noise_multiplier=noise),
-    'noise_multiplier': noise,
+    'epsilon': math.inf,
+    'update_epsilon': shuffled(noise_multiplier=noise),
+    'update_epsilon_if_poisson': poisson(noise_multiplier=noise),
+    'update_noise_multiplier': noise,
   }
 
 
 def message_guarantee(
   facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
 ) -> Figures:
-  """Return epsilon of a sample's own messages."""
+  """Return epsilon of a sample's own messages, given the weights.
+
+  Of what its label moves in the messages of others, it promises nothing.
+  """
   del facts, monitored
-  noise = traced['noise_multiplier']
-  return {'epsilon': numbers['epsilon'], 'noise_multiplier': noise}
+  return {
+    'epsilon': math.inf,
+    'message_epsilon': numbers['epsilon'],
+    'message_noise_multiplier': traced['noise_multiplier'],
+  }
 
 
 def label_dp_guarantee(
@@ -117,17 +146,67 @@ def own_epsilon(
   return {'epsilon': numbers['epsilon']}
 
 
-def detection_error(
-  facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
-) -> Figures:
-  """Return the error asked for: no test of a label errs less often."""
-  del facts, traced, monitored
-  return {'detection_error_bound': numbers['error']}
-
-
 def marvell_guarantee(
   facts: Facts, numbers: Numbers, traced: PyTree, monitored: PyTree
 ) -> Figures:
-  """Return what was noted, on average over the steps."""
+  """Return what bounds attacks on one pass, if gradients are normal.
+
+  `auc_bound` and `detection_error_bound` are of all that is sent in the pass,
+  batches of one class included, which get no noise (`one_class_share` of the
+  samples). `batch_auc_bound` is the mean bound of the paper, and holds among
+  samples of a batch that has both classes.
+  """
   del facts, numbers, traced
-  return {name: values.mean(-1) for name, values in monitored.items()}
+  negatives, positives = monitored['negatives'], monitored['positives']
+  distance = defenses.marvell.distance_of_pass(
+    monitored['sum_kl'], negatives, positives
+  )
+  mixed = (negatives > 0) & (positives > 0)
+  num_mixed = np.maximum(mixed.sum(-1), 1)
+  mean_of = lambda x, none: np.where(
+    mixed.any(-1), np.where(mixed, x, 0).sum(-1) / num_mixed, none
+  )
+  sizes = negatives + positives
+  return {
+    'auc_bound': 0.5 + distance - distance**2 / 2,
+    'detection_error_bound': (1 - distance) / 2,
+    'one_class_share': (sizes * ~mixed).sum(-1) / sizes.sum(-1),
+    'batch_auc_bound': mean_of(monitored['auc_bound'], 1.0),
+    'sum_kl': mean_of(monitored['sum_kl'], math.inf),
+  }
+
+
+def sent_epsilon(facts: Facts, message: Numbers, update: PyTree) -> float:
+  """Return epsilon of a label, of all that is sent and of the weights.
+
+  A label moves its own messages, and the others through the weights. So the
+  epsilons add up of messages, and of the update for a label that is replaced,
+  which is a removal and an addition: half of the noise. The deltas add up too.
+
+  Args:
+    facts: what the problem is like.
+    message: numbers of `dp_message`.
+    update: noise and clipping of `dp_sgd`.
+  """
+  return message['epsilon'] + defenses.accounting.epsilon_shuffled(
+    noise_multiplier=update['noise_multiplier'] / 2,
+    num_epochs=facts.epochs,
+    delta=facts.delta,
+  )
+
+
+def in_words(found: Mapping[str, float]) -> list[str]:
+  """Return the most important figures, as a table names them."""
+  words = []
+  if 'epsilon' in found:
+    words.append(f'label epsilon {found["epsilon"]:.3g}')
+  for place in ('message', 'update'):
+    if f'{place}_epsilon' in found:
+      epsilon = found[f'{place}_epsilon']
+      noise = found[f'{place}_noise_multiplier']
+      words.append(f'{place} epsilon {epsilon:.3g}, noise {noise:.3g}')
+  if 'auc_bound' in found:
+    words.append(f'AUC of one pass at most {100 * found["auc_bound"]:.1f}')
+  if 'keep_probability' in found:
+    words.append(f'{100 * found["keep_probability"]:.1f}% of labels kept')
+  return words

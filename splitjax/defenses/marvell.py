@@ -18,6 +18,9 @@ from splitjax.defenses.marvell_bounds import auc_bound as auc_bound
 from splitjax.defenses.marvell_bounds import (
   detection_error_bound as detection_error_bound,
 )
+from splitjax.defenses.marvell_bounds import (
+  distance_of_pass as distance_of_pass,
+)
 from splitjax.defenses.marvell_multiclass import (
   multiclass_noise as multiclass_noise,
 )
@@ -140,10 +143,12 @@ def bound(
       of undefended gradients.
 
   Returns:
-    A dictionary of two scalars: `sum_kl`, the symmetric KL divergence of the
-    two classes, and `auc_bound`, the largest AUC. For a batch of one class they
-    are 0 and 0.5: no two of its samples differ in class, and means over batches
-    stay finite.
+    A dictionary of scalars: `sum_kl`, the symmetric KL divergence of the two
+    classes, `auc_bound`, the largest AUC among samples of this batch, and
+    `negatives` and `positives`, how many samples it holds of each class. For a
+    batch of one class the first two are 0 and 0.5, since no two of its samples
+    differ in class; but it is sent without noise, so that a mean over batches
+    bounds nothing. `distance_of_pass` bounds attacks on all batches.
 
   Example:
     >>> cut_grads = jnp.array([[0.0], [1.0], [2.0]])
@@ -155,9 +160,42 @@ def bound(
   """
   moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
   binary = _binary(moments)
-  solution = solve_covariances(**binary, power=power * binary['mean_gap_sq'])
+  return _bound_at(moments, power * binary['mean_gap_sq'])
+
+
+def dynamic_bound(
+  cut_grads: jax.Array, labels: jax.Array, *, error: jax.typing.ArrayLike
+) -> dict[str, jax.Array]:
+  """Bound the AUC of attacks on a batch that `dynamic_noise` defends.
+
+  Args:
+    cut_grads: d(mean loss)/d(smashed) before the defense, `[B, ...]`.
+    labels: classes 0 and 1 `[B]`, or soft labels `[B, 2]`, of which the larger
+      part counts.
+    error: detection error that `dynamic_noise` is called with.
+
+  Returns:
+    A dictionary of scalars, as `bound` returns it.
+  """
+  moments = class_moments.of_batch(cut_grads, labels, num_classes=2)
+  power = smallest_power(**_binary(moments), max_sum_kl=(2 - 4 * error) ** 2)
+  # pyrefly: ignore[unsupported-operation]
+  return _bound_at(moments, jnp.where(error > 0, power, 0))
+
+
+def _bound_at(
+  moments: ClassMoments, power: jax.typing.ArrayLike
+) -> dict[str, jax.Array]:
+  """Return what is known of a batch under noise of a power."""
+  solution = solve_covariances(**_binary(moments), power=power)
   sum_kl = jnp.where(moments.has_classes, solution.sum_kl, 0)
-  return dict(sum_kl=sum_kl, auc_bound=auc_bound(sum_kl))
+  negatives, positives = jnp.sum(moments.one_hot, axis=0)
+  return dict(
+    sum_kl=sum_kl,
+    auc_bound=auc_bound(sum_kl),
+    negatives=negatives,
+    positives=positives,
+  )
 
 
 def _binary(moments: ClassMoments) -> dict[str, jax.Array | int]:

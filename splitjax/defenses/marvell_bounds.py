@@ -48,3 +48,49 @@ def detection_error_bound(sum_kl: jax.typing.ArrayLike) -> jax.Array:
     [0.5, 0.25, 0.0]
   """
   return 0.5 - jnp.sqrt(jnp.minimum(sum_kl, 4)) / 4
+
+
+def distance_of_pass(
+  sum_kl: jax.typing.ArrayLike,
+  negatives: jax.typing.ArrayLike,
+  positives: jax.typing.ArrayLike,
+) -> jax.Array:
+  r"""Bound the total variation distance of the classes over whole batches.
+
+  Of a sample, an attacker sees its batch: all gradients in it, and at worst how
+  many samples of each class it holds. Batches of one class are told apart
+  fully. In the others, exchanging a sample's label with that of another moves
+  the gradients of both, so that the KL divergence is at most `sum_kl`, and the
+  distance at most $\sqrt{sumKL / 2}$ (Pinsker) and
+  $\sqrt{1 - e^{-sumKL}}$ (Bretagnolle and Huber).
+
+  Args:
+    sum_kl: symmetric KL divergence of the classes in each batch, in nats,
+      `[..., T]`.
+    negatives: samples of class 0 in each batch, `[..., T]`.
+    positives: samples of class 1 in each batch, `[..., T]`.
+
+  Returns:
+    A distance $V$ in `[0, 1]`, `[...]`; no score that is computed from a
+    sample's batch has an AUC above $1/2 + V - V^2/2$, and no test a detection
+    error below $(1 - V) / 2$. It is 1 if the pass holds one class only.
+
+  Example:
+    Of two batches, one holds negatives only, half of all there are.
+
+    >>> kl, negatives = jnp.array([0.0, 0.0]), jnp.array([4, 4])
+    >>> print(distance_of_pass(kl, negatives, jnp.array([0, 4])))
+    0.5
+  """
+  kl = jnp.asarray(sum_kl)
+  within = jnp.minimum(jnp.sqrt(kl / 2), jnp.sqrt(-jnp.expm1(-kl)))
+  totals = [jnp.sum(jnp.asarray(x), -1) for x in (negatives, positives)]
+  first, second = (
+    jnp.asarray(x) / jnp.maximum(total, 1)[..., None]
+    for x, total in zip((negatives, positives), totals, strict=True)
+  )
+  common = jnp.minimum(first, second)
+  apart = jnp.abs(first - second) / 2
+  distance = jnp.sum(apart + jnp.where(common > 0, common * within, 0), -1)
+  one_class = (totals[0] == 0) | (totals[1] == 0)
+  return jnp.where(one_class, 1, jnp.minimum(distance, 1))

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from splitjax.defenses import guarantees
 from splitjax.defenses.catalog import DEFENSES
 from splitjax.defenses.defense import Defense
 from splitjax.defenses.defense import Facts
@@ -215,8 +217,9 @@ class Plan:
       monitored: what `Protection.monitor` noted, `[S, T]`.
 
     Returns:
-      Figures `[S, 1]`; of several epsilons the sum, since the labels go through
-      every one.
+      Figures `[S, 1]`, each described in `guarantees.PROMISES`. `epsilon` is
+      of a label in all that is sent: the least that a defense promises, since
+      the others only see what it released; infinite if none does.
     """
     found: dict[str, Any] = {}
     for one, traced in zip(self.specs, self.strengths, strict=True):
@@ -225,11 +228,33 @@ class Plan:
         continue
       for name, value in fn(self.facts, one.numbers, traced, monitored).items():
         both = name == 'epsilon' and name in found
-        found[name] = value + found[name] if both else value
+        found[name] = min(value, found[name]) if both else value
+    self._compose(found)
     return {
       name: np.reshape(np.asarray(value, np.float64), (-1, 1))
       for name, value in found.items()
     }
+
+  def _compose(self, found: dict[str, Any]) -> None:
+    """Correct figures for what other defenses do beside."""
+    active = {
+      one.name: index for index, one in enumerate(self.specs) if not one.off
+    }
+    # These look at labels, or at gradients that others have changed.
+    alone = self.own is None and len(active) == 1
+    if 'auc_bound' in found and not alone:
+      found.update(auc_bound=1.0, detection_error_bound=0.0)
+    if 'update_epsilon' in found and self.relabel_fn is not None:
+      # Two stages use a sample twice as often.
+      found.update(update_epsilon=math.inf, update_epsilon_if_poisson=math.inf)
+    both = {'dp_message', 'dp_sgd'}
+    if 'message_epsilon' in found and (self.own or set(active) - both):
+      found['message_epsilon'] = math.inf
+    elif both == set(active):
+      message = self.specs[active['dp_message']].numbers
+      update = self.strengths[active['dp_sgd']]
+      sent = guarantees.sent_epsilon(self.facts, message, update)
+      found['epsilon'] = min(found['epsilon'], sent)
 
 
 def _relabel(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from splitjax import metrics
+from splitjax.defenses.guarantees import PROMISES
 from splitjax.engine.config import Config
 from splitjax.engine.problems import Problem
 from splitjax.records.intermediates import INTERMEDIATES
@@ -190,6 +191,7 @@ def _defense_facts(problem: Problem, rows: Sequence[Row]) -> list[str]:
     return []
   promises = [
     f'{row["measure"].replace("_", " ")} {row["mean"]:.3g}'
+    + (f' ({PROMISES[row["measure"]]})' if row['measure'] in PROMISES else '')
     for row in rows
     if row['attack'] == 'guarantee' and row['strength'] == plan.strength
   ]

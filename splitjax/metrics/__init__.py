@@ -34,6 +34,7 @@ from splitjax.metrics.leakage import Leakage as Leakage
 from splitjax.metrics.leakage import judge as judge
 from splitjax.metrics.leakage import judged_by as judged_by
 from splitjax.metrics.leakage import needed as needed
+from splitjax.metrics.one_run import epsilon_lower as epsilon_lower
 from splitjax.metrics.regression import measure_targets as measure_targets
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
   'deleted',
   'deleted_confusions',
   'enough',
+  'epsilon_lower',
   'f1',
   'interval',
   'judge',

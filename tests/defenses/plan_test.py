@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import optimize
+from scipy import stats
 
 from splitjax import defenses
 from splitjax import losses
@@ -176,13 +178,56 @@ def test_merged_labels_are_known_to_be_merged():
   assert _plan('label_dp', facts).num_merged == 0
 
 
+def _closed_form(gap, delta):
+  """Epsilon of a Gaussian mechanism (Balle and Wang, 2018, theorem 8)."""
+  cdf = stats.norm.cdf
+  return optimize.brentq(
+    lambda x: (
+      cdf(gap / 2 - x / gap) - np.exp(x) * cdf(-gap / 2 - x / gap) - delta
+    ),
+    0,
+    200,
+  )
+
+
 class TestGuarantees:
-  def test_epsilons_add_up_and_the_rest_is_kept(self):
-    plan = _plan('label_dp:epsilon=1+dp_message:epsilon=2')
-    found = plan.guarantees(None)
-    np.testing.assert_allclose(found['epsilon'], [[3]], rtol=2e-3)
-    kept = np.e / (np.e + 1)
-    np.testing.assert_allclose(found['keep_probability'], [[kept]], rtol=1e-5)
+  def test_label_mechanism_promises_the_same_whatever_follows(self):
+    for other in ('dp_message:epsilon=2', 'dp_sgd:epsilon=2', 'compression'):
+      found = _plan(f'label_dp:epsilon=1+{other}').guarantees(None)
+      np.testing.assert_allclose(found['epsilon'], [[1]])
+      kept = np.e / (np.e + 1)
+      np.testing.assert_allclose(found['keep_probability'], [[kept]], rtol=1e-5)
+
+  def test_one_place_alone_promises_nothing_of_all_that_is_sent(self):
+    for name, place in (('dp_sgd', 'update'), ('dp_message', 'message')):
+      found = _plan(f'{name}:epsilon=10').guarantees(None)
+      assert np.isinf(found['epsilon']).all()
+      np.testing.assert_allclose(found[f'{place}_epsilon'], 10, rtol=2e-3)
+
+  @pytest.mark.parametrize('swap', [False, True])
+  def test_both_places_compose_for_a_label_that_is_replaced(self, swap):
+    texts = ['dp_sgd:epsilon=10', 'dp_message:epsilon=10']
+    found = _plan('+'.join(texts[::-1] if swap else texts)).guarantees(None)
+    noises = [
+      found[f'{place}_noise_multiplier'].item()
+      for place in ('message', 'update')
+    ]
+    # As one Gaussian mechanism of three passes, which is at most the sum.
+    gap = 2 * np.sqrt(3 * sum(1 / noise**2 for noise in noises))
+    together = _closed_form(gap, 2 * FACTS.delta)
+    epsilon = found['epsilon'].item()
+    assert together < epsilon < 1.5 * together
+    replaced = _closed_form(2 * np.sqrt(3) / noises[1], FACTS.delta)
+    np.testing.assert_allclose(epsilon, 10 + replaced, rtol=2e-3)
+
+  def test_noise_for_fewer_passes_promises_for_all(self):
+    found = _plan('dp_sgd:epsilon=10:passes=1').guarantees(None)
+    assert found['update_epsilon'] > 15
+
+  def test_message_that_others_see_labels_of_promises_nothing(self):
+    for other in ('marvell_multiclass', 'gradient_averaging', 'lp_2st'):
+      found = _plan(f'dp_message:epsilon=2+{other}').guarantees(None)
+      assert np.isinf(found['message_epsilon']).all()
 
   def test_label_noise_drawn_at_every_use_costs_every_use(self):
     found = _plan('label_dp:epsilon=1:per_use=1').guarantees(None)
@@ -194,11 +239,14 @@ class TestGuarantees:
 
   def test_update_says_both_epsilons(self):
     found = _plan('dp_sgd:epsilon=10').guarantees(None)
-    np.testing.assert_allclose(found['epsilon'], [[10]], rtol=2e-3)
-    assert found['epsilon_if_poisson'] < 7
+    np.testing.assert_allclose(found['update_epsilon'], [[10]], rtol=2e-3)
+    assert found['update_epsilon_if_poisson'] < 7
     poisson = _plan('dp_sgd:epsilon=10:poisson=1').guarantees(None)
-    np.testing.assert_allclose(poisson['epsilon_if_poisson'], 10, rtol=2e-3)
-    assert poisson['noise_multiplier'] < found['noise_multiplier']
+    np.testing.assert_allclose(
+      poisson['update_epsilon_if_poisson'], 10, rtol=2e-3
+    )
+    noise = 'update_noise_multiplier'
+    assert poisson[noise] < found[noise]
 
   @pytest.mark.parametrize('name', ['dp_sgd', 'dp_message'])
   def test_noise_is_looked_for_once_and_is_the_one_that_is_drawn(self, name):
@@ -207,20 +255,27 @@ class TestGuarantees:
       defenses.accounting, 'noise_multiplier_for', side_effect=[1.5]
     ):
       (traced,), found = plan.strengths, plan.guarantees(None)
-    assert traced['noise_multiplier'] == found['noise_multiplier'] == 1.5
+    noise = f'{name[3:].replace("sgd", "update")}_noise_multiplier'
+    assert traced['noise_multiplier'] == found[noise] == 1.5
 
   def test_noise_may_be_for_more_passes_than_are_made(self):
     one, more = (
-      _plan(text).guarantees(None)['noise_multiplier']
+      _plan(text).guarantees(None)['update_noise_multiplier']
       for text in ('dp_sgd', 'dp_sgd:passes=48')
     )
     # Sixteen times as many releases need four times the noise.
     np.testing.assert_allclose(more, 4 * one, rtol=2e-3)
 
   def test_marvell_reports_the_bound_of_each_seed(self):
-    noted = {'sum_kl': np.ones((2, 5)), 'auc_bound': np.full((2, 5), 0.7)}
+    noted = {'sum_kl': np.full((2, 5), 0.5), 'auc_bound': np.full((2, 5), 0.7)}
+    noted |= {'negatives': np.full((2, 5), 4), 'positives': np.full((2, 5), 4)}
     found = _plan('marvell').guarantees(noted)
-    np.testing.assert_allclose(found['auc_bound'], [[0.7], [0.7]])
+    distance = np.sqrt(1 - np.exp(-0.5))
+    assert distance > 0.5  # So that Pinsker's bound is the smaller one.
+    np.testing.assert_allclose(found['auc_bound'], [[0.875], [0.875]])
+    np.testing.assert_allclose(found['batch_auc_bound'], [[0.7], [0.7]])
+    found = _plan('compression+marvell').guarantees(noted)
+    np.testing.assert_array_equal(found['auc_bound'], 1)
 
 
 _COUNTERS = {

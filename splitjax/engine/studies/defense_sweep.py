@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from splitjax.defenses import guarantees
 from splitjax.defenses import parsing
 from splitjax.defenses.catalog import DEFENSES
 from splitjax.defenses.plan import Plan
@@ -260,13 +261,7 @@ def _label(
 ) -> str:
   """Return a strength, its promises and the model's accuracy, in words."""
   found = {measure: row['mean'] for measure, row in rows.items()}
-  words = []
-  if 'noise_multiplier' in found:
-    words.append(f'noise {found["noise_multiplier"]:.3g}')
-  if 'auc_bound' in found:
-    words.append(f'AUC at most {100 * found["auc_bound"]:.1f}')
-  if 'keep_probability' in found:
-    words.append(f'{100 * found["keep_probability"]:.1f}% of labels kept')
+  words = guarantees.in_words(found)
   if _MEASURE in rows:
     words.append(f'model {page.shown(rows[_MEASURE])}')
   if 'diverged' in found:

@@ -110,11 +110,13 @@ def test_labels_are_not_read_beyond_what_the_mechanism_keeps(swept):
 def test_promises_and_averages_are_measured(swept):
   study, results = swept
   setting = _setting(study, 'marvell', 4.0)
-  bound = _values(results, 'auc_bound')[
-    Cell(setting, 'training', 'none', 'guarantee')
-  ]
+  bound, of_batch = (
+    _values(results, name)[Cell(setting, 'training', 'none', 'guarantee')]
+    for name in ('auc_bound', 'batch_auc_bound')
+  )
   assert np.shape(bound) == (2, 1)
-  assert 0.5 < np.mean(bound) < 0.8
+  assert 0.5 < np.mean(of_batch) < 0.8
+  assert np.mean(of_batch) < np.mean(bound) < 0.9
   one, three = (
     _values(results, 'auc_either_way')[
       Cell(
