@@ -59,12 +59,29 @@ def jit(
       name: to_argument[name](one) if name in to_argument else one
       for name, one in kwargs.items()
     }
-    return compiled(*ready, *args[len(names) :], **named)
+    found = compiled(*ready, *args[len(names) :], **named)
+    return _read_by_now(found, (ready, named))
 
   for name in ('lower', 'trace', 'eval_shape', '_cache_size'):
     setattr(call, name, getattr(compiled, name))
   # pyrefly: ignore[bad-return]
   return call
+
+
+def _read_by_now(found: Any, given: Any) -> Any:
+  """Return what was found, once no memory of NumPy is read any more.
+
+  JAX may read it in place, and while the caller goes on, which may change it.
+  """
+  is_host = lambda tree: any(
+    isinstance(x, np.ndarray) for x in jax.tree.leaves(tree)
+  )
+  is_traced = any(
+    isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(found)
+  )
+  if is_host(given) and not is_traced:
+    jax.block_until_ready(found)
+  return found
 
 
 def _convert(hint: Any, is_static: bool) -> Callable[[str, Any], Any]:

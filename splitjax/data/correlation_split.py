@@ -23,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
+from splitjax import linalg
+
 # A goal of Icor that lies beyond all values; an Icor lies in [-1, 1].
 _BEYOND = 2.0
 _CHAINS = 4
@@ -78,7 +80,7 @@ def pcor(block: jax.Array) -> jax.Array:
   size = min(block.shape)
   if size < 2:
     return jnp.zeros(())
-  values = jnp.linalg.svd(block, compute_uv=False)
+  _, values, _ = linalg.svd(block)
   return jnp.std(values, ddof=1) / jnp.sqrt(size)
 
 

@@ -212,7 +212,9 @@ def save(runs: Sequence[Observed], folder: pathlib.Path) -> None:
     for name, records in found.items():
       for record in records:
         cut, party = map(record.metadata.get, ('cut', 'party'))
-        where = f'cut{cut}' + ('' if party is None else f'-party{party}')
+        where = f'cut{cut}' + (
+          f'-party{party}' if isinstance(party, int) else ''
+        )
         path = folder / f'{name}-{where}-seed{index}'
         files.remove_leftovers(path)
         shutil.rmtree(path, ignore_errors=True)

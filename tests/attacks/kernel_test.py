@@ -260,3 +260,10 @@ def test_odd_arguments_are_read_or_refused_in_one_line():
 @pytest.mark.slow
 def test_many_odd_arguments_are_read_or_refused_in_one_line():
   _fuzz(3000)
+
+
+def test_memory_of_the_caller_is_not_read_after_the_call():
+  points = np.random.default_rng(0).normal(size=(20_000, 64)).astype('f')
+  for _ in range(3):
+    found = attacks.kmeans(points, points[:50], max_iters=20)
+    assert all(x.is_ready() for x in jax.tree.leaves(found))
