@@ -191,6 +191,19 @@ def _closed_form(gap, delta):
 
 
 class TestGuarantees:
+  @pytest.mark.parametrize(
+    'text',
+    [
+      'marvell:power=0',
+      'marvell_dynamic:error=0',
+      'compression:ratio=0.5+marvell:power=0',
+      'compression:ratio=0.5+marvell_dynamic:error=0',
+    ],
+  )
+  def test_marvell_that_is_off_promises_nothing(self, text):
+    found = _plan(text).guarantees(None)
+    assert found['auc_bound'] == 1 and found['detection_error_bound'] == 0
+
   def test_label_mechanism_promises_the_same_whatever_follows(self):
     for other in ('dp_message:epsilon=2', 'dp_sgd:epsilon=2', 'compression'):
       found = _plan(f'label_dp:epsilon=1+{other}').guarantees(None)
