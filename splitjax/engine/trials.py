@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from splitjax import checks
 from splitjax import parallel
 from splitjax.attacks.on_views import AttackFn as AttackFn
 from splitjax.attacks.result import AttackResult
@@ -90,6 +91,9 @@ def predict(
 
   Returns:
     The predictions.
+
+  Raises:
+    MemoryError: before the attack runs, if the CPU has not the memory.
   """
   num_seeds, num_draws = view.aux_ids.shape[:2]
   mesh = parallel.make_mesh()
@@ -100,6 +104,7 @@ def predict(
   start = time.perf_counter()
   program = _compile(attack_fn, share_fn, structure, shapes, mesh)
   compile_seconds = time.perf_counter() - start
+  _check_memory(program)
   jax.block_until_ready(runs)
   start = time.perf_counter()
   found = jax.block_until_ready(program(runs))
@@ -114,6 +119,18 @@ def predict(
     chosen=chosen,
     confidence=confidence,
   )
+
+
+def _check_memory(program: Any) -> None:
+  """Raise MemoryError for a program that the CPU would be killed for."""
+  found = program.memory_analysis()
+  if found is None or jax.default_backend() != 'cpu':
+    return  # A device refuses by itself.
+  needed = found.temp_size_in_bytes + found.output_size_in_bytes
+  has = checks.total_memory()
+  if needed > has:
+    sizes = f'{needed / 2**30:,.0f} GB of {has / 2**30:,.0f} GB'
+    raise MemoryError(f'it would take {sizes} of memory')
 
 
 def _at_once(view: View) -> int:

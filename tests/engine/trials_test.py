@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from splitjax import attacks
 from splitjax.attacks.result import AttackResult
@@ -86,3 +87,9 @@ def test_scores_may_be_missing():
   without = lambda key, view: AttackResult(_attack(key, view).labels)
   view = trials.stack_views([_view(0)])
   assert trials.predict(without, jax.random.key(0), view).scores is None
+
+
+def test_attack_beyond_all_memory_is_refused_before_it_runs(monkeypatch):
+  monkeypatch.setattr(trials.checks, 'total_memory', lambda: 100.0)
+  with pytest.raises(MemoryError, match='would take 0 GB of 0 GB of memory'):
+    trials.predict(_attack, jax.random.key(0), trials.stack_views([_view(0)]))
