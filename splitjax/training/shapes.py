@@ -13,8 +13,8 @@ Array = jax.Array | np.ndarray
 # Bytes that the activations of all runs that train side by side may take.
 _MEMORY = 2 << 30
 # Numbers that a step of one run computes at most for runs to go side by side on
-# a CPU: five ResNet18 of 10 million numbers take 0.8 of the time in turns there,
-# and the ways do not differ for networks below a million.
+# a CPU: five ResNet18 of 10 million take 0.8 of the time there in turns; for
+# networks below a million the ways do not differ.
 _LARGEST_BESIDE_OTHERS = 4 << 20
 # Bytes that the gradients of single examples may take.
 _EXAMPLE_MEMORY = 256 << 20
