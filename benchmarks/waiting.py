@@ -5,7 +5,7 @@ r"""Prints where the time of five usual commands goes.
 runs each in a process of its own with `--timings`, first with an empty folder
 of compiled programs, then once more with what the first run left there, and
 prints the seconds of each phase. They are of the whole process but Python's own
-start. Give --commands for some of them. Ten
+start. Each --command=NAME picks one of them. Ten
 minutes on two cores.
 """
 
@@ -31,15 +31,17 @@ _SIMPLE_NET = (
 COMMANDS = {
   'main job': ('label_inference',),
   'two attacks': ('label_inference', '--attacks=distance,clustering'),
-  'conv_net, one seed': (
+  'conv_net': (
     *('label_inference', '--model=conv_net', '--num_seeds=1', '--epochs=10'),
     '--attacks=distance,clustering',
   ),
   'cut_sweep': ('cut_sweep', '--attacks=distance', '--num_seeds=1'),
-  'simple_net, 2 steps': _SIMPLE_NET,
+  'simple_net': _SIMPLE_NET,
 }
 
-_NAMES = flags.DEFINE_list('commands', list(COMMANDS), 'Which are run.')
+_NAMES = flags.DEFINE_multi_enum(
+  'command', list(COMMANDS), list(COMMANDS), 'Which are run.'
+)
 
 
 def seconds_of(
