@@ -95,7 +95,7 @@ def test_processes_that_were_killed_go_on_together(tmp_path):
     '--checkpoint_seconds=0',
     f'--compilation_cache={tmp_path / "cache"}',
   )
-  _finish(*_start_pair(tmp_path / 'whole', *args))
+  _finish(_start(f'--out_dir={tmp_path / "whole"}', *args))
   pair = _start_pair(tmp_path / 'pair', *args)
   while not list((tmp_path / 'pair' / '0').glob(f'{CHECKPOINTS}/*/index.json')):
     assert pair[0].poll() is None
@@ -107,7 +107,7 @@ def test_processes_that_were_killed_go_on_together(tmp_path):
   told = [process.communicate()[1] for process in pair]
   assert [process.returncode for process in pair] == [0, 0], told
   assert 'going on after pass' in told[0]
-  assert _figures(tmp_path / 'pair' / '0') == _figures(tmp_path / 'whole' / '0')
+  assert _figures(tmp_path / 'pair' / '0') == _figures(tmp_path / 'whole')
 
 
 @pytest.mark.parametrize(
