@@ -138,7 +138,7 @@ def test_table_and_plot_show_every_strength(swept, tmp_path):
     'cut gradients, first pass; digits (model',
     f'smashed data; digits {LABEL_DP} epsilon=8 (label epsilon',
     '99.7% of labels kept, model',
-    'cut gradients, 3 passes; digits[3,8] marvell power=4 (AUC of one pass at most',
+    'cut gradients, 3 passes; digits[3,8] marvell power=4 (AUC of one pass at',
     'no leak: raw inputs; digits[3,8] (model',
   ):
     assert words in text
