@@ -130,6 +130,9 @@ def replacing_parts(
   Yields:
     The path to write to. It is removed if the body raises.
 
+  Raises:
+    FileNotFoundError: if the body did not make them all; nothing is replaced.
+
   Example:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...   _ = pathlib.Path(folder, 'mine.txt').write_text('')
@@ -145,6 +148,9 @@ def replacing_parts(
     new = scratch / folder.name
     new.mkdir()
     yield new
+    missing = [name for name in names if not os.path.lexists(new / name)]
+    if missing:
+      raise FileNotFoundError(f'{", ".join(missing)} was not made in {new}.')
     _take_places(scratch, folder, names)
 
 

@@ -113,3 +113,19 @@ def test_parts_that_were_not_whole_at_a_kill_are_removed(tmp_path):
   files.remove_leftovers(tmp_path / 'f', ['a', 'b'])
   assert [x.name for x in tmp_path.iterdir()] == ['f']
   assert (tmp_path / 'f' / 'a').read_text() == 'old'
+
+
+def test_parts_that_the_body_forgot_replace_nothing(tmp_path):
+  folder = tmp_path / 'f'
+  folder.mkdir()
+  for name in 'ab':
+    (folder / name).write_text('old')
+  with (
+    pytest.raises(FileNotFoundError, match='b was not made'),
+    files.replacing_parts(folder, ['a', 'b']) as scratch,
+  ):
+    (scratch / 'a').write_text('new')
+  assert {x.name: x.read_text() for x in folder.iterdir()} == {
+    'a': 'old',
+    'b': 'old',
+  }
