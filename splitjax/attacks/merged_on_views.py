@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from splitjax import attacks
+from splitjax.attacks import conditioning
 from splitjax.attacks import groupings
 from splitjax.attacks.evidence import Evidence
 from splitjax.attacks.groupings import Grouping
@@ -72,13 +73,16 @@ def read(view: View, gradients: Evidence) -> AttackResult:
   own = own_of(view)
   assert own.passes is not None and own.passes.inputs is not None
   assert own.aux_rows is not None
-  return attacks.read_merged(
+  finite = jnp.all(conditioning.finite_rows(gradients.passes), axis=0)
+  result = attacks.read_merged(
     gradients.grouping,
     own.passes.inputs,
     own.aux_rows,
-    view.aux_labels,
+    conditioning.name_finite(view.aux_labels, finite[own.aux_rows]),
     num_classes=view.num_classes,
   )
+  labels = conditioning.name_finite(result.labels, finite)
+  return result._replace(labels=labels)
 
 
 def read_features(

@@ -63,6 +63,20 @@ def test_own_inputs_tell_the_classes_of_a_group(of_features, new):
   assert found.logits.shape == (len(truth), 4)
 
 
+def test_samples_whose_gradient_is_not_finite_are_named_by_nobody():
+  truth, view = _view(num_merged=2, of_features=False, new=False)
+  vectors = view.own.passes.vectors.copy()
+  vectors[0, [5, 17]] = np.nan
+  passes = view.own.passes.replace(vectors=vectors)
+  view = view.replace(vectors=vectors[0], own=view.own.replace(passes=passes))
+  view = jax.tree.map(jnp.asarray, view)
+  found = np.asarray(
+    strongest_on_views.strongest(jax.random.key(0), view).labels
+  )
+  assert np.flatnonzero(found == -1).tolist() == [5, 17]
+  assert np.mean(found == truth) > 0.9
+
+
 def test_one_merged_label_leaves_the_inputs():
   truth, view = _view(num_merged=1, of_features=False, new=False)
   view = jax.tree.map(jnp.asarray, view)
