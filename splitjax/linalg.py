@@ -64,6 +64,23 @@ def svd(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 @jax.custom_batching.sequential_vmap
+def singular_values(matrix: jax.Array) -> jax.Array:
+  """Return the singular values of a matrix, without their vectors.
+
+  Args:
+    matrix: the matrix, `[M, N]`; `R` is the smaller of the two.
+
+  Returns:
+    Values `[R]`, falling.
+
+  Example:
+    >>> singular_values(jnp.diag(jnp.array([1.0, 4.0]))).tolist()
+    [4.0, 1.0]
+  """
+  return jnp.linalg.svd(matrix, compute_uv=False)
+
+
+@jax.custom_batching.sequential_vmap
 def inverse(matrix: jax.Array) -> jax.Array:
   """Return the inverse of a matrix.
 

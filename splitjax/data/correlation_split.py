@@ -80,7 +80,7 @@ def pcor(block: jax.Array) -> jax.Array:
   size = min(block.shape)
   if size < 2:
     return jnp.zeros(())
-  _, values, _ = linalg.svd(block)
+  values = linalg.singular_values(block)
   return jnp.std(values, ddof=1) / jnp.sqrt(size)
 
 
