@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from splitjax.data.dataset import Dataset
@@ -14,6 +13,7 @@ from splitjax.data.feature_split import FeatureSplit
 from splitjax.engine.extractors import ApplyFn
 from splitjax.errors import ConfigError
 from splitjax.training.party_model import PartyModel
+from splitjax.training.sending import side_by_side
 
 PyTree = Any
 Coalition = tuple[int, ...]
@@ -130,8 +130,6 @@ def bottoms_fn(model: PartyModel, parties: Coalition) -> ApplyFn:
         parties, *variables, features.apply(inputs), strict=True
       )
     ]
-    if len(sent) == 1:
-      return sent[0]
-    return jnp.concatenate([x.reshape(len(x), -1) for x in sent], axis=1)
+    return sent[0] if len(sent) == 1 else side_by_side(sent)
 
   return apply_fn

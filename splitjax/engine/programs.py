@@ -19,8 +19,8 @@ from splitjax.engine.sketches import kept_shapes
 from splitjax.records.intermediates import Name
 from splitjax.training import protection
 from splitjax.training.epochs import AugmentFn
-from splitjax.training.epochs import flatten_sent
 from splitjax.training.protection import Protection
+from splitjax.training.sending import side_by_side
 from splitjax.training.split import Exchange
 from splitjax.training.split import LossFn
 from splitjax.training.split import Model
@@ -147,7 +147,7 @@ class Programs:
       key, point, train_state = run
       smashed_fn = lambda: (
         training.evaluate(
-          train_state, inputs, model=self._model, record_fn=flatten_sent
+          train_state, inputs, model=self._model, record_fn=side_by_side
         ).recorded
       )
       return protection.draw_stored_labels(

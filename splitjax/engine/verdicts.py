@@ -10,6 +10,7 @@ from splitjax.metrics import Figure
 from splitjax.records.intermediates import INTERMEDIATES
 from splitjax.records.intermediates import Name
 from splitjax.reports import verdict
+from splitjax.results import ANY
 from splitjax.results import Row
 from splitjax.results import Setting
 from splitjax.results import cell_of
@@ -117,7 +118,7 @@ def _beside(other: Row, row: Row) -> bool:
 
 def _of_others(other: Row, row: Row) -> bool:
   """Return whether a row is of other parties than another."""
-  return cell_of(other).setting.party not in ('any', cell_of(row).setting.party)
+  return cell_of(other).setting.party not in (ANY, cell_of(row).setting.party)
 
 
 def _baselines(row: Row, judged: Sequence[Row]) -> dict[Hashable, Row]:

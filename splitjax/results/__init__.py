@@ -2,6 +2,7 @@
 
 from splitjax.results.environment import environment as environment
 from splitjax.results.environment import identity_of as identity_of
+from splitjax.results.rows import ANY as ANY
 from splitjax.results.rows import COLUMNS as COLUMNS
 from splitjax.results.rows import JUDGED as JUDGED
 from splitjax.results.rows import TIMES as TIMES
@@ -18,6 +19,7 @@ from splitjax.results.store import RESULT_FILES as RESULT_FILES
 from splitjax.results.store import Results as Results
 
 __all__ = [
+  'ANY',
   'COLUMNS',
   'Cell',
   'JUDGED',

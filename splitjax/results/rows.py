@@ -35,6 +35,8 @@ COLUMNS = (
   'party',
 )
 
+ANY = 'any'  # The cut or the party of what depends on none of them.
+
 
 class Setting(NamedTuple):
   """What was attacked, and under which hyperparameters.
@@ -42,7 +44,7 @@ class Setting(NamedTuple):
   Attributes:
     dataset: its name.
     model: its name.
-    cut: the cut; 'A-B@A' for cut A of a model that is cut at A and B; 'any' for
+    cut: the cut; 'A-B@A' for cut A of a model that is cut at A and B; `ANY` for
       what does not depend on it.
     defense: its name.
     strength: of the defense.
@@ -54,7 +56,7 @@ class Setting(NamedTuple):
       targets, samples in all.
     num_passes: over how many passes a sample's gradients were averaged.
     party: which of several parties attacks: a number from 0, several that
-      work together as '0+2' or '0-3', 'any' for what does not depend on it;
+      work together as '0+2' or '0-3', `ANY` for what does not depend on it;
       'client' where there is one.
   """
 

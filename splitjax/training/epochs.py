@@ -18,6 +18,7 @@ from splitjax.training.keys import epoch_key as epoch_key
 from splitjax.training.keys import init_key as init_key
 from splitjax.training.protection import Protection
 from splitjax.training.protection import draw_stored_labels
+from splitjax.training.sending import side_by_side
 from splitjax.training.steps import TrainState as TrainState
 from splitjax.training.steps import init as init
 from splitjax.training.steps import train_step as train_step
@@ -27,18 +28,6 @@ Exchanges = tuple[split.Exchange, ...]
 AugmentFn = Callable[[jax.Array, jax.Array], jax.Array]
 RecordFn = Callable[[Exchanges], PyTree]
 ObserveFn = Callable[[PyTree, Exchanges], tuple[PyTree, PyTree]]
-
-
-def flatten_sent(smashed: Sequence[jax.Array]) -> jax.Array:
-  """Return what crosses all cuts side by side.
-
-  Args:
-    smashed: what crosses each cut, `[B, ...]` each.
-
-  Returns:
-    One vector for each sample, `[B, D]`.
-  """
-  return jnp.concatenate([x.reshape(len(x), -1) for x in smashed], axis=1)
 
 
 class EpochLog(NamedTuple):
@@ -266,7 +255,7 @@ def train(
   if num_epochs < 1:
     raise ValueError(f'num_epochs must be at least 1, got {num_epochs}.')
   train_state = init(init_key(key), inputs, model=model, optimizers=optimizers)
-  smashed_fn = lambda: flatten_sent(
+  smashed_fn = lambda: side_by_side(
     model.infer(train_state.params, train_state.state, inputs)[0]
   )
   labels = draw_stored_labels(key, labels, protection, smashed_fn)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 PyTree = Any
 
@@ -26,6 +27,18 @@ class Sent(NamedTuple):
   state: tuple[PyTree, ...]
   last_fn: Callable[[PyTree, PyTree, PyTree], tuple[jax.Array, PyTree]]
   back_fn: Callable[[PyTree], tuple[tuple[PyTree, ...], tuple[jax.Array, ...]]]
+
+
+def side_by_side(values: Sequence[jax.Array]) -> jax.Array:
+  """Return what crosses several cuts, or is of several parties, as one array.
+
+  Args:
+    values: arrays `[B, ...]`.
+
+  Returns:
+    One vector for each sample, `[B, D]`.
+  """
+  return jnp.concatenate([x.reshape(len(x), -1) for x in values], axis=1)
 
 
 def pass_back(

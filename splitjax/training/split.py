@@ -16,6 +16,7 @@ from splitjax import losses
 from splitjax.training.party_model import PartyModel
 from splitjax.training.protection import Protection
 from splitjax.training.protection import protect_each
+from splitjax.training.sending import side_by_side
 from splitjax.training.split_model import SplitModel as SplitModel
 
 LossFn = losses.LossFn
@@ -172,17 +173,11 @@ def _mean_loss(
   if protection.loss is None:
     example_losses = loss_fn(logits, labels)
   else:
-    example_losses = protection.loss(loss_fn, logits, _joined(received), labels)
+    if isinstance(received, tuple):  # Of several parties.
+      one = len(received) == 1
+      received = received[0] if one else side_by_side(received)
+    example_losses = protection.loss(loss_fn, logits, received, labels)
   return jnp.mean(example_losses), new_state
-
-
-def _joined(received: PyTree) -> jax.Array:
-  """Return what all parties sent as rows of one array, `[B, ...]`."""
-  if not isinstance(received, tuple):
-    return received
-  if len(received) == 1:
-    return received[0]
-  return jnp.concatenate([x.reshape(len(x), -1) for x in received], axis=-1)
 
 
 def _run_last_part(

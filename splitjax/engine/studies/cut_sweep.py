@@ -20,6 +20,7 @@ from splitjax.records.intermediates import Name
 from splitjax.reports import plots
 from splitjax.reports.page import Summary
 from splitjax.reports.page import Sweep
+from splitjax.results import ANY
 from splitjax.results import Cell
 from splitjax.results import Row
 from splitjax.results import Setting
@@ -85,7 +86,7 @@ def check_cuts(config: Config) -> Problem:
 
 def whole_of(problem: Problem) -> Setting:
   """Return the setting of what depends on no cut."""
-  return problem.setting._replace(cut='any')
+  return problem.setting._replace(cut=ANY)
 
 
 def sweep_of(problem: Problem) -> Sweep:

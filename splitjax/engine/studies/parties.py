@@ -27,6 +27,7 @@ from splitjax.records.intermediates import Name
 from splitjax.reports import party_plots
 from splitjax.reports.page import Summary
 from splitjax.reports.page import Sweep
+from splitjax.results import ANY
 from splitjax.results import Cell
 from splitjax.results import Row
 from splitjax.results import Setting
@@ -108,7 +109,7 @@ def study(config: Config) -> Study:
   _check_defense(problem)
   epoch = problem.config.recorded_epoch
   everyone = tuple(range(config.parties))
-  whole = problem.setting._replace(party='any')
+  whole = problem.setting._replace(party=ANY)
   sweep = sweep_of(problem, attackers)
   readings = [
     Reading(setting, epoch=epoch, parties=parties)
