@@ -1,4 +1,4 @@
-"""What the binaries share: where results go, progress, launching."""
+"""What the binaries share: where results go, and launching."""
 
 from collections.abc import Callable, Mapping
 import contextlib
@@ -16,11 +16,12 @@ from absl import app
 from absl import flags
 from absl import logging
 import tabulate
-import tqdm
 
 import experiments
 from experiments import failing
 from experiments import options
+from experiments.progress import Progress
+from experiments.progress import warn
 from splitjax import engine
 from splitjax import parallel
 from splitjax.data import sets
@@ -59,39 +60,6 @@ _TIMINGS = flags.DEFINE_boolean(
   'Whether to print the seconds of each phase at the end; config.json has them '
   'too.',
 )
-
-
-class Progress(engine.Progress):
-  """A bar on a terminal, plain lines otherwise; written to standard error."""
-
-  def __init__(self, total: int) -> None:
-    self._quiet = not parallel.is_writer()
-    self._bar = tqdm.tqdm(total=total, disable=self._quiet or None, leave=False)
-
-  def start(self, text: str) -> None:
-    """Say what is being done now."""
-    if self._quiet:
-      return
-    if self._bar.disable:
-      print(text, file=sys.stderr, flush=True)
-    else:
-      self._bar.set_description(text)
-
-  def advance(self, text: str | None = None) -> None:
-    """Count one unit as done; the text is shown on a terminal only."""
-    if text is not None and not self._bar.disable:
-      self._bar.set_description(text, refresh=False)
-    self._bar.update()
-
-  def warn(self, text: str) -> None:
-    """Say something that the user should know."""
-    if not self._quiet:
-      self._bar.clear()
-      warn(text)
-
-  def close(self) -> None:
-    """Take the bar off the terminal."""
-    self._bar.close()
 
 
 def execute(study: Study, default: engine.Config, timings: Timings) -> None:
@@ -164,11 +132,6 @@ def _table_of(seconds: Mapping[str, float]) -> str:
   """Return the seconds of each phase, and of all together, as a table."""
   rows = [*seconds.items(), ('in all', sum(seconds.values()))]
   return tabulate.tabulate(rows, headers=['phase', 'seconds'], floatfmt='.2f')
-
-
-def warn(text: str) -> None:
-  """Say something that the user should know, on standard error."""
-  print(f'{pathlib.Path(sys.argv[0]).stem}: warning: {text}', file=sys.stderr)
 
 
 def ask(study_fn: Callable[[Any], Study], default: engine.Config) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from absl import flags
 
 from experiments import common
+from experiments.progress import Progress
 from splitjax import engine
 from splitjax import files
 from splitjax.data import sets
@@ -67,7 +68,7 @@ def main(config: engine.Config, timings: Timings) -> None:
   with timings.phase('load'):
     problem = pretraining.problem_of(config)
   with (
-    contextlib.closing(common.Progress(config.epochs)) as progress,
+    contextlib.closing(Progress(config.epochs)) as progress,
     _held(folder, pretraining.identity_of_problem(problem), progress) as place,
   ):
     checkpoint = place.checkpoint('training')

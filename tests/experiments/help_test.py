@@ -57,7 +57,14 @@ def test_help_lists_every_field(name):
 
 def test_binaries_are_all_listed():
   found = {path.stem for path in (ROOT / 'experiments').glob('*.py')}
-  others = {'__init__', 'attack_table', 'common', 'failing', 'options'}
+  others = {
+    '__init__',
+    'attack_table',
+    'common',
+    'failing',
+    'options',
+    'progress',
+  }
   assert found - others == set(BINARIES)
 
 
