@@ -18,11 +18,16 @@ from splitjax.reports.worth_plot import worth_plot
 from splitjax.results import Row
 from splitjax.results import by_cell
 
+_LEVEL = 0.95
 HELD_OUT = 0.2  # Of the training set, to judge models by in the search.
 
 
 def worths(
-  study: Study, rows: Sequence[Row], places: Sequence[str]
+  study: Study,
+  rows: Sequence[Row],
+  places: Sequence[str],
+  *,
+  together: bool = False,
 ) -> list[Worth]:
   """Return what each defense of a study is worth.
 
@@ -30,6 +35,8 @@ def worths(
     study: of `recommend`: the first training is undefended.
     rows: what was measured.
     places: names in `worth.PLACES`.
+    together: whether the intervals of the losses and the leakages of all
+      defenses hold at once (Bonferroni), as a choice among them needs.
 
   Returns:
     The defenses in the order of the trainings.
@@ -37,12 +44,17 @@ def worths(
   sizes = np.bincount(study.problem.dataset.train_labels)
   found = by_cell(rows, worth.measure_of(sizes))
   bare = study.problem.setting
-  return [
-    worth.weigh(point.plan, (setting, bare), found, places)
+  plans = [
+    (training.points[reading.point].plan, reading.setting)
     for training in study.trainings[1:]
     for reading in training.readings
-    for point, setting in [(training.points[reading.point], reading.setting)]
-    if setting.num_passes == 1
+    if reading.setting.num_passes == 1
+  ]
+  num_intervals = len(plans) * (len(places) + 1) if together else 1
+  level = 1 - (1 - _LEVEL) / max(num_intervals, 1)
+  return [
+    worth.weigh(plan, (setting, bare), found, places, level=level)
+    for plan, setting in plans
   ]
 
 
@@ -64,7 +76,8 @@ def summarise(
   limits = limits_of(config)
   measure = worth.measure_of(np.bincount(problem.dataset.train_labels))
   found = worths(study, rows, config.places)
-  answer = advice.answer(found, config.places, limits, len(searched))
+  judged = worths(study, rows, config.places, together=True)
+  answer = advice.answer(judged, config.places, limits, len(searched))
   bare = problem.setting
   settings = {bare: 'undefended'} | {
     x.setting: training.points[x.point].plan.text
@@ -84,7 +97,8 @@ def summarise(
       *facts.facts_of(problem, rows, bare, measure),
       *(advice.in_words(one) for one in found),
       f'{len(searched)} were tried on {1 - HELD_OUT:.0%} of the training set; '
-      'figures here are of fresh networks, and of samples that chose nothing.',
+      'figures here are of fresh networks, and of samples that chose nothing. '
+      'The intervals of the answer hold for all finalists and places together.',
       *_not_asked(config),
     ],
     rows=rows,

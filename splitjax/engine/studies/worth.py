@@ -125,13 +125,8 @@ def weigh(
     What it is worth.
   """
   setting, bare = settings
-  model_of = lambda x: _figure(rows[Cell(x, 'inference', 'none', 'model')])
-  above, below = model_of(bare), model_of(setting)
-  loss = _share(
-    Figure(above.values - below.values, _minus(above.deleted, below.deleted)),
-    metrics.DIFFERENCE,
-    level,
-  )
+  model_of = lambda x: rows[Cell(x, 'inference', 'none', 'model')]
+  loss = _loss(model_of(bare), model_of(setting), level)
   read, leaks = {}, {}
   for name in places:
     place = PLACES[name]
@@ -141,6 +136,21 @@ def weigh(
     read[name] = _share(one, metrics.SHARE, level)
     leaks[name] = Share(found.mean, found.low, found.high)
   return Worth(plan, loss, read, leaks)
+
+
+def _loss(bare: Row, defended: Row, level: float) -> Share:
+  """Return how much worse a model is than another, in the same trials."""
+  above, below = _figure(bare), _figure(defended)
+  loss = _share(
+    Figure(above.values - below.values, _minus(above.deleted, below.deleted)),
+    metrics.DIFFERENCE,
+    level,
+  )
+  if loss.low < loss.high:
+    return loss
+  # Where no sample of n differs, this share may (the rule of three).
+  unseen = -np.log(1 - level) / max(defended['num_scored'], 1)
+  return Share(loss.mean, loss.low - unseen, loss.high + unseen)
 
 
 def _baselines(

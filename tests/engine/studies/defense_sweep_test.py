@@ -136,9 +136,10 @@ def test_table_and_plot_show_every_strength(swept, tmp_path):
   text = page.to_text(shown)
   for words in (
     'cut gradients, first pass; digits (model',
-    f'smashed data; digits {LABEL_DP} epsilon=8 (label epsilon',
+    f'smashed data; digits {LABEL_DP} epsilon=8 (label epsilon 8, '
     '99.7% of labels kept, model',
-    'cut gradients, 3 passes; digits[3,8] marvell power=4 (AUC of one pass at',
+    'cut gradients, 3 passes; digits[3,8] marvell power=4 (AUC of one pass '
+    'at most',
     'no leak: raw inputs; digits[3,8] (model',
   ):
     assert words in text

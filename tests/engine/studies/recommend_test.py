@@ -1,12 +1,14 @@
 """A search for a defense, on networks that are hardly trained."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
 from splitjax import engine
 from splitjax.engine import problems
+from splitjax.engine.studies import findings
 from splitjax.engine.studies import recommend
 from splitjax.errors import ConfigError
 
@@ -74,3 +76,8 @@ def test_finalists_are_measured_on_fresh_networks(tmp_path):
   assert 'gradient_averaging:weight=1' in first
   assert 'Not asked, so not hidden' in result.summary()
   assert (tmp_path / 'leakage.png').exists()
+  # What is chosen among has intervals that hold together.
+  read = functools.partial(findings.worths, study, result.rows(), SMALL.places)
+  for one, judged in zip(read(), read(together=True), strict=True):
+    assert judged.loss.mean == one.loss.mean
+    assert judged.loss.low <= one.loss.low < one.loss.high < judged.loss.high

@@ -17,8 +17,11 @@ def _rows():
     'values': (x + np.array([[0.0, 0.02], [0.02, 0.04]])).tolist()
   }
   found = {
-    Cell(BARE, 'inference', 'none', 'model'): {'values': [[0.9], [0.92]]},
-    Cell(DEFENDED, 'inference', 'none', 'model'): {'values': [[0.85], [0.87]]},
+    Cell(x, 'inference', 'none', 'model'): {'values': y, 'num_scored': 300}
+    for x, y in {
+      BARE: [[0.9], [0.92]],
+      DEFENDED: [[0.84], [0.88]],
+    }.items()
   }
   for name, place in worth.PLACES.items():
     found[place.cell(DEFENDED)] = row({'training': 0.4}.get(name, 0.6))
@@ -47,6 +50,15 @@ def test_leakage_is_above_what_the_place_tells_anyway(place, leak):
   found = worth.weigh('plan', (DEFENDED, BARE), _rows(), [place])
   assert found.leaks[place].mean == pytest.approx(leak)
   assert found.loss.mean == pytest.approx(0.05)
+
+
+def test_models_that_differ_in_no_sample_may_in_others():
+  rows = _rows()
+  model = lambda x: Cell(x, 'inference', 'none', 'model')
+  rows[model(DEFENDED)] = rows[model(BARE)]
+  loss = worth.weigh('plan', (DEFENDED, BARE), rows, ['one_pass']).loss
+  assert loss.mean == 0
+  assert loss.high == -loss.low == pytest.approx(0.01, rel=0.01)
 
 
 def test_worst_place_counts():
