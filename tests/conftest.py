@@ -31,6 +31,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile('splitjax')
 
 
+def pytest_make_parametrize_id(config, val, argname):
+  """Bytes are named by their argument: what they hold may be of the moment,
+  such as the time in a header, and workers must agree on the names."""
+  del config
+  return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope='session')
 def data_folder():
   """Where `tfds/` and `csv/` with real data sets are, for `needs_data`."""

@@ -77,7 +77,7 @@ def test_zip_that_cannot_be_read_says_what_to_do(
   'name,content,match',
   [
     ('x.csv.gz', TEXT, 'what its name says'),
-    ('x.csv.gz', gzip.compress(TEXT * 99)[:-9], 'damaged'),
+    ('x.csv.gz', gzip.compress(TEXT * 99, mtime=0)[:-9], 'damaged'),
     ('x.zip', b'PK\x03\x04' + bytes(40), 'damaged'),
     ('x.csv', b'<!DOCTYPE html><html></html>', 'HTML page'),
     ('x.csv', b'PAR1' + bytes(20), 'parquet:PATH'),
