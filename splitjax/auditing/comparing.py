@@ -2,12 +2,12 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-import json
 import pathlib
 import sys
 import traceback
 from typing import Any
 
+from splitjax import results
 from splitjax.auditing.result import AuditResult
 from splitjax.engine import verdicts
 from splitjax.reports import compare
@@ -76,16 +76,17 @@ def _content_of(run: str) -> Mapping[str, Any]:
   path = pathlib.Path(run)
   if not path.exists():
     raise ValueError(f'RUN={run}: expected the folder of an audit or of a run')
-  lines = path / 'results.jsonl'
-  if (path / 'audit.json').exists() or not lines.exists():
+  if (path / 'audit.json').exists() or not (path / 'results.jsonl').exists():
     return AuditResult.load(run).to_dict()
-  settings = json.loads((path / 'config.json').read_text())
+  try:
+    settings, rows = results.read(path)
+  except ValueError as error:
+    raise ValueError(f'RUN={run}: {error}') from error
   if settings.get('binary') != 'label_inference':
     raise ValueError(
       f'RUN={run}: expected an audit or a run of label_inference, got one of '
       f'{settings.get("binary")}'
     )
-  rows = [json.loads(line) for line in lines.read_text().splitlines()]
   found = verdicts.judge(rows)
   if found is None:
     raise ValueError(f'RUN={run}: expected a run that read classes')

@@ -17,6 +17,7 @@ from splitjax.results.store import RECORDS as RECORDS
 from splitjax.results.store import REPORT_FILES as REPORT_FILES
 from splitjax.results.store import RESULT_FILES as RESULT_FILES
 from splitjax.results.store import Results as Results
+from splitjax.results.store import read as read
 
 __all__ = [
   'ANY',
@@ -35,5 +36,6 @@ __all__ = [
   'cell_rows',
   'environment',
   'identity_of',
+  'read',
   'to_csv',
 ]

@@ -94,16 +94,13 @@ class Results:
     if other:
       raise ValueError(f'it holds results of another run: {other}')
     # A run killed while it wrote its first cell leaves config.json alone.
-    found = _read_lines(path / 'results.jsonl')
-    for cell, lines in found.items():
-      rows = [{k: v for k, v in x.items() if k != _DIGEST} for x in lines]
-      digest = self._digest(rows)
-      if all(line.get(_DIGEST) == digest for line in lines):
-        self._keep(cell, rows)
-    if len(self._rows) < len(found):
+    whole, damaged = _read_cells(path / 'results.jsonl', self._config)
+    for cell, rows in whole.items():
+      self._keep(cell, rows)
+    if damaged:
       self.notes.append(
-        f'results.jsonl is damaged: of {len(found)} attacks '
-        f'{len(found) - len(self._rows)} are measured again'
+        f'results.jsonl is damaged: of {len(whole) + damaged} attacks '
+        f'{damaged} are measured again'
       )
     rows, table = self.rows(), path / 'results.csv'
     if self.notes or not _holds(table, to_csv(rows)):
@@ -113,15 +110,9 @@ class Results:
 
   def _keep(self, cell: Cell, rows: Sequence[Row]) -> None:
     """Take a cell as finished."""
-    digest = {_DIGEST: self._digest(rows)}
+    digest = {_DIGEST: _digest(self._config, rows)}
     self._rows[cell] = list(rows)
     self._lines[cell] = ''.join(json.dumps(x | digest) + '\n' for x in rows)
-
-  def _digest(self, rows: Sequence[Row]) -> str:
-    """Return what tells the rows of a cell, whole and of this run."""
-    config = {k: v for k, v in self._config.items() if k != 'run'}
-    text = json.dumps([config, rows], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
   def begin(self) -> None:
     """Remove what is to be overwritten; called when there is something to put.
@@ -209,6 +200,33 @@ class Results:
         path.write_text(text, encoding='utf-8')
 
 
+def read(folder: str | os.PathLike) -> tuple[dict[str, Any], list[Row]]:
+  """Return the configuration and the rows of a run, as they were written.
+
+  Args:
+    folder: the folder of the run.
+
+  Raises:
+    ValueError: if no run wrote its files, or they were changed since.
+  """
+  path = pathlib.Path(folder)
+  config = _read_config(path / 'config.json')
+  whole, damaged = _read_cells(path / 'results.jsonl', config)
+  if damaged:
+    raise ValueError(
+      f'results.jsonl is damaged: {damaged} of {len(whole) + damaged} attacks '
+      'are not what was written; run it again, which measures them anew'
+    )
+  return config, [row for rows in whole.values() for row in rows]
+
+
+def _digest(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
+  """Return what tells the rows of a cell, whole and of this run."""
+  config = {k: v for k, v in config.items() if k != 'run'}
+  text = json.dumps([config, rows], sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _read_config(path: pathlib.Path) -> dict[str, Any]:
   """Return the configuration of a folder, or raise ValueError."""
   try:
@@ -233,6 +251,20 @@ def _read_lines(path: pathlib.Path) -> dict[Cell, list[Row]]:
   except (ValueError, KeyError, TypeError, RecursionError) as error:
     raise ValueError(_unknown(path, error, where)) from error
   return found
+
+
+def _read_cells(
+  path: pathlib.Path, config: Mapping[str, Any]
+) -> tuple[dict[Cell, list[Row]], int]:
+  """Return the rows of the whole cells of a file, and the number of others."""
+  whole = {}
+  found = _read_lines(path)
+  for cell, lines in found.items():
+    rows = [{k: v for k, v in x.items() if k != _DIGEST} for x in lines]
+    digest = _digest(config, rows)
+    if all(line.get(_DIGEST) == digest for line in lines):
+      whole[cell] = rows
+  return whole, len(found) - len(whole)
 
 
 def _unknown(path: pathlib.Path, error: Exception, where: str = '') -> str:

@@ -1,3 +1,6 @@
+import re
+import shutil
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,18 @@ def test_audits_are_compared_with_the_first(folders, capsys):
 def test_runs_of_the_engine_are_compared_too(folders, capsys):
   assert comparing.main([str(folders / 'run')]) == 0
   assert 'FAIL' in capsys.readouterr().out
+
+
+def test_results_that_were_changed_are_not_compared(folders, tmp_path, capsys):
+  run = shutil.copytree(folders / 'run', tmp_path / 'run')
+  lines = run / 'results.jsonl'
+  lines.write_text(re.sub('"mean": [0-9.]+', '"mean": 0.1', lines.read_text()))
+  assert comparing.main([str(run)]) == 2
+  error = capsys.readouterr().err
+  assert error.count('\n') == 1 and 'results.jsonl is damaged' in error
+  (run / 'config.json').write_text('{')
+  assert comparing.main([str(run)]) == 2
+  assert 'config.json' in capsys.readouterr().err
 
 
 def test_what_is_no_run_is_refused_in_one_line(folders, tmp_path, capsys):
