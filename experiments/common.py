@@ -23,6 +23,7 @@ from experiments import options
 from experiments.progress import Progress
 from experiments.progress import warn
 from splitjax import engine
+from splitjax import interruption
 from splitjax import parallel
 from splitjax.data import sets
 from splitjax.engine.study import Study
@@ -180,7 +181,8 @@ def launch(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     timings = Timings()
     timings.add('import', time.perf_counter() - experiments.STARTED)
-    with failing.one_line_errors(), timings.counting():
+    errors = failing.one_line_errors()
+    with errors, interruption.heard(), timings.counting():
       options.start_machine()
       main(options.config_of_flags(default), timings)
       if _TIMINGS.value and parallel.is_writer():

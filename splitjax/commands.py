@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+from splitjax import interruption
 from splitjax.errors import INTERRUPTED
 
 
@@ -19,7 +20,8 @@ def report() -> int:
 def _run(name: str, module: str) -> int:
   """Import a module and call its `main`; Ctrl-C ends either in one line."""
   try:
-    return importlib.import_module(module).main()
+    with interruption.heard():
+      return importlib.import_module(module).main()
   except KeyboardInterrupt:
     print(f'{name}: error: interrupted', file=sys.stderr)
     return INTERRUPTED

@@ -6,7 +6,8 @@ import tempfile
 # Most of the time goes to compiling programs that run once: half of it without
 # optimisation. CI runs some again with XLA_FLAGS= , as users do.
 _FLAGS = (
-  '--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1'
+  '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
+  ' --xla_cpu_max_isa=SSE4_2 --xla_cpu_parallel_codegen_split_count=1'
 )
 if metadata.version('jaxlib').startswith('0.10.'):  # A later one aborts.
   _FLAGS += ' --xla_cpu_use_fusion_emitters=false'

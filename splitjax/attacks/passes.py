@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from splitjax.attacks import leave_one_out
 from splitjax.attacks import similarity
 
-_NUM_ITERS = 30
+NUM_ITERS = 30  # Of EM.
 _CARRY_ITERS = 5
 # Points of more coordinates are compared along their strongest directions.
 MOST_COORDINATES = 64
@@ -121,7 +121,7 @@ def fit(points: jax.Array, members: jax.Array) -> Fit:
     likelihoods = jnp.sum(_each_pass(points, members, loo=False), axis=0)
     return jnp.broadcast_to(jax.nn.softmax(likelihoods), members.shape)
 
-  members = jax.lax.fori_loop(0, _NUM_ITERS, iterate, members)
+  members = jax.lax.fori_loop(0, NUM_ITERS, iterate, members)
   total = jnp.sum(_each_pass(points, members, loo=False), axis=0)
   without = jnp.sum(_each_pass(points, members, loo=True), axis=0)
   return Fit(without, jnp.sum(jax.nn.logsumexp(total, axis=1)))
