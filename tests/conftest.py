@@ -1,3 +1,4 @@
+import gc
 from importlib import metadata
 import os
 import pathlib
@@ -7,7 +8,7 @@ import tempfile
 # optimisation. CI runs some again with XLA_FLAGS= , as users do.
 _FLAGS = (
   '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
-  ' --xla_cpu_max_isa=SSE4_2 --xla_cpu_parallel_codegen_split_count=1'
+  ' --xla_cpu_parallel_codegen_split_count=1'
 )
 if metadata.version('jaxlib').startswith('0.10.'):  # A later one aborts.
   _FLAGS += ' --xla_cpu_use_fusion_emitters=false'
@@ -25,6 +26,8 @@ import hypothesis
 import jax
 import pytest
 
+# Traced programs are millions of objects, which are looked through for nothing.
+gc.set_threshold(50_000, 20, 50)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 hypothesis.settings.register_profile(
   'splitjax', derandomize=True, deadline=None, max_examples=25

@@ -125,6 +125,7 @@ print('all equal')
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_what_one_gives(tmp_path):
   """In a process of its own: devices are counted when JAX starts."""
   folder = os.path.dirname(__file__)

@@ -119,6 +119,7 @@ def test_attack_needs_no_more_than_it_is_granted(name, target):
 
 
 @pytest.mark.parametrize('num_passes', [1, 2])
+@pytest.mark.slow
 def test_strongest_reads_gradients_where_there_are_no_features(num_passes):
   view, truth = _view(3)
   passes = jax.tree.map(lambda x: x[:num_passes], view.own.passes)

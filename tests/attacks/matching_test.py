@@ -145,6 +145,7 @@ def test_directions_are_those_of_the_gradients(certain):
   assert np.all(mismatches[np.arange(20), labels] < 1e-3)
 
 
+@pytest.mark.slow
 def test_strongest_takes_what_explains_late_gradients():
   smashed, cut_grads, labels = _late(3)
   rows = np.array([np.flatnonzero(labels == k)[0] for k in range(NUM_CLASSES)])

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from splitjax import attacks
 
 mesh = jax.make_mesh((8,), ('rows',), axis_types=(jax.sharding.AxisType.Auto,))
@@ -51,6 +54,7 @@ print('equal')
 """
 
 
+@pytest.mark.slow
 def test_rows_on_eight_devices_give_what_one_gives():
   flags = '--xla_force_host_platform_device_count=8'
   environment = os.environ | {

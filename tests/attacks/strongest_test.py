@@ -142,6 +142,7 @@ def test_channel_that_releases_one_class_leaves_its_prior():
   assert (found.labels == 1).all()
 
 
+@pytest.mark.slow
 def test_draws_of_known_samples_under_vmap_equal_a_loop():
   passes, truth = _gradients(1, noise=0.4, num_passes=2)
   draws = Draws(np.zeros((2, NUM), int))

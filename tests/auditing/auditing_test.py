@@ -142,6 +142,7 @@ def test_cut_records_give_what_arrays_give(tmp_path):
   assert found == given
 
 
+@pytest.mark.slow
 def test_an_audit_reads_what_the_engine_reads_of_the_same_arrays(tmp_path):
   config = engine.Config(
     num_train=120,
@@ -352,6 +353,7 @@ def test_errors_of_use_are_one_line_and_status_2(flags, text, capsys):
   assert error.count('\n') == 1 and text in error
 
 
+@pytest.mark.slow
 def test_files_of_an_audit_hold_the_flags(written, tmp_path):
   folder, _ = written
   (folder / 'audit.toml').write_text(

@@ -32,7 +32,7 @@ def _held(split):
   return [*split.columns, *([] if active is None else [active])]
 
 
-@hypothesis.settings(deadline=None, max_examples=30)
+@hypothesis.settings(max_examples=15)
 @hypothesis.given(
   st.sampled_from(['columns', 'rows', 'strips:1:3:2', 'random']),
   st.just(3),
@@ -48,7 +48,7 @@ def test_every_feature_of_an_image_has_one_owner(how, num, share, seed):
   )
 
 
-@hypothesis.settings(deadline=None, max_examples=30)
+@hypothesis.settings(max_examples=15)
 @hypothesis.given(
   st.sampled_from(['contiguous', 'random', 'importance:1']),
   st.sampled_from([1, 5]),

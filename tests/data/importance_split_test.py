@@ -8,6 +8,7 @@ from splitjax.data import importance_split
 _PARTIES = 4
 
 
+@pytest.mark.slow
 def test_alpha_of_the_weights_is_what_was_asked_for():
   alphas = jnp.array([0.1, 0.5, 1.0])
   keys = jax.random.split(jax.random.key(0), (3, 30_000))

@@ -70,6 +70,7 @@ def run(run_study):
 @pytest.mark.parametrize(
   'model', ['wide_deep', pytest.param('dlrm', marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_labels_of_a_table_are_read(run, table, tmp_path, model):
   config = engine.Config(
     dataset=f'csv:{table}',

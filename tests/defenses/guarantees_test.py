@@ -18,6 +18,7 @@ _BOUNDS = {
 
 @pytest.mark.parametrize('strength', _BOUNDS)
 @pytest.mark.parametrize('batch_size', [8, 32, 128])
+@pytest.mark.slow
 def test_no_attack_on_rare_positives_is_above_the_bound(batch_size, strength):
   rng = np.random.default_rng(0)
   labels = jnp.asarray(rng.random(2048) < 0.02, jnp.int32)

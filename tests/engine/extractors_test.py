@@ -233,6 +233,7 @@ def _fuzz_plans(folder, tmp_path_factory, num_examples):
   is_a_plan_or_one_line()
 
 
+@pytest.mark.slow
 def test_changed_plan_is_a_plan_or_one_line(folder, tmp_path_factory):
   _fuzz_plans(folder, tmp_path_factory, 200)
 

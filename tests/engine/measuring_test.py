@@ -43,6 +43,7 @@ def plain():
   return engine.run(CONFIG)
 
 
+@pytest.mark.slow
 def test_strongest_has_rows_wherever_something_is_read(plain):
   found = _by_place(plain)
   read = {place[1:] for place in found if place[0] == 'strongest'}
@@ -56,6 +57,7 @@ def test_strongest_has_rows_wherever_something_is_read(plain):
     assert place[0] != 'strongest' or np.isfinite(measures['accuracy']).all()
 
 
+@pytest.mark.slow
 def test_one_candidate_is_chosen_in_every_trial(plain):
   for (attack, *_, name), measures in _by_place(plain).items():
     chosen = _chosen(measures)
@@ -70,6 +72,7 @@ def test_one_candidate_is_chosen_in_every_trial(plain):
       assert 'chose_transfer' not in chosen
 
 
+@pytest.mark.slow
 def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   problem = plain.study.problem
   labels = np.zeros((1, 2, 200), int)
@@ -136,6 +139,7 @@ def test_strongest_runs_on(changes):
     )
 
 
+@pytest.mark.slow
 def test_mean_of_the_batch_hides_nothing():
   config = dataclasses.replace(
     CONFIG,

@@ -163,6 +163,7 @@ def test_progress_is_told_of_every_epoch_and_cell():
   assert told[0].startswith('epoch 1, loss ')
 
 
+@pytest.mark.slow
 def test_figures_of_an_attack_do_not_depend_on_the_others(result):
   """Neither on which others run, nor on their order."""
   alone = 'clustering_paper:num_restarts=2'
@@ -178,6 +179,7 @@ def test_figures_of_an_attack_do_not_depend_on_the_others(result):
     assert other[name] == values
 
 
+@pytest.mark.slow
 def test_settings_of_an_attack_are_used_and_named():
   names = ('distance:metric=euclidean', 'clustering:max_iters=1', 'clustering')
   result = engine.run(engine.Config(**{**SMALL, 'attacks': names}))
@@ -280,6 +282,7 @@ def test_folder_of_objects_is_that_of_equal_objects_alone(own):
       engine.run(other, out_dir=folder)
 
 
+@pytest.mark.slow
 def test_images_of_your_own_through_functions_as_layers():
   rng = np.random.default_rng(0)
   labels = np.arange(120) % 3

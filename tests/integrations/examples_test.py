@@ -35,6 +35,7 @@ def test_the_page_shows_every_example():
     for x in CUTS
   ],
 )
+@pytest.mark.slow
 def test_example_writes_what_it_says(tmp_path, name):
   if name.startswith('torch'):
     pytest.importorskip('torch')

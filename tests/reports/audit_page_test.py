@@ -74,6 +74,7 @@ def test_page_is_self_contained(audit, tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['report.html']
 
 
+@pytest.mark.slow
 def test_same_audit_makes_the_same_page(audit, tmp_path):
   _, one = _write(audit, tmp_path / 'one')
   _, other = _write(audit, tmp_path / 'other')
@@ -159,6 +160,7 @@ def test_everything_is_escaped(audit, tmp_path, quick):
   assert page.text.count('<script>') >= 15
 
 
+@pytest.mark.slow
 def test_any_key_may_be_missing(audit, tmp_path, quick):
   drawn = ('attacks', 'confusion', 'picture')
   needed = ('measure', 'baseline', 'references', 'limit', 'level')

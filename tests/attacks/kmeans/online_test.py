@@ -129,6 +129,7 @@ def test_bad_arguments_are_named():
     attacks.cluster_batch(start, jnp.zeros((5, 4)))
 
 
+@pytest.mark.slow
 def test_labels_are_read_while_a_network_trains():
   """Nothing of a gradient is kept: the log holds one number a sample."""
   digits = data.load_digits(seed=0)

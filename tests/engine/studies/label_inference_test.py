@@ -91,6 +91,7 @@ def test_binary_table_and_the_papers_mode_are_measured(run, tmp_path):
   _check_all_cells(*run(tmp_path, config))
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_files_apart_from_times(run, whole, tmp_path):
   _, results = whole
   run(tmp_path, engine.Config(**SMALL))

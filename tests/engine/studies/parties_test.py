@@ -38,6 +38,7 @@ def _accuracy(rows, party, phase, intermediate, attack='distance'):
   return found['values']
 
 
+@pytest.mark.slow
 def test_one_party_is_label_inference_number_for_number():
   base = dict(SMALL, intermediates=('cut_grads', 'smashed'))
   two_party = engine.run(engine.Config(**base)).rows()
@@ -52,6 +53,7 @@ def test_one_party_is_label_inference_number_for_number():
   assert by(one) == by(two_party)
 
 
+@pytest.mark.slow
 def test_both_halves_of_digits_are_read_from_gradients():
   rows = _rows()
   assert 'party' in COLUMNS
@@ -112,6 +114,7 @@ def test_every_kind_of_attack_and_defense_runs():
   assert 'guarantee' not in {row['attack'] for row in rows}
 
 
+@pytest.mark.slow
 def test_an_absent_party_costs_the_model_accuracy():
   fields = {'epochs': 20, 'intermediates': ('cut_grads',)}
   both = _accuracy(_rows(**fields), 'any', 'inference', 'none', 'model')

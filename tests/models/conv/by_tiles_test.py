@@ -82,6 +82,7 @@ def test_outputs_and_gradients_equal_those_of_lax(name):
   size=st.tuples(st.integers(1, 10), st.integers(1, 10)),
   padding=st.tuples(*[st.tuples(st.integers(-1, 4), st.integers(-1, 4))] * 2),
 )
+@pytest.mark.slow
 def test_any_size_and_padding_equal_those_of_lax(size, padding):
   for length, pair in zip(size, padding, strict=True):
     hypothesis.assume(length + min(0, pair[0]) + min(0, pair[1]) > 0)
@@ -131,6 +132,7 @@ def test_chosen_by_conv_it_equals_lax_in_float32(what):
 
 
 @pytest.mark.parametrize('mapped', [(0, None), (None, 0), (0, 0)])
+@pytest.mark.slow
 def test_vmap_equals_a_loop_of_lax(mapped):
   shapes = [
     shape if axis is None else (2, *shape)

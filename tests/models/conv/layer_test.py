@@ -101,7 +101,7 @@ class ConvTest(parameterized.TestCase):
     both = _value_and_grads(ours), _value_and_grads(theirs)
     _assert_close(*_run_both(*both, *arrays))
 
-  @hypothesis.settings(max_examples=20)  # Each is a program of its own.
+  @hypothesis.settings(max_examples=10)  # Each is a program of its own.
   @hypothesis.given(_along_one_axis(), _along_one_axis())
   def test_any_geometry_equals_that_of_lax(self, rows, columns):
     size, window, strides, padding = zip(rows, columns, strict=True)
