@@ -176,6 +176,8 @@ def test_the_package_but_for_its_commands_neither_prints_nor_exits():
 HEAVY = (
   'tensorflow_datasets',
   'orbax',
+  'scipy.optimize',
+  'scipy.stats',
   'sklearn',
   'matplotlib',
   'absl.app',
@@ -188,7 +190,7 @@ def test_imports_load_little_and_start_no_backend():
   finished = _run(
     '-c',
     'import sys, jax, splitjax, splitjax.engine, splitjax.records\n'
-    'import splitjax.integrations\n'
+    'import splitjax.integrations, splitjax.auditing.command\n'
     f'print("loaded:", [x for x in {HEAVY} if x in sys.modules])\n'
     '# This raises once a backend has started.\n'
     'jax.config.update("jax_num_cpu_devices", 3)\n'

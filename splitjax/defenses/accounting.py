@@ -10,7 +10,7 @@ from collections.abc import Callable
 import functools
 import math
 
-from scipy import optimize
+import scipy
 
 _RELATIVE_ERROR = 1e-3
 
@@ -191,7 +191,7 @@ def noise_multiplier_for(
   if ends is None:
     return 0.0
   tolerance = _RELATIVE_ERROR / 4
-  root = optimize.brentq(excess, *ends, xtol=tolerance)
+  root = scipy.optimize.brentq(excess, *ends, xtol=tolerance)
   # pyrefly: ignore[unsupported-operation]
   return math.exp(root + 2 * tolerance)
 

@@ -9,8 +9,7 @@ of samples and `C` the number of classes.
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize
-from scipy import stats
+import scipy
 
 from splitjax.metrics.confusion import confusion_matrices as confusion_matrices
 from splitjax.metrics.confusion import majority_confusion as majority_confusion
@@ -123,7 +122,7 @@ def oracle_accuracy(confusion: np.ndarray) -> np.ndarray:
   """
   flat = confusion.reshape(-1, *confusion.shape[-2:])
   best = [
-    matrix[optimize.linear_sum_assignment(matrix, maximize=True)].sum()
+    matrix[scipy.optimize.linear_sum_assignment(matrix, maximize=True)].sum()
     for matrix in flat
   ]
   return np.reshape(best, confusion.shape[:-2]) / confusion.sum((-2, -1))
@@ -172,7 +171,7 @@ def auc(
   scored = np.broadcast_to(True if scored is None else scored, scores.shape)
   positive = np.broadcast_to(truth, scores.shape) == 1
   # Samples that do not count are ranked last, where they move no other rank.
-  ranks = stats.rankdata(np.where(scored, scores, np.inf), axis=-1)
+  ranks = scipy.stats.rankdata(np.where(scored, scores, np.inf), axis=-1)
   positive, negative = positive & scored, ~positive & scored
   num_positive = positive.sum(-1)
   above = (ranks * positive).sum(-1) - num_positive * (num_positive + 1) / 2

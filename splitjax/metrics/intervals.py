@@ -23,7 +23,7 @@ draws or samples make most errors, of which a run has too few to show it.
 """
 
 import numpy as np
-from scipy import stats
+import scipy
 
 SHARE = (0.0, 1.0)
 DIFFERENCE = (-1.0, 1.0)
@@ -222,12 +222,12 @@ def _squared_reach(
   """Return the square of half the width of Student's interval."""
   units, axis = _units(values)
   num_units = units.shape[-1]
-  of_units = stats.t.ppf(quantile, max(num_units - 1, 1)) ** 2
+  of_units = scipy.stats.t.ppf(quantile, max(num_units - 1, 1)) ** 2
   between = of_units * _variance(units) / num_units
   if deleted is None:
     return between
   num_groups = deleted.shape[-3]
-  of_groups = stats.t.ppf(quantile, num_groups - 1) ** 2
+  of_groups = scipy.stats.t.ppf(quantile, num_groups - 1) ** 2
   # Jackknife pseudo-values: what each group of samples says alone.
   pseudo = num_groups * values[..., None, :, :] - (num_groups - 1) * deleted
   pseudo = pseudo.mean(axis)  # [..., G, units]
@@ -282,5 +282,5 @@ def _rounding(values: np.ndarray) -> np.ndarray:
 
 def _unseen(num_samples: int, level: float) -> float:
   """Return how far from 0 a share may be if none of all samples has it."""
-  width = float(stats.norm.ppf((1 + level) / 2)) ** 2
+  width = float(scipy.stats.norm.ppf((1 + level) / 2)) ** 2
   return width / (num_samples + width)

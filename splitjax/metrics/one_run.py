@@ -6,7 +6,7 @@ and guesses. No mechanism of a small epsilon lets it guess right often.
 """
 
 import numpy as np
-from scipy import stats
+import scipy
 
 _NUM_HALVINGS = 60
 _LARGEST = 50.0
@@ -58,7 +58,7 @@ def epsilon_lower(
 
   def rejected(epsilon: np.ndarray) -> np.ndarray:
     chance = 1 / (1 + np.exp(-epsilon))
-    return stats.binom.sf(right - 1, guesses, chance) <= error
+    return scipy.stats.binom.sf(right - 1, guesses, chance) <= error
 
   low = np.zeros(right.shape)
   high = np.full(right.shape, _LARGEST)

@@ -4,7 +4,7 @@ Everything runs on the host, in NumPy and float64. Leading axes are trials.
 """
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 def measure_targets(
@@ -46,7 +46,7 @@ def measure_targets(
   spread = (_centre(truth, scored) ** 2).sum(-1)
   # Samples that do not count are ranked last, where they move no other rank.
   x, y = (
-    _centre(stats.rankdata(np.where(scored, x, np.inf), axis=-1), scored)
+    _centre(scipy.stats.rankdata(np.where(scored, x, np.inf), axis=-1), scored)
     for x in (predictions, truth)
   )
   lengths = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))

@@ -12,7 +12,7 @@ D)` operations for each sample.
 from flax import struct
 import jax
 import jax.numpy as jnp
-from scipy import linalg
+import scipy
 
 _LARGEST_FACTOR = 64
 
@@ -102,6 +102,6 @@ def _hadamard(x: jax.Array) -> jax.Array:
   spread = x.reshape(len(x), *factors)
   for factor in factors:
     # Each product moves its axis to the end, so the order is restored at last.
-    matrix = jnp.asarray(linalg.hadamard(factor), x.dtype)
+    matrix = jnp.asarray(scipy.linalg.hadamard(factor), x.dtype)
     spread = jnp.moveaxis(spread, 1, -1) @ matrix
   return spread.reshape(x.shape)
