@@ -6,8 +6,8 @@ prints, for each case, the median time of ours and of the peer, timed in turns
 in the same run, and their ratio (above 1: ours is faster). About ten minutes on
 two cores; `--only='lloyd 2048'` runs a part (lloyd, distance, clustering or
 many_draws, then the sizes). With --json it prints one JSON object instead.
-Peers: scikit-learn, faiss-cpu where it is installed (the `bench` extra), the
-paper's pipeline, a loop over pairs.
+Peers: scikit-learn, faiss-cpu and PyTorch where they are installed (the `bench`
+extra), the paper's pipeline, a loop over pairs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +82,9 @@ def lloyd(
   if importlib.util.find_spec('faiss'):
     peer_fns['faiss'] = _make_faiss_fn(vectors, init)
     calls['faiss'] = _LLOYD_ITERS
+  if importlib.util.find_spec('torch'):
+    peer_fns['PyTorch'] = _make_torch_fn(vectors, init)
+    calls['PyTorch'] = _LLOYD_ITERS
   case = f'Lloyd iteration, {num_vectors} x {width} x {num_classes}'
   return timing.compare(case, lloyd_fn, peer_fns, repeats, calls)
 
@@ -104,6 +107,28 @@ def _make_faiss_fn(
       max_points_per_centroid=len(vectors),
     )
     return kmeans.train(vectors, init_centroids=init)
+
+  return run
+
+
+def _make_torch_fn(
+  vectors: np.ndarray, init: np.ndarray
+) -> Callable[[], object]:
+  """Return plain Lloyd iterations on the device that PyTorch has."""
+  import torch
+
+  device = 'cuda' if torch.cuda.is_available() else 'cpu'
+  points, start = (torch.tensor(x, device=device) for x in (vectors, init))
+
+  def run() -> object:
+    centroids = start
+    for _ in range(_LLOYD_ITERS):
+      far = (centroids**2).sum(1) - 2 * points @ centroids.T
+      nearest = far.argmin(1)
+      sums = torch.zeros_like(start).index_add_(0, nearest, points)
+      sizes = torch.bincount(nearest, minlength=len(start)).clamp(min=1)
+      centroids = sums / sizes[:, None]
+    return centroids.cpu()
 
   return run
 
