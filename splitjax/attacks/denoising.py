@@ -22,7 +22,6 @@ from splitjax.attacks import spectral
 _NARROW = 64
 # How many directions are kept at most, as multiples of the classes.
 _MOST_A_CLASS = 3
-_NUM_ITERS = 6
 
 
 class Denoised(NamedTuple):
@@ -132,9 +131,7 @@ def _along_directions(
   key: jax.Array, rows: jax.Array, num_directions: int
 ) -> jax.Array:
   """Return rows along their strongest directions, the strongest first."""
-  directions = spectral.top_directions(
-    key, rows, num_directions=num_directions, num_iters=_NUM_ITERS
-  )
+  directions = spectral.top_directions(key, rows, num_directions=num_directions)
   return similarity.inner_products(rows, directions)
 
 

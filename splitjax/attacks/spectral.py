@@ -21,6 +21,7 @@ from splitjax.attacks.kmeans import clustering_attack
 
 # Up to this width, all directions may be found at once.
 _MOST_SQUARE = 1024
+_SPARE = 8
 
 _matmul = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
@@ -31,14 +32,16 @@ def top_directions(
   vectors: jax.Array,
   *,
   num_directions: int,
-  num_iters: int = 16,
+  num_iters: int = 6,
 ) -> jax.Array:
-  """Find the directions of largest variance, by subspace iteration.
+  """Find the directions of largest variance, by block Krylov iteration.
 
-  Each iteration takes two products with the vectors; no `[D, D]` matrix is
-  made, except where it is small and cheaper than the iterations. The directions
-  explain as much variance as the singular vectors do, except where further
-  directions have nearly the same variance.
+  Of Musco and Musco (https://arxiv.org/abs/1504.05477): the directions are
+  looked for in all subspaces that the iterations pass through, not in the last
+  alone. Each takes two products with the vectors; no `[D, D]` or `[N, N]`
+  matrix is made, except where it is small and cheaper. The directions explain
+  as much variance as the singular vectors do, except where further directions
+  have nearly the same variance.
 
   Args:
     key: random key for the initial subspace.
@@ -69,19 +72,44 @@ def top_directions(
   centred = jnp.where(found.finite[:, None], found.points - found.mean[None], 0)
   centred = centred / similarity.largest_entry(centred)
   # A few more directions than asked for make the last ones converge as well.
-  block = min(num_directions + 8, width)
-  if width <= min(_MOST_SQUARE, 2 * block * (num_iters + 1)):
-    _, vectors = linalg.eigh(_matmul(centred.T, centred))
-    return vectors[:, ::-1][:, :num_directions].T
-  start = jax.random.normal(key, (width, block), wide.dtype)
+  block = min(num_directions + _SPARE, width)
+  # Of fewer vectors than numbers, what they are combined by is looked for.
+  if block <= len(centred) < width:
+    shares = _top_columns(key, centred.T, block, num_iters)[:, :num_directions]
+    return linalg.orthonormal(_matmul(centred.T, shares)).T
+  return _top_columns(key, centred, block, num_iters)[:, :num_directions].T
 
-  def iterate(_: jax.Array, basis: jax.Array) -> jax.Array:
-    return linalg.orthonormal(_matmul(centred.T, _matmul(centred, basis)))
 
-  basis = jax.lax.fori_loop(0, num_iters, iterate, linalg.orthonormal(start))
-  within = _matmul(centred, basis)
+def _top_columns(
+  key: jax.Array, matrix: jax.Array, block: int, num_iters: int
+) -> jax.Array:
+  """Return the strongest right singular vectors, the strongest first.
+
+  Args:
+    key: random key for the initial subspace.
+    matrix: a matrix `[M, W]`.
+    block: number of vectors, at most `W`.
+    num_iters: number of iterations.
+
+  Returns:
+    At least `block` orthonormal columns, `[W, ...]`.
+  """
+  width, size = matrix.shape[1], block * num_iters
+  if width <= max(size, min(_MOST_SQUARE, 2 * (size + block))):
+    _, vectors = linalg.eigh(_matmul(matrix.T, matrix))
+    return vectors[:, ::-1]
+
+  def iterate(basis: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+    basis = linalg.orthonormal(_matmul(matrix.T, _matmul(matrix, basis)))
+    return basis, basis
+
+  start = jax.random.normal(key, (width, block), matrix.dtype)
+  _, passed = jax.lax.scan(iterate, start, None, length=num_iters)
+  passed = jnp.moveaxis(passed, 0, 1).reshape(width, size)
+  basis = linalg.orthonormal(passed)
+  within = _matmul(matrix, basis)
   _, turn = linalg.eigh(_matmul(within.T, within))
-  return _matmul(basis, turn[:, ::-1][:, :num_directions]).T
+  return _matmul(basis, turn[:, ::-1])
 
 
 @_kernel.jit

@@ -35,6 +35,39 @@ def test_directions_are_the_singular_vectors(num, dtype):
   np.testing.assert_allclose(actual @ actual.T, np.eye(num), atol=1e-5)
 
 
+@pytest.mark.parametrize('shape', [(1500, 1200), (300, 1300), (40, 1200)])
+@pytest.mark.parametrize('num', [2, 5])
+def test_directions_of_wide_vectors_explain_as_much(shape, num):
+  """Found by iteration, among the vectors, and where there are few of them."""
+  rng = np.random.default_rng(0)
+  vectors = rng.normal(size=shape).astype(np.float32)
+  vectors[:, :2] += 3 * rng.integers(0, 2, (shape[0], 2))
+  actual = attacks.top_directions(KEY, vectors, num_directions=num)
+  centred = vectors - vectors.mean(axis=0, keepdims=True)
+  expected = _directions(vectors, num)
+  explained = [np.sum((centred @ x.T) ** 2, axis=0) for x in (actual, expected)]
+  np.testing.assert_allclose(explained[0][:2], explained[1][:2], rtol=5e-3)
+  # The others are of the noise, and nearly equally strong.
+  np.testing.assert_allclose(*explained, rtol=0.03)
+  np.testing.assert_allclose(actual @ actual.T, np.eye(num), atol=1e-5)
+
+
+def test_weak_directions_are_found_among_many_of_noise():
+  """The last subspace of as many iterations holds two thirds of them."""
+  rng = np.random.default_rng(1)
+  means = rng.normal(size=(4, 1200)) * 2.4 / 1200**0.5
+  truth = rng.integers(0, 4, 1400)
+  vectors = (means[truth] + rng.normal(size=(1400, 1200))).astype(np.float32)
+  found, exact = (
+    np.sum((means @ np.asarray(x).T) ** 2)
+    for x in (
+      attacks.top_directions(KEY, vectors, num_directions=4),
+      _directions(vectors, 4),
+    )
+  )
+  assert found > 0.9 * exact
+
+
 @pytest.mark.parametrize('power', [-30, 0, 15])
 def test_directions_do_not_depend_on_the_scale(power):
   vectors = _vectors(1) * np.float32(10.0**power)
