@@ -119,8 +119,9 @@ def our_epoch(problem: Any, num_seeds: int, way: str) -> Epoch:
   )
   rates = jax.numpy.full(num_seeds, problem.config.learning_rate)
   runs = jax.random.split(key, num_seeds), programs.Hyperparameters(rates)
-  labels = ours.stored_labels(runs, problem.dataset.train_labels)
   states = ours.init(runs, inputs[:1])
+  truth = jax.numpy.tile(problem.dataset.train_labels, (num_seeds, 1))
+  labels = ours.stored_labels((*runs, states, truth), inputs)
 
   def run() -> object:
     nonlocal states

@@ -36,7 +36,11 @@ PROMISES = {
   'batch_auc_bound': f'among samples of a batch of both classes, {_NORMAL}',
   'one_class_share': 'of the samples, whose gradients get no noise',
   'keep_probability': 'of a label at one draw',
+  'epsilon_lower': 'of a label in all that is sent in the training, measured '
+  'with canaries',
 }
+# Gaussian noise, which promises an epsilon but for a delta.
+WITH_DELTA = ('dp_message', 'dp_sgd')
 
 
 def _epsilons(facts: Facts, numbers: Numbers) -> tuple[EpsilonFn, EpsilonFn]:
@@ -207,6 +211,12 @@ def in_words(found: Mapping[str, float]) -> list[str]:
       epsilon = found[f'{place}_epsilon']
       noise = found[f'{place}_noise_multiplier']
       words.append(f'{place} epsilon {epsilon:.3g}, noise {noise:.3g}')
+  if 'epsilon_limit' in found:
+    delta = f' at delta {found["delta"]:.1g}' if found['delta'] else ''
+    words.append(
+      f'measured: at least {found["epsilon_lower"]:.2f}{delta}, of '
+      f'{found["epsilon_limit"]:.2f} that canaries can show'
+    )
   if 'auc_bound' in found:
     words.append(f'AUC of one pass at most {100 * found["auc_bound"]:.1f}')
   if 'keep_probability' in found:

@@ -150,6 +150,12 @@ class Plan:
     return any(one.numbers.get('per_use', 0) for one in self._active)
 
   @property
+  def delta(self) -> float:
+    """The delta with which an epsilon is promised, 0 where none has one."""
+    noisy = [one for one in self._active if one.name in guarantees.WITH_DELTA]
+    return len(noisy) * self.facts.delta
+
+  @property
   def num_merged(self) -> int:
     """How many labels are left where classes are merged; 0 elsewhere."""
     left = [int(one.strength) for one in self._active if one.defense.second_top]

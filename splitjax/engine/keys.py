@@ -11,7 +11,7 @@ import jax
 
 from splitjax.records.intermediates import stream_of
 
-_APART = 2**31 - 1  # Folded into a key whose splits are in use.
+APART = 2**31 - 1  # Folded into a key whose splits are in use.
 
 
 class SeedKeys(NamedTuple):
@@ -66,7 +66,7 @@ def of_training(
     The keys.
   """
   if real_targets:
-    others = jax.random.split(jax.random.fold_in(key, _APART))
+    others = jax.random.split(jax.random.fold_in(key, APART))
     return TrainingKeys(jax.random.split(key, num_seeds), *others)
   runs, sketch, halves = jax.random.split(key, 3)
   return TrainingKeys(jax.random.split(runs, num_seeds), sketch, halves)

@@ -1,6 +1,6 @@
 """Measures cell after cell: which attack reads how much of what, and when."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import functools
 import itertools
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from splitjax.attacks import choice
 from splitjax.attacks.groupings import CANDIDATES
+from splitjax.engine import guessing
 from splitjax.engine import keys
 from splitjax.engine import scoring
 from splitjax.engine.problems import Problem
@@ -63,13 +64,17 @@ def measure(
       if cell not in results:
         if cell.attack != 'none' and name != Name.NONE:
           progress.start(f'{phase}, cut {setting.cut}: {cell.attack} on {name}')
-        if name == Name.NONE:
+        if cell.attack == guessing.ATTACK:
+          rows = guessing.best(cell, sources[setting], results.rows())
+        elif name == Name.NONE:
           rows = _reference(problem, cell, sources[setting])
         elif cell.attack == 'none':
           rows = _zero_share(cell, target_fn())
         else:
-          optional = sources[setting].optional
-          rows = _attack(key, problem, cell, target_fn(), optional)
+          num_guessers = guessing.num_guessers(setting, cells)
+          rows = _attack(
+            key, problem, cell, target_fn(), sources[setting], num_guessers
+          )
         results.add(cell, rows)
       progress.advance()
 
@@ -90,18 +95,24 @@ def _attack(
   problem: Problem,
   cell: Cell,
   target: Target,
-  optional: Collection[Name],
+  source: Source,
+  num_guessers: int,
 ) -> list[Row]:
   """Return the rows of one attack."""
   chosen = choice.parse(cell.attack)
   attack = chosen.attack
-  granted = [*attack.granted, *(x for x in attack.optional if x in optional)]
+  used = [x for x in attack.optional if x in source.optional]
+  ids = np.asarray(target.view.sample_ids)
+  asked = None
+  if source.canaries is not None and guessing.guesses(cell):
+    asked = source.canaries.asked(ids)
   try:
     found = predict(
       chosen.fn,
       keys.of_place(key, cell.phase, cell.intermediate),
-      grant(target.view, granted),
+      grant(target.view, [*attack.granted, *used]),
       share_fn=attack.share_fn,
+      asked=asked,
     )
   except (MemoryError, OverflowError, jax.errors.JaxRuntimeError) as error:
     expected = f'an attack, --num_seeds and --num_aux_draws that fit: {error}'
@@ -112,7 +123,7 @@ def _attack(
   measures, deleted = scoring.score(
     scoring.num_classes_of(problem.dataset),
     answers,
-    np.asarray(target.view.sample_ids),
+    ids,
   )
   if 'accuracy' in measures:
     accuracy = measures['accuracy']
@@ -128,13 +139,16 @@ def _attack(
   rate = found.labels.shape[-1] / found.seconds
   measures['samples_per_second'] = np.array([[rate]])
   measures['compile_seconds'] = np.array([[found.compile_seconds]])
-  return cell_rows(
+  rows = cell_rows(
     cell,
     measures,
     num_scored=target.scored[0, 0].sum(),
     seconds=found.seconds,
     deleted=deleted,
   )
+  if asked is None:
+    return rows
+  return rows + guessing.measure(cell, source, found, asked, num_guessers)
 
 
 def _reference(problem: Problem, cell: Cell, source: Source) -> list[Row]:
@@ -144,7 +158,8 @@ def _reference(problem: Problem, cell: Cell, source: Source) -> list[Row]:
     guarantees = source.plan.guarantees(source.monitored())
     return cell_rows(cell, guarantees, num_scored=0, seconds=None)
   if cell.attack == 'model':
-    found = scoring.score_model(dataset, cell.phase, source.observed)
+    counted = source.counted_ids(dataset, cell.phase)
+    found = scoring.score_model(dataset, cell.phase, source.observed, counted)
   elif cell.attack == 'mean':
     target = make_target(dataset, source, cell.phase, cell.intermediate)
     found = scoring.score_mean(dataset, target)
@@ -153,7 +168,7 @@ def _reference(problem: Problem, cell: Cell, source: Source) -> list[Row]:
   return cell_rows(
     cell,
     found.measures,
-    num_scored=scoring.num_scored_of(dataset, cell),
+    num_scored=scoring.num_scored_of(dataset, cell, source),
     seconds=None,
     deleted=found.deleted,
   )

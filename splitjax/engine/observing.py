@@ -95,9 +95,9 @@ class _Session:
       key, problem.config.num_seeds, real_targets=dataset.is_real
     )
     self._inputs = jnp.asarray(dataset.train_inputs)
-    self._truth = jnp.asarray(dataset.train_labels)
     mesh = parallel.make_mesh()
-    self._runs = parallel.pad(self._grid(), mesh)
+    run_keys, leaves, self._truth = parallel.pad(self._grid(), mesh)
+    self._runs = run_keys, leaves
     self._programs = Programs(
       model,
       recipe,
@@ -107,11 +107,11 @@ class _Session:
     )
     self._states = self._programs.init(self._runs, self._inputs[:1])
     self._labels = self._programs.stored_labels(
-      (*self._runs, self._states), self._truth, self._inputs
+      (*self._runs, self._states, self._truth), self._inputs
     )
 
   def _grid(self) -> PyTree:
-    """Return keys and hyperparameters of every run, points the slowest."""
+    """Return key, hyperparameters and labels of runs, points the slowest."""
     leaves = jax.tree.map(
       lambda *x: jnp.asarray(x, jnp.float32),
       *(
@@ -119,8 +119,9 @@ class _Session:
         for point in self._points
       ),
     )
-    leaves, run_keys = parallel.grid(leaves, self._keys.runs)
-    return run_keys, leaves
+    of_seed = self._keys.runs, jnp.asarray(self._problem.trained_labels)
+    leaves, (run_keys, labels) = parallel.grid(leaves, of_seed)
+    return run_keys, leaves, labels
 
   def run(
     self, checkpoint: AnyCheckpoint | None, timings: Timings
@@ -196,9 +197,8 @@ class _Session:
     self._train(epoch, first, f'{number} of the first')
     if number == num_epochs:
       self._labels = self._programs.relabel(
-        (*self._runs, self._states, self._labels),
+        (*self._runs, self._states, self._labels, self._truth),
         self._inputs[second],
-        self._truth,
         second,
       )
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 
+import numpy as np
+
 from splitjax.attacks.catalog import Setup
 from splitjax.attacks.choice import Choice
 from splitjax.attacks.choice import find_attacks
@@ -12,6 +14,7 @@ from splitjax.data.dataset import Dataset
 from splitjax.defenses import parsing
 from splitjax.defenses.plan import Plan
 from splitjax.defenses.plan import Spec
+from splitjax.engine.canaries import Canaries
 from splitjax.engine.config import Config
 from splitjax.engine.fitting import check_inputs
 from splitjax.engine.fitting import check_num_aux
@@ -53,6 +56,7 @@ class Problem:
     attacks: what is run against it.
     notes: what the user should be warned of, a sentence each.
     is_whole: whether what crosses is recorded whole.
+    canaries: samples whose labels coins chose, if any.
   """
 
   config: Config
@@ -62,6 +66,7 @@ class Problem:
   attacks: tuple[Choice, ...]
   notes: tuple[str, ...] = ()
   is_whole: bool = True
+  canaries: Canaries | None = None
 
   @property
   def model_name(self) -> str:
@@ -119,6 +124,14 @@ class Problem:
       self.config.intermediates
     )
     return ('model', *guesses, *(['guarantee'] if known else []))
+
+  @property
+  def trained_labels(self) -> np.ndarray:
+    """The labels of each network, before any defense, `[S, N]`."""
+    labels = np.tile(self.dataset.train_labels, (self.config.num_seeds, 1))
+    if self.canaries is not None:
+      labels[:, self.canaries.ids] = self.canaries.labels
+    return labels
 
   @property
   def num_epochs(self) -> int:

@@ -138,13 +138,11 @@ class Programs:
     """Make the defenses of a run."""
     return self._recipe.protect_fn(point.strengths)
 
-  def _stored_labels(
-    self, runs: PyTree, labels: jax.Array, inputs: jax.Array
-  ) -> jax.Array:
+  def _stored_labels(self, runs: PyTree, inputs: jax.Array) -> jax.Array:
     """Draw the labels that each run trains on."""
 
     def one_fn(run: PyTree) -> jax.Array:
-      key, point, train_state = run
+      key, point, train_state, labels = run
       smashed_fn = lambda: (
         training.evaluate(
           train_state, inputs, model=self._model, record_fn=side_by_side
@@ -157,7 +155,7 @@ class Programs:
     return self._over_runs(one_fn, runs)
 
   def _relabel(
-    self, runs: PyTree, inputs: jax.Array, truth: jax.Array, rows: jax.Array
+    self, runs: PyTree, inputs: jax.Array, rows: jax.Array
   ) -> jax.Array:
     """Draw the labels of the rows that the first stage did not use.
 
@@ -169,7 +167,7 @@ class Programs:
     epoch = keys.relabel_epoch(self._recipe.num_epochs)
 
     def one_fn(run: PyTree) -> jax.Array:
-      key, point, train_state, labels = run
+      key, point, train_state, labels, truth = run
       logits = training.evaluate(train_state, inputs, model=self._model).logits
       key = training.epoch_key(key, epoch)
       drawn = relabel_fn(key, truth[rows], logits, point.strengths)

@@ -254,6 +254,7 @@ def _sources_of(
       num_passes=reading.num_passes,
       parties=reading.parties,
       optional=training.optional_of(reading),
+      canaries=problem.canaries,
     )
     for reading in training.readings
   }

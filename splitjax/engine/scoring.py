@@ -173,7 +173,10 @@ def guesses(
 
 
 def score_model(
-  dataset: Dataset, phase: str, observed: Sequence[Observed]
+  dataset: Dataset,
+  phase: str,
+  observed: Sequence[Observed],
+  counted: np.ndarray | None = None,
 ) -> Figures:
   """Measure the models' own answers to a part of the data.
 
@@ -181,6 +184,7 @@ def score_model(
     dataset: the data set.
     phase: 'training' or 'inference'.
     observed: what was observed of each seed.
+    counted: ids of the samples that count; all by default.
 
   Returns:
     Figures by name, `[S, 1]`.
@@ -196,6 +200,8 @@ def score_model(
     if dataset.num_classes == 2:
       scores = logits[..., 1] - logits[..., 0]
   scored = np.ones(labels.shape, bool)
+  if counted is not None:
+    scored &= np.isin(ids, counted)
   found = score(
     num_classes_of(dataset),
     Answers(labels, truth, scored, scores),
@@ -222,7 +228,8 @@ def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Figures:
     Figures by name, `[1, S R]`.
   """
   phase, num_classes = cell.phase, dataset.num_classes
-  labels = dataset.labels_by_id[ids_of(dataset, phase)]
+  ids = source.counted_ids(dataset, phase)
+  labels = dataset.labels_by_id[ids]
   sizes = np.bincount(labels, minlength=num_classes)
   sizes = sizes - (cell.setting.num_aux if phase == 'training' else 0)
   num_trials = sum(len(one.ids) for one in source.auxiliary)
@@ -237,7 +244,7 @@ def score_guess(dataset: Dataset, cell: Cell, source: Source) -> Figures:
   measures = measure(sizes)
   if num_classes == 2:  # Equal scores for all, or random ones.
     measures['auc'] = np.full((1, num_trials), 0.5)
-  groups = metrics.assign_groups(ids_of(dataset, phase))
+  groups = metrics.assign_groups(ids)
   each = [
     measure(
       np.maximum(
@@ -271,13 +278,13 @@ def num_classes_of(dataset: Dataset) -> int | None:
   return None if dataset.is_real else dataset.num_classes
 
 
-def num_scored_of(dataset: Dataset, cell: Cell) -> int:
+def num_scored_of(dataset: Dataset, cell: Cell, source: Source) -> int:
   """Return how many samples a reference of a cell is measured on.
 
   Those that the attacker knows do not count where it guesses; a model is
   measured on all samples.
   """
-  num = len(ids_of(dataset, cell.phase))
+  num = len(source.counted_ids(dataset, cell.phase))
   if cell.attack == 'model' or cell.phase != 'training':
     return num
   return num - cell.setting.num_aux * (dataset.num_classes or 1)

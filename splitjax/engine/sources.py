@@ -13,6 +13,7 @@ from splitjax.data.dataset import Dataset
 from splitjax.defenses.plan import Plan
 from splitjax.engine import coalitions
 from splitjax.engine import extractors
+from splitjax.engine.canaries import Canaries
 from splitjax.engine.extractors import Extractor
 from splitjax.engine.observed import Observed
 from splitjax.engine.observed import ids_of
@@ -42,6 +43,8 @@ class Source(NamedTuple):
     optional: what was recorded for attacks beside what they need.
     parties: indices of the parties that work together; empty where the model
       has no parties.
+    canaries: samples whose labels coins chose, if any; what is read of them is
+      no leakage of true labels.
   """
 
   observed: Sequence[Observed]
@@ -54,6 +57,14 @@ class Source(NamedTuple):
   num_passes: int = 1
   optional: frozenset[Name] = frozenset()
   parties: tuple[int, ...] = ()
+  canaries: Canaries | None = None
+
+  def counted_ids(self, dataset: Dataset, phase: str) -> np.ndarray:
+    """Return the ids of a phase's samples whose labels are scored."""
+    ids = ids_of(dataset, phase)
+    if self.canaries is None:
+      return ids
+    return ids[~np.isin(ids, self.canaries.ids)]
 
   def of_view(self, records: Sequence[Record]) -> Record:
     """Return what the attacker has of records, one a cut or party."""

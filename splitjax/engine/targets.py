@@ -38,6 +38,8 @@ class Target(NamedTuple):
 def draw_auxiliary(problem: Problem, num_aux: int) -> list[Auxiliary]:
   """Draw auxiliary samples from the training set, anew for each seed.
 
+  Canaries are not among them.
+
   Args:
     problem: what is trained.
     num_aux: samples of each class; of real targets, samples in all.
@@ -47,6 +49,9 @@ def draw_auxiliary(problem: Problem, num_aux: int) -> list[Auxiliary]:
   """
   config, dataset = problem.config, problem.dataset
   ids, classes = dataset.train_ids, dataset.train_labels
+  if problem.canaries is not None:
+    known = ~np.isin(ids, problem.canaries.ids)
+    ids, classes = ids[known], classes[known]
   if dataset.is_real:
     classes = np.zeros_like(ids)  # Any sample may be known, as of one class.
   drawn = [
@@ -146,10 +151,12 @@ def make_target(
       )
     ]
   view = stack_views(views)
+  counted = np.isin(view.sample_ids, source.counted_ids(dataset, phase))
   return Target(
     view=view,
     truth=dataset.labels_by_id[view.sample_ids][:, None],
-    scored=np.stack([viewing.scored_mask(one) for one in views]),
+    scored=np.stack([viewing.scored_mask(one) for one in views])
+    & counted[:, None],
   )
 
 

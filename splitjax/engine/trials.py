@@ -45,6 +45,9 @@ class Predictions(NamedTuple):
     confidence: how sure the attack is of each sample, `[S, R, N]`: how much the
       largest logit is above the second, or how far the score is from 0; None
       if it gives neither.
+    margins: how much more likely it says the first candidate of each canary is
+      than the second, `[S, R, M]`; None without canaries, or if it does not
+      say.
   """
 
   labels: np.ndarray
@@ -53,6 +56,19 @@ class Predictions(NamedTuple):
   compile_seconds: float
   chosen: np.ndarray | None = None
   confidence: np.ndarray | None = None
+  margins: np.ndarray | None = None
+
+
+class Asked(NamedTuple):
+  """Candidates that an attack is asked to tell apart, see `metrics.canaries`.
+
+  Attributes:
+    rows: rows of the canaries in the view, `[S, M]`.
+    candidates: two classes of each, `[S, M, 2]`.
+  """
+
+  rows: np.ndarray
+  candidates: np.ndarray
 
 
 def stack_views(views: Sequence[View]) -> View:
@@ -75,6 +91,7 @@ def predict(
   view: View,
   *,
   share_fn: Callable[..., PyTree] | None = None,
+  asked: Asked | None = None,
 ) -> Predictions:
   """Run an attack once for every seed and auxiliary draw of a view.
 
@@ -88,6 +105,7 @@ def predict(
     view: with a leading axis of seeds, from `stack_views`.
     share_fn: `(key, view) -> shared`, what is done once for all draws of a
       seed; `attack_fn` gets it as a third argument.
+    asked: canaries of which margins are wanted. The attack does not see them.
 
   Returns:
     The predictions.
@@ -97,7 +115,7 @@ def predict(
   """
   num_seeds, num_draws = view.aux_ids.shape[:2]
   mesh = parallel.make_mesh()
-  runs = (jax.random.split(key, num_seeds), view)
+  runs = (jax.random.split(key, num_seeds), view, asked)
   runs = jax.device_put(parallel.pad(runs, mesh))
   leaves, structure = jax.tree.flatten(runs)
   shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves)
@@ -110,7 +128,7 @@ def predict(
   found = jax.block_until_ready(program(runs))
   seconds = time.perf_counter() - start
   found = jax.tree.map(lambda x: x[:num_seeds], jax.device_get(found))
-  labels, scores, chosen, confidence = found
+  labels, scores, chosen, confidence, margins = found
   return Predictions(
     labels,
     scores,
@@ -118,6 +136,7 @@ def predict(
     compile_seconds=compile_seconds,
     chosen=chosen,
     confidence=confidence,
+    margins=margins,
   )
 
 
@@ -152,6 +171,20 @@ def _confidence(result: AttackResult) -> jax.Array | None:
   return None if result.scores is None else jnp.abs(result.scores)
 
 
+def _margins(result: AttackResult, asked: Asked | None) -> jax.Array | None:
+  """Return how much likelier the first candidates are, `[M]`, if it says so."""
+  if asked is None:
+    return None
+  if result.logits is not None:
+    found = result.logits[asked.rows[:, None], asked.candidates]
+    return found[:, 0] - found[:, 1]
+  if result.scores is None:
+    return None
+  # Of two classes, the scores are larger for the second.
+  first, second = jnp.moveaxis(asked.candidates, -1, 0)
+  return result.scores[asked.rows] * (first - second)
+
+
 @functools.lru_cache(maxsize=64)
 def _compile(
   attack_fn: Callable[..., AttackResult],
@@ -163,7 +196,7 @@ def _compile(
   """Compile all trials as one program, for arrays of these shapes."""
 
   def one_seed(run: PyTree) -> PyTree:
-    key, view = run
+    key, view, asked = run
     own = view.own
     draws = {
       name: getattr(view, name)
@@ -178,7 +211,13 @@ def _compile(
       result: AttackResult = attack_fn(
         key, view.replace(**drawn, own=known), *shared
       )
-      return result.labels, result.scores, result.chosen, _confidence(result)
+      return (
+        result.labels,
+        result.scores,
+        result.chosen,
+        _confidence(result),
+        _margins(result, asked),
+      )
 
     return parallel.map_runs(
       one_draw,

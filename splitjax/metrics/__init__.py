@@ -1,5 +1,9 @@
 """Predictions and truth to numbers: the only room that sees both."""
 
+from splitjax.metrics.canaries import Guessed as Guessed
+from splitjax.metrics.canaries import judge_guesses as judge_guesses
+from splitjax.metrics.canaries import num_testing as num_testing
+from splitjax.metrics.canaries import weigh_answers as weigh_answers
 from splitjax.metrics.classification import accuracy as accuracy
 from splitjax.metrics.classification import ari as ari
 from splitjax.metrics.classification import auc as auc
@@ -41,6 +45,7 @@ __all__ = [
   'DIFFERENCE',
   'FAIL',
   'Figure',
+  'Guessed',
   'INCONCLUSIVE',
   'Judgement',
   'Leakage',
@@ -62,6 +67,7 @@ __all__ = [
   'f1',
   'interval',
   'judge',
+  'judge_guesses',
   'judged_by',
   'macro_f1',
   'majority_confusion',
@@ -69,7 +75,9 @@ __all__ = [
   'measure_chance',
   'measure_targets',
   'needed',
+  'num_testing',
   'oracle_accuracy',
   'population',
   'simultaneous',
+  'weigh_answers',
 ]

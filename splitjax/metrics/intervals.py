@@ -52,6 +52,8 @@ _BOUNDS = {
     SHARE,
   ),
   'ari': DIFFERENCE,
+  'canary_advantage': (-0.5, 0.5),
+  'epsilon_lower': (0.0, np.inf),
   'spearman': DIFFERENCE,
   'r2': (-np.inf, 1.0),
   'mean_absolute_error': (0.0, np.inf),

@@ -41,6 +41,23 @@ def labels_key(run_key: jax.Array) -> jax.Array:
   return jax.random.split(run_key, 3)[2]
 
 
+def canaries_key(run_key: jax.Array) -> jax.Array:
+  """Return the key from which the labels of a run's canaries are drawn.
+
+  Args:
+    run_key: random key of the run.
+
+  Returns:
+    A random key.
+
+  Example:
+    >>> run_key = jax.random.key(0)
+    >>> bool(canaries_key(run_key) == labels_key(run_key))
+    False
+  """
+  return jax.random.split(run_key, 4)[3]
+
+
 def epoch_key(run_key: jax.Array, epoch: jax.Array | int) -> jax.Array:
   """Return the key of an epoch of a run.
 

@@ -10,8 +10,10 @@ from splitjax.defenses import parsing
 from splitjax.defenses.catalog import DEFENSES
 from splitjax.defenses.plan import Plan
 from splitjax.defenses.plan import Spec
+from splitjax.engine import canaries
 from splitjax.engine import config as base
 from splitjax.engine import facts
+from splitjax.engine import guessing
 from splitjax.engine.fitting import fit_model
 from splitjax.engine.fitting import make_plan
 from splitjax.engine.problems import Problem
@@ -60,6 +62,13 @@ class Config(base.Config):
     (),
     'Over how many passes the attacker averages the gradients of each sample, '
     'where they are drawn anew; at most --epochs. Empty for none.',
+  )
+  canaries: int = option(
+    0,
+    'Training samples with a label that a coin chose of two: attacks that are '
+    'shown both guess, from which a lower bound on epsilon follows. They are '
+    'neither known nor scored elsewhere. 0 for none.',
+    low=0,
   )
 
 
@@ -119,7 +128,7 @@ def study(config: Config) -> Study:
 
 def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
   """Return the data sets, and the defenses to sweep over on each."""
-  swept, problem = _check(config), check(config)
+  swept, problem = _check(config), _with_canaries(check(config), config)
   two = [x for x in swept if x[0][0].defense.two_classes]
   others = [x for x in swept if x not in two]
   if problem.dataset.num_classes == 2 or not two:
@@ -129,7 +138,8 @@ def _problems_of(config: Config) -> list[tuple[Problem, list[list[Plan]]]]:
     return [_with_plans(problem, swept)]
   found = [_with_plans(problem, others)] if others else []
   try:
-    return [*found, _with_plans(check(_of_pair(config, problem)), two)]
+    pair = _with_canaries(check(_of_pair(config, problem)), config)
+    return [*found, _with_plans(pair, two)]
   except ConfigError as error:
     if config.pair and error.field == 'classes':
       raise ConfigError('pair', config.pair, error.expected) from error
@@ -150,6 +160,18 @@ def _check(config: Config) -> list[list[Specs]]:
   if not swept or len(set(config.defenses)) < len(swept):
     raise ConfigError('defenses', config.defenses, 'one or more, each once')
   return swept
+
+
+def _with_canaries(problem: Problem, config: Config) -> Problem:
+  """Return a problem with the canaries that are asked for."""
+  found = canaries.draw(
+    config.canaries,
+    problem.dataset,
+    seed=config.seed,
+    num_seeds=config.num_seeds,
+    num_aux=problem.setting.num_aux,
+  )
+  return dataclasses.replace(problem, canaries=found)
 
 
 def _of_pair(config: Config, problem: Problem) -> Config:
@@ -201,6 +223,7 @@ def _cells_of(training: Training) -> list[Cell]:
   if undefended:
     read, references = (*problem.read, Name.RAW_INPUTS), [*problem.references]
   cells = []
+  alone = [x.setting for x in training.readings if x.num_passes == 1]
   for reading in training.readings:
     if reading.num_passes == 1:
       cells += cells_of(
@@ -208,6 +231,8 @@ def _cells_of(training: Training) -> list[Cell]:
       )
     else:
       cells += cells_of(reading.setting, [Name.CUT_GRADS], problem.attacks)
+  if problem.canaries is not None:
+    cells += [guessing.cell_of_all(setting) for setting in alone]
   return cells
 
 
@@ -242,7 +267,10 @@ def _lines_of(study: Study, rows: Sequence[Row]) -> list[Line]:
   promised: dict[Setting, dict[str, Row]] = {}
   for row in rows:
     place = row['attack'], row['phase']
-    if place[0] == 'guarantee' or place == ('model', 'inference'):
+    if place[0] in ('guarantee', guessing.ATTACK) or place == (
+      'model',
+      'inference',
+    ):
       figures = promised.setdefault(cell_of(row).setting, {})
       figures[row['measure']] = row
   lines = []

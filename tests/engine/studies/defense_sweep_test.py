@@ -232,7 +232,7 @@ def test_second_stage_draws_the_labels_of_its_half_from_the_truth():
   drawn_before = jnp.tile((truth + 1) % 10, (2, 1))
   rows = jnp.arange(1, len(truth), 2)
   labels = compiled.relabel(
-    (*runs, states, drawn_before), inputs[rows], truth, rows
+    (*runs, states, drawn_before, jnp.tile(truth, (2, 1))), inputs[rows], rows
   )
   first = np.setdiff1d(np.arange(len(truth)), rows)
   np.testing.assert_array_equal(labels[:, first], drawn_before[:, first])
