@@ -19,6 +19,7 @@ from splitjax.engine.progress import Progress
 from splitjax.engine.targets import grant
 from splitjax.engine.trials import predict
 from splitjax.metrics import Figure
+from splitjax.metrics import Guessed
 from splitjax.records.intermediates import INTERMEDIATES
 from splitjax.records.intermediates import Name
 from splitjax.records.intermediates import Phase
@@ -39,6 +40,7 @@ class Read(NamedTuple):
     recall: recall of each class, `[C]` figures; None likewise.
     labels: what the first trial read, `[N]`.
     num_scored: samples that a trial scores.
+    guessed: how often canaries were guessed right, if there are any.
   """
 
   place: Place
@@ -48,6 +50,7 @@ class Read(NamedTuple):
   recall: tuple[Figure, ...] | None
   labels: np.ndarray
   num_scored: int
+  guessed: Guessed | None = None
 
 
 def can_run(place: Place, chosen: Choice, view: View) -> str:
@@ -106,12 +109,15 @@ def _read(
   key: jax.Array,
 ) -> Read:
   """Run one attack, and measure what it reads."""
-  attack = chosen.attack
+  attack, canaries = chosen.attack, prepared.canaries
+  if place.phase != Phase.TRAINING or not place.leaks:
+    canaries = None
   found = predict(
     chosen.fn,
     keys.of_place(key, place.phase, place.name),
     grant(target.view, [*attack.granted, *attack.optional]),
     share_fn=attack.share_fn,
+    asked=None if canaries is None else canaries.asked,
   )
   answers = scoring.Answers(
     found.labels, target.truth, target.scored, found.scores, found.confidence
@@ -143,6 +149,7 @@ def _read(
     recalls,
     found.labels[0, 0],
     num_scored,
+    None if canaries is None else canaries.judge(found),
   )
 
 

@@ -13,9 +13,11 @@ from splitjax.attacks.catalog import ATTACKS
 from splitjax.attacks.catalog import Setup
 from splitjax.attacks.choice import Choice
 from splitjax.auditing import attacking
+from splitjax.auditing import canaries as canaries_lib
 from splitjax.auditing import content
 from splitjax.auditing import files
 from splitjax.auditing import from_records
+from splitjax.auditing import guessing
 from splitjax.auditing import judging
 from splitjax.auditing import material
 from splitjax.auditing import places
@@ -54,6 +56,7 @@ def audit(
   steps: Any = None,
   record: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
   runs: Sequence[Mapping[str, Any]] = (),
+  canaries: Any = None,
   progress: Progress = SILENT,
   **options: Any,
 ) -> AuditResult:
@@ -80,6 +83,8 @@ def audit(
     steps: step at which each row crossed, likewise.
     record: a record folder in place of arrays, or several, one a run.
     runs: several runs (networks), each as arguments like the above.
+    canaries: samples whose label a coin chose of two before the training, a row
+      each of id and both labels, `[M, 3]`; they show an epsilon.
     progress: told of every attack.
     **options: fields of `Options`: `limit`, `attacks`, `num_aux`,
       `num_aux_draws`, `level`, `target`, `class_names`, `max_numbers`, `seed`.
@@ -114,10 +119,12 @@ def audit(
   }
   chosen = from_mapping(options)
   start = time.monotonic()
+  coins = canaries_lib.read(canaries)
   given = _runs_of(arrays, record, runs)
-  prepared = preparing.prepare(given, chosen)
+  prepared = preparing.prepare(given, chosen, coins)
   found = _audit(prepared, chosen, progress)
   paths = [path for run in given for path in run.paths]
+  paths += coins.paths if coins is not None else ()
   found['versions'] = environment()['versions']
   found['digests'] = files.digests([x for x in paths if _is_file(x)])
   found['seconds'] = round(time.monotonic() - start, 1)
@@ -197,6 +204,7 @@ def _audit(
     level=options.level,
   )
   made = content.make(prepared, options, reads, finding, not_tried)
+  guessing.add_to(made, reads, prepared.canaries, options.level)
   picture = _picture(prepared, finding.deciding.read)
   return made | ({'picture': picture} if picture else {})
 

@@ -39,6 +39,8 @@ _FILES = {
   'sample_ids': 'The sample of each row of the training arrays, [N]; label i '
   'is then of sample i. A pattern gives a file for each pass.',
   'steps': 'Step at which each row crossed, [N].',
+  'canaries': 'Rows of a sample id and two labels, [M, 3], of which a coin '
+  'chose one before the training: they show an epsilon.',
 }
 _EPILOG = """\
 Files are .npy, file.npz:name, or patterns (shards and passes). The exit status

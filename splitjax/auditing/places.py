@@ -93,11 +93,12 @@ def target_of(prepared: Prepared, place: Place) -> Target:
   test = place.phase == Phase.INFERENCE
   truth = prepared.test_labels if test else prepared.labels
   ids = prepared.test_rows if test else prepared.ids
+  scored = np.stack([viewing.scored_mask(one) for one in views])
+  if prepared.canaries is not None and not test:
+    for mask, rows in zip(scored, prepared.canaries.rows, strict=True):
+      mask[:, rows] = False
   return Target(
-    stack_views(views),
-    np.stack(truth)[:, None],
-    np.stack([viewing.scored_mask(one) for one in views]),
-    np.stack(ids),
+    stack_views(views), np.stack(truth)[:, None], scored, np.stack(ids)
   )
 
 

@@ -5,8 +5,11 @@ import dataclasses
 
 import numpy as np
 
+from splitjax.auditing import canaries
 from splitjax.auditing import truth
 from splitjax.auditing.aligning import Rows
+from splitjax.auditing.canaries import Canaries
+from splitjax.auditing.canaries import Given
 from splitjax.auditing.material import Run
 from splitjax.auditing.options import Options
 from splitjax.errors import ConfigError
@@ -37,6 +40,7 @@ class Prepared:
     auxiliary: known samples of each run, as rows of `labels`.
     num_aux: known labels of each class, or in all of real targets.
     notes: what was decided, sentences.
+    canaries: samples whose label a coin chose; neither known nor scored.
   """
 
   runs: tuple[Run, ...]
@@ -49,6 +53,7 @@ class Prepared:
   auxiliary: tuple[Auxiliary, ...]
   num_aux: int
   notes: tuple[str, ...]
+  canaries: Canaries | None = None
 
   @property
   def num_classes(self) -> int | None:
@@ -60,12 +65,15 @@ class Prepared:
     return self.runs[run].arrays.get(name)
 
 
-def prepare(runs: Sequence[Run], options: Options) -> Prepared:
+def prepare(
+  runs: Sequence[Run], options: Options, given: Given | None = None
+) -> Prepared:
   """Choose classes and samples, and draw those that are known.
 
   Args:
     runs: what was given; all of the same arrays and widths.
     options: how to audit.
+    given: canaries, if there are any.
 
   Returns:
     What is attacked.
@@ -100,6 +108,7 @@ def prepare(runs: Sequence[Run], options: Options) -> Prepared:
     notes.append(f'{most:,} of {test_kept[0].size:,} test samples were taken.')
     test_kept = [one[chosen] for one in test_kept]
   labels = [one[rows] for one, rows in zip(labels, kept, strict=True)]
+  found = canaries.place(given, runs, kept, labels, num_aux, notes)
   return Prepared(
     runs=tuple(runs),
     ids=tuple(x.ids[rows] for x, rows in zip(runs, kept, strict=True)),
@@ -109,11 +118,12 @@ def prepare(runs: Sequence[Run], options: Options) -> Prepared:
     test_labels=tuple(x[r] for x, r in zip(tests, test_kept, strict=True)),
     class_names=names,
     auxiliary=tuple(
-      _draw(one, names, num_aux, options, index)
+      _draw(one, names, num_aux, options, index, found)
       for index, one in enumerate(labels)
     ),
     num_aux=num_aux,
     notes=tuple(notes),
+    canaries=found,
   )
 
 
@@ -268,15 +278,19 @@ def _draw(
   num_aux: int,
   options: Options,
   index: int,
+  found: Canaries | None,
 ) -> Auxiliary:
   """Draw the known samples of a run, as rows."""
   classes = np.zeros(len(labels), np.int32) if names is None else labels
   if names is None and not 3 <= num_aux <= len(labels) - 3:
     raise ConfigError('num_aux', num_aux, f'3 to {len(labels) - 3} samples')
+  rows = np.arange(len(labels))
+  if found is not None:
+    rows = np.delete(rows, found.rows[index])
   drawn = sample_auxiliary(
     (options.seed, index),
-    np.arange(len(labels)),
-    classes,
+    rows,
+    classes[rows],
     num_classes=1 if names is None else len(names),
     num_per_class=num_aux,
     num_draws=options.num_aux_draws,

@@ -61,7 +61,9 @@ class Guessed(NamedTuple):
   expected: float
   outcomes: np.ndarray
 
-  def epsilon_lower(self, *, num_tried: int = 1, delta: float = 0.0) -> float:
+  def epsilon_lower(
+    self, *, num_tried: int = 1, delta: float = 0.0, confidence: float = 0.95
+  ) -> float:
     """Return the epsilon that the testing canaries show, see `one_run`."""
     return float(
       epsilon_lower(
@@ -69,6 +71,7 @@ class Guessed(NamedTuple):
         self.num_guesses,
         num_tried=num_tried,
         delta=delta,
+        confidence=confidence,
         num_canaries=self.num_canaries,
       )
     )

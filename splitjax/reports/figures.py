@@ -20,6 +20,8 @@ MEASURES = {
   'coverage_at_99': 'share read at 99% precision',
   'worst_draw': 'worst draw',
   'best_draw': 'best draw',
+  'canary_advantage': 'advantage on canaries',
+  'epsilon_lower': 'epsilon, at least',
 }
 _NOT_MEASURES = ('leakage',)
 

@@ -71,6 +71,25 @@ def summary(content: Mapping[str, Any]) -> str:
   return f'{"; ".join(parts)}. {verdict}'
 
 
+def of_canaries(found: Mapping[str, Any]) -> str:
+  """Return what canaries show, a sentence.
+
+  Args:
+    found: the entry `canaries` of an audit.
+
+  Example:
+    >>> found = {'number': 500, 'attack': 'distance', 'place': 'smashed data'}
+    >>> found |= {'epsilon_lower': 1.234, 'epsilon_limit': 4.9}
+    >>> print(of_canaries(found)[:56])
+    By 500 canaries, epsilon of a label is at least 1.23, of
+  """
+  return (
+    f'By {found["number"]:,} canaries, epsilon of a label is at least '
+    f'{found["epsilon_lower"]:.2f}, of {found["epsilon_limit"]:.2f} that they '
+    f'can show ({found["attack"]} on {found["place"]}).'
+  )
+
+
 def _guessed(content: Mapping[str, Any]) -> str | None:
   """Return what guesses, where no attack does better without the cut."""
   name = content['baseline']['name']

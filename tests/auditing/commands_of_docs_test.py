@@ -36,6 +36,8 @@ def folder(tmp_path_factory):
     np.save(folder / f'h{name}.npy', vectors)
     np.save(folder / f'x{name}.npy', rng.normal(size=(rows, 6)))
   np.save(folder / 'g.npy', means[labels] + 0.1 * rng.normal(size=(120, 6)))
+  coins = np.stack([np.arange(9), labels[:9], (labels[:9] + 1) % 3], axis=1)
+  np.save(folder / 'canaries.npy', coins)
   with CutWriter(folder / 'cut') as writer:
     writer.append(np.arange(120), cut_grads=means[labels], labels=labels)
   toml = re.search(

@@ -36,6 +36,35 @@ def _attack(key, view):
   return AttackResult(labels, scores=view.vectors[:, 0] + labels)
 
 
+@pytest.mark.parametrize('num_classes', [2, 3])
+def test_margins_are_how_much_likelier_the_first_candidate_is(num_classes):
+  def attack(key, view):
+    logits = view.vectors[:, :num_classes]
+    scores = logits[:, 1] - logits[:, 0]
+    if num_classes == 2:
+      return AttackResult(jnp.argmax(logits, axis=1), scores=scores)
+    return AttackResult(jnp.argmax(logits, axis=1), logits=logits)
+
+  views = [_view(seed) for seed in range(2)]
+  rng = np.random.default_rng(0)
+  rows = np.stack([rng.permutation(12)[:5] for _ in views]).astype(np.int32)
+  first = rng.integers(num_classes, size=rows.shape)
+  candidates = np.stack([first, (first + 1) % num_classes], axis=-1)
+  found = trials.predict(
+    attack,
+    jax.random.key(0),
+    trials.stack_views(views),
+    asked=trials.Asked(rows, candidates.astype(np.int32)),
+  )
+  for seed, view in enumerate(views):
+    logits = np.asarray(view.vectors)[rows[seed]]
+    one, two = np.take_along_axis(logits, candidates[seed], axis=1).T
+    for draw in range(3):
+      np.testing.assert_allclose(
+        found.margins[seed, draw], one - two, rtol=1e-5
+      )
+
+
 def test_all_trials_equal_a_loop():
   views = [_view(seed) for seed in range(2)]
   key = jax.random.key(0)

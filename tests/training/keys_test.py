@@ -21,6 +21,7 @@ def test_keys_of_a_run_are_those_of_earlier_results():
 def test_no_key_is_used_twice():
   run_key = jax.random.key(0)
   found = [keys.init_key(run_key), keys.labels_key(run_key)]
+  found += [keys.canaries_key(run_key)]
   found += [keys.epoch_key(run_key, epoch) for epoch in range(3)]
   data = {tuple(np.asarray(jax.random.key_data(key))) for key in found}
-  assert len(data) == 5
+  assert len(data) == 6

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import pathlib
 from typing import Any
 
 from splitjax.defenses import guarantees
@@ -20,6 +19,7 @@ from splitjax.engine.problems import Problem
 from splitjax.engine.problems import check
 from splitjax.engine.problems import with_attacks
 from splitjax.engine.studies import strengths
+from splitjax.engine.studies import sweep_plot
 from splitjax.engine.study import Study
 from splitjax.engine.study import Training
 from splitjax.engine.study import cells_of
@@ -29,8 +29,6 @@ from splitjax.errors import check_range
 from splitjax.options import option
 from splitjax.records.intermediates import Name
 from splitjax.reports import page
-from splitjax.reports.frontier import Curve
-from splitjax.reports.frontier import defense_frontier
 from splitjax.reports.page import Line
 from splitjax.reports.page import Summary
 from splitjax.results import Cell
@@ -121,7 +119,7 @@ def study(config: Config) -> Study:
     tuple(trainings),
     tuple(cells),
     _summarise,
-    _draw,
+    sweep_plot.draw,
     notes=(*notes, *trainings[0].problem.notes),
   )
 
@@ -299,24 +297,3 @@ def _label(
     strength = training.problem.plan.specs[0].defense.strength
     name += f' {setting.defense} {strength}={setting.strength:g}'
   return f'{name} ({", ".join(words)})' if words else name
-
-
-def _draw(study: Study, summary: Summary, path: pathlib.Path) -> None:
-  """Draw what is read against how good the model is."""
-  curves = []
-  for training in study.trainings:
-    specs = training.problem.plan.specs
-    name = 'undefended'
-    if specs:
-      name = f'{training.problem.plan.name}, by {specs[0].defense.strength}'
-    curves.append(
-      Curve(
-        dataset=training.problem.dataset.name,
-        name=name,
-        settings=[x.setting for x in training.readings if x.num_passes == 1],
-        passes=max(x.num_passes for x in training.readings),
-        attacks=training.problem.config.attacks,
-        defended=bool(specs),
-      )
-    )
-  defense_frontier(curves, summary, path)

@@ -255,3 +255,50 @@ def test_model_that_noise_destroys_is_reported_and_not_an_error(run_study):
   assert any('made diverge' in fact for fact in shown.facts)
   cell = Cell(setting, 'inference', 'smashed', 'none')
   assert np.mean(_values(results, 'zero_share')[cell]) == 1
+
+
+@pytest.fixture(scope='module')
+def with_canaries(run_study, tmp_path_factory):
+  small = SMALL | dict(num_train=300, epochs=1, num_aux_draws=1)
+  config = defense_sweep.Config(
+    defenses=('label_dp:epsilon=0.5',), canaries=200, **small
+  )
+  study = defense_sweep.study(config)
+  return study, run_study(study, tmp_path_factory.mktemp('canaries'))
+
+
+def test_canaries_show_an_epsilon_beside_what_is_promised(with_canaries):
+  study, results = with_canaries
+  lower, limit = (
+    {x.setting.defense: y[0][0] for x, y in _values(results, m).items()}
+    for m in ('epsilon_lower', 'epsilon_limit')
+  )
+  assert 4 < lower['none'] <= limit['none']
+  assert lower['label_dp'] <= 0.5 < limit['label_dp']
+  [advantage] = [
+    y
+    for x, y in _values(results, 'canary_advantage').items()
+    if x[1:] == ('training', 'cut_grads', 'distance')
+    and x.setting.defense == 'none'
+  ]
+  assert np.mean(advantage) > 0.4
+  lines = study.summarise_fn(study, results.rows()).lines
+  assert any('label epsilon 0.5, measured: at least' in x[-1] for x in lines)
+
+
+def test_canaries_are_not_scored(with_canaries):
+  study, results = with_canaries
+  counted = {
+    cell.attack: row['num_scored']
+    for cell, row in by_cell(results.rows(), 'accuracy').items()
+    if cell.phase == 'training' and cell.setting.defense == 'none'
+  }
+  assert counted['model'] == 100
+  # Ten are known.
+  assert counted['distance'] == counted['chance'] == 90
+
+
+def test_as_many_canaries_as_the_data_do_not_have_are_refused():
+  config = defense_sweep.Config(canaries=281, **(SMALL | dict(num_train=300)))
+  with pytest.raises(ConfigError, match='canaries=281'):
+    defense_sweep.study(config)
