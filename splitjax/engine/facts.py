@@ -90,6 +90,7 @@ def facts_of(
     *_attacker_facts(config),
     *_defense_facts(problem, rows),
     _known_fact(problem),
+    *_canary_facts(problem),
     f'Figures: {shown} {unit}mean [95% interval for '
     f'{metrics.population(config.num_seeds, config.num_aux_draws)}].',
     *_model_facts(rows, whole, measure),
@@ -107,6 +108,17 @@ def _known_fact(problem: Problem) -> str:
     f'{config.num_seeds} seeds x {config.num_aux_draws} draws of them = '
     f'{config.num_seeds * config.num_aux_draws} trials.'
   )
+
+
+def _canary_facts(problem: Problem) -> list[str]:
+  """Return what epsilon is measured with."""
+  if problem.canaries is None:
+    return []
+  return [
+    f'Canaries: of each network {len(problem.canaries.ids):,} training samples '
+    'have one of two labels, which a coin chose. Attacks that are shown both '
+    'guess; those of every fourth one choose the attack, the others test it.'
+  ]
 
 
 def _model_facts(

@@ -115,27 +115,34 @@ def best(cell: Cell, source: Source, rows: Sequence[Row]) -> list[Row]:
     rows: rows of all attacks.
 
   Returns:
-    The rows: the epsilon that is exceeded, and what it would be, had all
-    guesses been right.
+    The rows: the epsilon that is exceeded, what it would be, had all guesses
+    been right, and the guesser's advantage over a coin.
   """
   canaries, delta = source.canaries, source.plan.delta
   assert canaries is not None
-  found: dict[Cell, dict[str, float]] = {}
+  found: dict[Cell, dict[str, Row]] = {}
   for row in rows:
     of = cell_of(row)
     if _whole(of.setting) == cell.setting and guesses(of):
-      found.setdefault(of, {})[row['measure']] = row['mean']
+      found.setdefault(of, {})[row['measure']] = row
   if not found:  # Another process has the rows.
     return []
-  chosen = max(found.values(), key=lambda one: one['canary_expected'])
+  chosen = max(found.values(), key=lambda one: one['canary_expected']['mean'])
   num = metrics.num_testing(canaries.coins.size)
-  right, guessed = chosen['canary_right'], chosen['canary_guesses']
+  right, guessed = (
+    chosen[f'canary_{name}']['mean'] for name in ('right', 'guesses')
+  )
   lower, limit = metrics.epsilon_lower(
     np.array([right, num]),
     np.array([guessed, num]),
     num_canaries=num,
     delta=delta,
   )
-  return _counts(
-    cell, canaries, epsilon_lower=lower, epsilon_limit=limit, delta=delta
-  )
+  about = {'phase': cell.phase, 'intermediate': cell.intermediate}
+  about |= {**cell.setting._asdict(), 'attack': cell.attack}
+  return [
+    *_counts(
+      cell, canaries, epsilon_lower=lower, epsilon_limit=limit, delta=delta
+    ),
+    chosen['canary_advantage'] | about,
+  ]

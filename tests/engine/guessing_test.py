@@ -77,6 +77,7 @@ def test_the_best_guesser_is_not_corrected_for_the_others():
     alone = metrics.epsilon_lower(num, num, delta=delta)
     assert best['epsilon_lower'] == best['epsilon_limit'] == alone > corrected
     assert best['delta'] == delta
+    assert best['canary_advantage'] == 0.5
 
 
 def test_the_guesser_is_chosen_by_other_canaries_than_test_it():
