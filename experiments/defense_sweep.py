@@ -9,9 +9,10 @@ classes is tried on the pair of classes that --pair names. Where a defense draws
 anew in every pass, the attacker also reads several passes. It writes what
 `label_inference` writes, with the defense and its strength in results.csv.
 --defenses=label_dp:epsilon=0.1|1|10,max_norm takes other defenses and
-strengths. Expect gradients to be read nearly completely under compression and
-DP-SGD, and label differential privacy and Marvell to hide labels only as far as
-they cost utility or are not averaged out.
+strengths. --canaries=1000 measures an epsilon beside the promised one. Expect
+gradients to be read nearly completely under compression and DP-SGD, and label
+differential privacy and Marvell to hide labels only as far as they cost utility
+or are not averaged out.
 """
 
 from experiments import common

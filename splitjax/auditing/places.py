@@ -136,8 +136,11 @@ def _view(prepared: Prepared, place: Place, index: int) -> View:
   else:
     own['features'] = vectors = run.arrays[array].vectors(rows)
   if prepared.num_classes:
-    counts = np.bincount(prepared.labels[index], minlength=prepared.num_classes)
-    own['shares'] = (counts / len(rows)).astype(np.float32)
+    labels = prepared.labels[index]
+    if prepared.canaries is not None:  # Not even the sum of the coins is told.
+      labels = np.delete(labels, prepared.canaries.rows[index])
+    counts = np.bincount(labels, minlength=prepared.num_classes)
+    own['shares'] = (counts / len(labels)).astype(np.float32)
   fields: dict[str, Any] = {
     'vectors': vectors if found is None else found,
     'aux_vectors': vectors[known.ids],
