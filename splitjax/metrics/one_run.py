@@ -6,7 +6,7 @@ and guesses. No mechanism of a small epsilon lets it guess right often.
 """
 
 import numpy as np
-from scipy import special
+import scipy
 
 _NUM_HALVINGS = 50
 _LARGEST = 50.0
@@ -106,7 +106,7 @@ def _at_least(
   some = right > 0
   left = np.where(some, guesses - right + 1, 1)
   return np.where(
-    some, special.betainc(np.where(some, right, 1), left, chance), 1.0
+    some, scipy.special.betainc(np.where(some, right, 1), left, chance), 1.0
   )
 
 
