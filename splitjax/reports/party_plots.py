@@ -39,7 +39,7 @@ def _places_of(summary: Summary) -> dict[tuple[str, str], str]:
   return {
     (line.phase, line.intermediate): line.title.partition(';')[0]
     for line in summary.lines
-    if line.intermediate not in _BASELINES
+    if line.intermediate not in _BASELINES and line.setting.num_passes == 1
   }
 
 
