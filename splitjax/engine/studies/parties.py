@@ -62,9 +62,8 @@ class Config(base.Config):
   )
   party_models: tuple[str, ...] = option(
     (),
-    'The model of each party where they differ, as mlp:64:64,mlp:16,conv_net, '
-    'hidden widths behind mlp: what lies below its cut. By default --model, '
-    'which also says what the label party has.',
+    'The model of each party where they differ from --model, which the label '
+    'party has: as mlp:64:64,conv_net, hidden widths behind mlp.',
   )
   active_features: float = option(
     0.0, 'Share of the features that the label party holds, 0 to 0.5.'
@@ -81,8 +80,7 @@ class Config(base.Config):
   )
   averaged_passes: tuple[int, ...] = option(
     (),
-    'Over how many passes the attackers read gradients, beside one alone; at '
-    'most --epochs. Empty for none.',
+    'Over how many passes gradients are read, beside one alone.',
   )
   drop_out: float = option(
     0.0, 'Chance of each party to be missing in a step of training.'
@@ -143,7 +141,7 @@ def study(config: Config) -> Study:
     tuple(_cells_of(problem, whole, readings)),
     functools.partial(_summarise, whole, sweeps),
     functools.partial(_draw, sweeps[0]),
-    notes=problem.notes,
+    notes=(*problem.notes, *_not_promised(problem)),
   )
 
 
@@ -213,6 +211,7 @@ def _check(config: Config) -> None:
   most = config.epochs + 1 - config.recorded_epoch
   for count in passes:
     check_range('averaged_passes', count, 2, most, 'passes of the training')
+  check_distinct('absent', config.absent)
   for party in config.absent:
     last = config.parties - 1
     check_range('absent', party, 0, last, 'parties')
@@ -248,9 +247,8 @@ def _cells_of(
 ) -> list[Cell]:
   """List all that is measured, in the order of the results."""
   references = list(problem.references)
-  at_a_cut = problem.plan.protect(problem.plan.strengths).at_a_cut
-  if 'guarantee' in references and len(problem.model.cuts) > 1 and at_a_cut:
-    references.remove('guarantee')  # It is of one exchange, not of several.
+  if _not_promised(problem):
+    references.remove('guarantee')
   cells = cells_of(whole, [], problem.attacks, references=references)
   reads = [*problem.read, Name.RAW_INPUTS.value]
   alone = [
@@ -264,6 +262,16 @@ def _cells_of(
     attacks = [x for x in problem.attacks if not (together and x in alone)]
     cells += cells_of(reading.setting, read, attacks)
   return cells
+
+
+def _not_promised(problem: Problem) -> list[str]:
+  """Say that a promise of one exchange is none of several, where it is so."""
+  places = problem.plan.protect(problem.plan.strengths)
+  several = len(problem.model.cuts) > 1 and places.at_a_cut
+  if not several or 'guarantee' not in problem.references:
+    return []
+  text = problem.plan.text
+  return [f'--defense={text} promises nothing here: it is of one exchange']
 
 
 def _summarise(

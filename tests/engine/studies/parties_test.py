@@ -192,6 +192,7 @@ def test_noise_by_party_reaches_the_one_that_reads_more_and_no_other():
     ({'attackers': ('0+0',)}, r'^attackers=0\+0: '),
     ({'attackers': ()}, '^attackers=: '),
     ({'absent': (2,)}, '^absent=2: '),
+    ({'absent': (1, 1)}, '^absent=1,1: expected each value once'),
     ({'drop_out': 1.0}, '^drop_out=1.0: '),
     ({'active_features': 0.9}, '^active_features=0.9: '),
     (
@@ -226,6 +227,18 @@ def test_noise_by_party_reaches_the_one_that_reads_more_and_no_other():
 def test_what_does_not_fit_is_refused(fields, message):
   with pytest.raises(ConfigError, match=message):
     parties.study(Config(**SMALL | fields))
+
+
+def test_a_promise_of_one_exchange_is_none_of_several():
+  for fields, kept in (
+    ({'defense': 'dp_message'}, False),
+    ({'defense': 'dp_message', 'parties': 1, 'attackers': ('0',)}, True),
+    ({'defense': 'label_dp'}, True),
+  ):
+    study = parties.study(Config(**SMALL | fields))
+    assert ('guarantee' in {x.attack for x in study.cells}) == kept
+    told = [x for x in study.notes if 'promises nothing here' in x]
+    assert len(told) == (not kept)
 
 
 def test_columns_of_a_table_are_named_once_and_are_there():
