@@ -153,7 +153,7 @@ def _panel(
         ha='center',
         color='white',
         fontsize=8,
-        rotation=90 if len(sweep.labels) * len(summary.attacks) > 6 else 0,
+        rotation=90 if len(sweep.labels) * len(summary.attacks) > 5 else 0,
       )
     for name, (marker, label) in _BASELINES.items():
       x, rows = found(attack, name)
