@@ -94,11 +94,10 @@ def _strips(
   shares = np.cumsum([0, *proportions]) / np.sum(proportions)
   edges = np.rint(shares * size).astype(int)
   if (np.diff(edges) < 1).any():
-    what = 'rows' if rows else 'columns'
-    expected = (
-      f'one of {size} {what} at least in each of {len(edges) - 1} parts'
-    )
-    raise ConfigError(_FIELD, how, expected)
+    what = f'one of the {size} {"rows" if rows else "columns"} of pixels'
+    if how in ('columns', 'rows'):
+      raise ConfigError('parties', len(proportions), f'{what} for each')
+    raise ConfigError(_FIELD, how, f'{what} at least for each party')
   first, last = ('top', 'bottom') if rows else ('left', 'right')
   start = whole.top if rows else whole.left
   return tuple(

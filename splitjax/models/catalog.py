@@ -16,6 +16,7 @@ from splitjax.models.layering import Layer
 NORMS = ('batch', 'group')
 DTYPES = ('float32', 'bfloat16')
 OWN = 'own'  # What results call a network that came as layers.
+LARGEST_WIDTH = 4096  # Of a hidden layer.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +130,7 @@ def options_of(
     expected = f'no such flag with --model={model}'
     raise ConfigError('hidden_sizes', hidden_sizes, expected)
   for size in hidden_sizes:
-    check_range('hidden_sizes', size, 1, 4096, 'widths')
+    check_range('hidden_sizes', size, 1, LARGEST_WIDTH, 'widths')
   if hidden_sizes:
     options['hidden_sizes'] = hidden_sizes
   if dtype != 'float32':

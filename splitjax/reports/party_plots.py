@@ -39,7 +39,7 @@ def _places_of(summary: Summary) -> dict[tuple[str, str], str]:
   return {
     (line.phase, line.intermediate): line.title.partition(';')[0]
     for line in summary.lines
-    if line.intermediate not in _BASELINES
+    if line.intermediate not in _BASELINES and line.setting.num_passes == 1
   }
 
 
@@ -146,6 +146,15 @@ def _panel(
     axes.errorbar(
       x + offset, mean, errors, fmt='none', ecolor='black', capsize=2
     )
+    for position, value in zip(x + offset, mean, strict=True):
+      axes.annotate(
+        f'{value:.1f}' if factor == 100 else f'{value:.2f}',
+        (position, 0.02 * factor),
+        ha='center',
+        color='white',
+        fontsize=8,
+        rotation=90 if len(sweep.labels) * len(summary.attacks) > 5 else 0,
+      )
     for name, (marker, label) in _BASELINES.items():
       x, rows = found(attack, name)
       axes.scatter(
@@ -157,9 +166,10 @@ def _panel(
         zorder=3,
         label=label if len(rows) else None,
       )
-  chance = cells.get(Cell(summary.whole, place[0], 'none', 'chance'))
-  if chance is not None:
-    level = factor * chance['mean']
-    axes.axhline(level, color='gray', linestyle=':', label='chance')
+  for name, (line, label) in plots.LEVELS.items():
+    row = cells.get(Cell(summary.whole, place[0], 'none', name))
+    if row is not None:
+      level = factor * row['mean']
+      axes.axhline(level, color='gray', linestyle=line, label=label, zorder=0)
   axes.set_xticks(places, sweep.labels, rotation=90 if len(places) > 6 else 0)
   plots.limit(axes, summary.measure)

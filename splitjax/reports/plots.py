@@ -27,7 +27,7 @@ _BASELINES = {
   'raw_inputs': ('x', 'no leak: raw inputs'),
 }
 # What is known without an attack: how it is drawn and called.
-_LEVELS: dict[str, tuple[Any, str]] = {
+LEVELS: dict[str, tuple[Any, str]] = {
   'model': ('-', 'the model itself'),
   'chance': (':', 'chance'),
   'mean': (':', 'the mean of the known targets'),
@@ -110,7 +110,7 @@ def _levels(
   axes: 'Axes', cells: Cells, summary: Summary, line: Line, index: int
 ) -> None:
   """Draw how good the model is and what guessing gives, across a group."""
-  for name, (style, label) in _LEVELS.items():
+  for name, (style, label) in LEVELS.items():
     row = cells.get(Cell(summary.whole, line.phase, 'none', name))
     if row is not None:
       axes.hlines(
@@ -207,7 +207,7 @@ def _panel(
   baselines = {'raw_inputs': ':'}
   if intermediate == 'smashed':
     baselines['untrained_smashed'] = '--'
-    curve('none', 'model', color='gray', label=_LEVELS['model'][1])
+    curve('none', 'model', color='gray', label=LEVELS['model'][1])
   for index, attack in enumerate(summary.attacks):
     style = {'color': canvas.color(index), 'capsize': 2}
     curve(intermediate, attack, label=attack, marker='o', ms=4, **style)
@@ -219,7 +219,7 @@ def _panel(
       label = _BASELINES[name][1]
       axes.plot([], [], color='black', linestyle=line, label=label)
   for name in ('chance', 'mean'):
-    curve('none', name, color='gray', linestyle='-.', label=_LEVELS[name][1])
+    curve('none', name, color='gray', linestyle='-.', label=LEVELS[name][1])
   axes.set_xticks(range(len(one.labels)), one.labels)
   axes.set_xlabel(one.factor)
   limit(axes, summary.measure)

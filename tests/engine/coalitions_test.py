@@ -13,8 +13,9 @@ def _model():
   features = FeatureSplit(
     (np.array([0, 3]), np.array([1]), np.array([2, 4])), ((2,), (1,), (2,))
   )
-  layers = models.mlp(3, hidden_sizes=(4,))
-  return PartyModel(features, (layers[:3],) * 3, layers[3:])
+  layers, deep = models.mlp(3, hidden_sizes=(4,)), models.mlp(3)
+  bottoms = layers[:3], deep[:5], models.mlp(3, hidden_sizes=(2,))[:3]
+  return PartyModel(features, bottoms, layers[3:])
 
 
 def test_attackers_are_read_in_order_and_once():

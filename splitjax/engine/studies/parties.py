@@ -7,6 +7,7 @@ import pathlib
 
 from splitjax.data.dataset import Dataset
 from splitjax.data.feature_split import split_features
+from splitjax.engine import bottoms
 from splitjax.engine import coalitions
 from splitjax.engine import config as base
 from splitjax.engine import facts
@@ -20,6 +21,7 @@ from splitjax.engine.study import Training
 from splitjax.engine.study import cells_of
 from splitjax.engine.study import point_of
 from splitjax.errors import ConfigError
+from splitjax.errors import check_distinct
 from splitjax.errors import check_name
 from splitjax.errors import check_range
 from splitjax.options import option
@@ -58,6 +60,11 @@ class Config(base.Config):
     'Names of the columns of a table that each party holds, as a,b;c,d; the '
     "label party's as a,b;c;label:d.",
   )
+  party_models: tuple[str, ...] = option(
+    (),
+    'The model of each party where they differ from --model, which the label '
+    'party has: as mlp:64:64,conv_net, hidden widths behind mlp.',
+  )
   active_features: float = option(
     0.0, 'Share of the features that the label party holds, 0 to 0.5.'
   )
@@ -70,6 +77,10 @@ class Config(base.Config):
     (coalitions.EACH, coalitions.ALL),
     'Who attacks: each for every party alone, all for all together, or parties '
     'that work together, as 0+2 or 0-3.',
+  )
+  averaged_passes: tuple[int, ...] = option(
+    (),
+    'Over how many passes gradients are read, beside one alone.',
   )
   drop_out: float = option(
     0.0, 'Chance of each party to be missing in a step of training.'
@@ -110,32 +121,34 @@ def study(config: Config) -> Study:
   epoch = problem.config.recorded_epoch
   everyone = tuple(range(config.parties))
   whole = problem.setting._replace(party=ANY)
-  sweep = sweep_of(problem, attackers)
+  counts = (1, *config.averaged_passes)
+  sweeps = [sweep_of(problem, attackers, count) for count in counts]
   readings = [
-    Reading(setting, epoch=epoch, parties=parties)
+    Reading(setting, epoch=epoch, num_passes=count, parties=parties)
+    for sweep, count in zip(sweeps, counts, strict=True)
     for setting, parties in zip(sweep.settings, attackers, strict=True)
   ]
   training = Training(
     problem,
     (point_of(problem),),
     (Reading(whole, epoch=epoch, parties=everyone), *readings),
-    recorded_epochs=(epoch,),
+    recorded_epochs=range(epoch, epoch + max(counts)),
   )
   return Study(
     'parties',
     problem.config,
     (training,),
     tuple(_cells_of(problem, whole, readings)),
-    functools.partial(_summarise, whole, sweep),
-    functools.partial(_draw, sweep),
-    notes=problem.notes,
+    functools.partial(_summarise, whole, sweeps),
+    functools.partial(_draw, sweeps[0]),
+    notes=(*problem.notes, *_not_promised(problem)),
   )
 
 
 def make_model(
   config: Config, dataset: Dataset, layers_fn: problems.LayersFn
 ) -> PartyModel:
-  """Make bottoms of one architecture for the features of each party.
+  """Make a bottom for the features of each party, and the label party's part.
 
   Args:
     config: who holds what, and where the network is cut.
@@ -162,10 +175,14 @@ def make_model(
   if len(cuts) > 1:
     raise ConfigError('cuts', cuts, 'one cut: that of every party')
   bottom = slice(cuts[0])
-  active = features.active_dataset(dataset)
+  active, held = features.active_dataset(dataset), features.datasets(dataset)
+  if config.party_models:
+    parts = bottoms.make(config, config.party_models, held)
+  else:
+    parts = tuple(layers_fn(one)[bottom] for one in held)
   model = PartyModel(
     features,
-    tuple(layers_fn(one)[bottom] for one in features.datasets(dataset)),
+    parts,
     whole[cuts[0] :],
     own=() if active is None else layers_fn(active)[bottom],
     fusion=config.fusion,
@@ -184,8 +201,17 @@ def _check(config: Config) -> None:
   """Raise `ConfigError` if a field of the parties cannot be used."""
   check_name('fusion', config.fusion, FUSIONS)
   check_name('fill', config.fill, FILLS)
+  bottoms.check(config.party_models, config.parties)
   if not 0 <= config.drop_out < 1:
     raise ConfigError('drop_out', config.drop_out, 'a chance below 1, or 0')
+  passes = config.averaged_passes
+  check_distinct('averaged_passes', passes)
+  if passes and Name.CUT_GRADS not in config.intermediates:
+    raise ConfigError('averaged_passes', passes, 'cut_grads in intermediates')
+  most = config.epochs + 1 - config.recorded_epoch
+  for count in passes:
+    check_range('averaged_passes', count, 2, most, 'passes of the training')
+  check_distinct('absent', config.absent)
   for party in config.absent:
     last = config.parties - 1
     check_range('absent', party, 0, last, 'parties')
@@ -204,10 +230,15 @@ def _check_defense(problem: Problem) -> None:
     raise ConfigError('defense', plan.text, expected)
 
 
-def sweep_of(problem: Problem, attackers: Sequence[Coalition]) -> Sweep:
+def sweep_of(
+  problem: Problem, attackers: Sequence[Coalition], num_passes: int = 1
+) -> Sweep:
   """Return one setting for each attacker."""
   labels = [coalitions.name_of(one) for one in attackers]
-  settings = [problem.setting._replace(party=label) for label in labels]
+  settings = [
+    problem.setting._replace(party=label, num_passes=num_passes)
+    for label in labels
+  ]
   return Sweep('party', settings, labels)
 
 
@@ -216,34 +247,44 @@ def _cells_of(
 ) -> list[Cell]:
   """List all that is measured, in the order of the results."""
   references = list(problem.references)
-  at_a_cut = problem.plan.protect(problem.plan.strengths).at_a_cut
-  if 'guarantee' in references and len(problem.model.cuts) > 1 and at_a_cut:
-    references.remove('guarantee')  # It is of one exchange, not of several.
+  if _not_promised(problem):
+    references.remove('guarantee')
   cells = cells_of(whole, [], problem.attacks, references=references)
-  read = [*problem.read, Name.RAW_INPUTS.value]
+  reads = [*problem.read, Name.RAW_INPUTS.value]
   alone = [
     x
     for x in problem.attacks
     if x.attack.logits or Name.ONLINE in x.attack.granted
   ]
   for reading in readings:
+    read = reads if reading.num_passes == 1 else [Name.CUT_GRADS]
     together = len(reading.parties) > 1
     attacks = [x for x in problem.attacks if not (together and x in alone)]
     cells += cells_of(reading.setting, read, attacks)
   return cells
 
 
+def _not_promised(problem: Problem) -> list[str]:
+  """Say that a promise of one exchange is none of several, where it is so."""
+  places = problem.plan.protect(problem.plan.strengths)
+  several = len(problem.model.cuts) > 1 and places.at_a_cut
+  if not several or 'guarantee' not in problem.references:
+    return []
+  text = problem.plan.text
+  return [f'--defense={text} promises nothing here: it is of one exchange']
+
+
 def _summarise(
-  whole: Setting, sweep: Sweep, study: Study, rows: Sequence[Row]
+  whole: Setting, sweeps: Sequence[Sweep], study: Study, rows: Sequence[Row]
 ) -> Summary:
   """Return the answer, facts and a line for each attacker."""
   problem = study.problem
   what = 'targets' if problem.dataset.is_real else 'labels'
   summary = facts.summarise_sweeps(
-    problem, rows, whole, [sweep], f'{what} read, by the party'
+    problem, rows, whole, sweeps, f'{what} read, by the party'
   )
   judged = verdicts.judge(rows)
-  answer = party_plots.answer_of(summary, sweep)
+  answer = party_plots.answer_of(summary, sweeps[0])
   return summary._replace(
     facts=[*answer, *summary.facts],
     verdict=judged['summary'] if judged else '',
