@@ -70,6 +70,10 @@ def adapt(
   """
   finite = jnp.all(conditioning.finite_rows(passes), axis=0)[None, :, None]
   passes = jnp.where(finite, similarity.to_accumulator(passes), 0)
+  if passes.shape[-1] > 2:
+    # Where all entries were rounded to the same value, nothing was sent.
+    alike = jnp.all(passes == passes[..., :1], axis=-1, keepdims=True)
+    passes = jnp.where(alike, 0, passes)
   # Of one size, or squares would leave the range.
   passes = passes * conditioning.power_of_two(jnp.max(jnp.abs(passes)))
   if Counter.BATCH_MEANS in counters:

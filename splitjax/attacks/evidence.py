@@ -148,7 +148,7 @@ def gradient_evidence(
     [True, False, True, False]
   """
   key_adapt, key = jax.random.split(key)
-  if counters or num_classes > _MOST_MATCHED:
+  if set(counters) - {Counter.MISSING} or num_classes > _MOST_MATCHED:
     sent = None
   passes = adapting.adapt(
     key_adapt, passes, draws, counters, num_classes=num_classes

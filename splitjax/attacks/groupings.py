@@ -32,6 +32,7 @@ CANDIDATES = (
   'batches',
   'matching',
   'merged',
+  'inputs',
 )
 _NUM_STARTS = 12
 _NUM_ITERS = 40
@@ -99,7 +100,7 @@ def denoised(key: jax.Array, vectors: jax.Array, num_classes: int) -> Grouping:
     )
     groups = leave_one_out.reassign(
       units,
-      _best_start(key_starts, points, num_classes),
+      best_start(key_starts, points, num_classes),
       num_groups=num_classes,
       num_iters=_NUM_MOVES,
     )
@@ -132,14 +133,20 @@ def margins_of(
   return jax.lax.map(margin, passes)
 
 
-def _best_start(
-  key: jax.Array, points: jax.Array, num_groups: int
-) -> jax.Array:
-  """Return the groups of the best of several K-means runs, `[N]`.
+def best_start(key: jax.Array, points: jax.Array, num_groups: int) -> jax.Array:
+  """Find groups by the best of several K-means runs.
 
   A fixed number of iterations over few coordinates: the lanes of `kmeans`
   would take longer to compile than these take to run. Of many points, the
   starts are compared on a part, and the best goes on with all.
+
+  Args:
+    key: random key for the starts.
+    points: points around 0, `[N, k]`.
+    num_groups: number of groups.
+
+  Returns:
+    The group of each point, `[N]`.
   """
   step = max(points.size * num_groups // _MOST_WORK, 1)
   part = points[::step]

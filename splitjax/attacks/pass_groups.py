@@ -62,6 +62,8 @@ def likeliest_groups(
 ) -> Grouping:
   """Return the likeliest groups over all passes.
 
+  In a pass in which all of a sample's entries are 0, it says nothing.
+
   Args:
     key: random key for the search for directions, and for the starts.
     passes: gradients of each pass, `[T, N, D]`.
@@ -91,7 +93,9 @@ def likeliest_groups(
   ]
   carried = passes_fit.carry_on(points, first, num_classes)
   starts.append(carried.astype(jnp.int32))
-  found = passes_fit.best_fit(points, jnp.stack(starts), num_classes)
+  found = passes_fit.best_fit(
+    points, jnp.stack(starts), num_classes, sent=jnp.any(passes != 0, axis=-1)
+  )
   return likeliest(found.log_likelihoods)
 
 

@@ -8,6 +8,7 @@ In shape descriptions `T` is the number of passes, `N` that of samples, `k` the
 width of a point, `K` the number of groups and `S` that of starts.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -99,13 +100,17 @@ def means_of(
   return jnp.where(sizes > 0, sums / jnp.maximum(sizes, 1), before)
 
 
-def fit(points: jax.Array, members: jax.Array) -> Fit:
+def fit(
+  points: jax.Array, members: jax.Array, sent: jax.Array | None = None
+) -> Fit:
   """Fit normal groups of equal weight to all passes, by EM.
 
   Args:
     points: points of each pass, `[T, N, k]`, float32 or wider.
     members: how much each sample is in each group to begin with, in each pass,
       `[T, N, K]`.
+    sent: whether anything was sent of each sample in each pass, `[T, N]`; a
+      sample says nothing in a pass in which nothing was. None stands for all.
 
   Returns:
     The fit.
@@ -116,57 +121,71 @@ def fit(points: jax.Array, members: jax.Array) -> Fit:
     >>> fit(points, start).log_likelihoods.argmax(axis=1).tolist()
     [0, 0, 1, 1]
   """
+  if sent is None:
+    sent = jnp.ones(points.shape[:2], bool)
+  each_pass = functools.partial(_each_pass, points, sent=sent)
 
   def iterate(_: jax.Array, members: jax.Array) -> jax.Array:
-    likelihoods = jnp.sum(_each_pass(points, members, loo=False), axis=0)
+    likelihoods = jnp.sum(each_pass(members, loo=False), axis=0)
     return jnp.broadcast_to(jax.nn.softmax(likelihoods), members.shape)
 
   members = jax.lax.fori_loop(0, NUM_ITERS, iterate, members)
-  total = jnp.sum(_each_pass(points, members, loo=False), axis=0)
-  without = jnp.sum(_each_pass(points, members, loo=True), axis=0)
+  total = jnp.sum(each_pass(members, loo=False), axis=0)
+  without = jnp.sum(each_pass(members, loo=True), axis=0)
   return Fit(without, jnp.sum(jax.nn.logsumexp(total, axis=1)))
 
 
 def _each_pass(
-  points: jax.Array, members: jax.Array, *, loo: bool
+  points: jax.Array, members: jax.Array, *, sent: jax.Array, loo: bool
 ) -> jax.Array:
   """Return the log-likelihood of each group in each pass, `[T, N, K]`.
 
   Args:
     points: points, `[T, N, k]`.
     members: memberships that means and spreads are made of, `[T, N, K]`.
+    sent: which samples count in each pass, `[T, N]`.
     loo: whether a sample's own part is taken out of the means.
   """
-  num_samples, width = points.shape[1:]
+  width = points.shape[-1]
 
-  def one_pass(x: jax.Array, weights: jax.Array) -> jax.Array:
+  def one_pass(
+    x: jax.Array, weights: jax.Array, counts: jax.Array
+  ) -> jax.Array:
+    weights = weights * counts[:, None]
     sums = leave_one_out.sums_of(x, weights)
     none = jnp.zeros_like(weights)
     squares = jnp.sum(x**2, axis=1, keepdims=True)
     far = leave_one_out.distances(x, none, sums) + squares
-    spread = jnp.sum(weights * far) / (num_samples * width)
+    spread = jnp.sum(weights * far) / jnp.maximum(jnp.sum(counts) * width, 1)
     spread = jnp.maximum(spread, 1e-12)
     if loo:
       far = leave_one_out.distances(x, weights, sums) + squares
-    return -far / (2 * spread) - width / 2 * jnp.log(spread)
+    found = -far / (2 * spread) - width / 2 * jnp.log(spread)
+    return jnp.where(counts[:, None], found, 0)
 
-  return jax.vmap(one_pass)(points, members)
+  return jax.vmap(one_pass)(points, members, sent)
 
 
-def best_fit(points: jax.Array, starts: jax.Array, num_groups: int) -> Fit:
+def best_fit(
+  points: jax.Array,
+  starts: jax.Array,
+  num_groups: int,
+  sent: jax.Array | None = None,
+) -> Fit:
   """Fit from several starts, and keep the likeliest fit.
 
   Args:
     points: points of each pass, `[T, N, k]`.
     starts: group of each sample in each pass to begin with, `[S, T, N]`.
     num_groups: number of groups, `K`.
+    sent: whether anything was sent of each sample, `[T, N]`, see `fit`.
 
   Returns:
     The fit whose log-likelihood is the largest.
   """
   fits = jax.lax.map(
     lambda start: fit(
-      points, jax.nn.one_hot(start, num_groups, dtype=points.dtype)
+      points, jax.nn.one_hot(start, num_groups, dtype=points.dtype), sent
     ),
     starts,
   )

@@ -9,10 +9,12 @@ from splitjax import attacks
 from splitjax.attacks import groupings
 from splitjax.attacks import leave_one_out
 from splitjax.attacks import merged_on_views
+from splitjax.attacks import missing_on_views
 from splitjax.attacks.adapting import Draws
 from splitjax.attacks.evidence import Evidence
 from splitjax.attacks.evidence import confidence_of
 from splitjax.attacks.groupings import Grouping
+from splitjax.attacks.missing import Patterns
 from splitjax.attacks.on_views import own_of
 from splitjax.attacks.on_views import ridge
 from splitjax.attacks.on_views import with_logits
@@ -37,12 +39,14 @@ class Shared(NamedTuple):
     logits: what a head trained on the groups of the gradients says of the
       samples to label, `[M, C]`; None where there is no head.
     foretold: the groups that heads foretold of held-out samples, `[N]`.
+    patterns: which entries were sent; None where all were.
   """
 
   gradients: Evidence | None = None
   similar: Evidence | None = None
   logits: jax.Array | None = None
   foretold: jax.Array | None = None
+  patterns: Patterns | None = None
 
 
 def share(key: jax.Array, view: View) -> Shared:
@@ -73,7 +77,9 @@ def share(key: jax.Array, view: View) -> Shared:
       sent=own.sent,
     )
   if own.features is None:  # Gradients are what is read.
-    return Shared(gradients)
+    assert gradients is not None
+    patterns = missing_on_views.group(key_similarity, view, gradients)
+    return Shared(gradients, patterns=patterns)
   vectors = own.features
   if own.new_samples:
     vectors = jnp.concatenate([view.vectors, vectors])
@@ -105,6 +111,9 @@ def strongest(
       view.aux_labels,
       num_classes=view.num_classes,
       channel=own.passes.channel,
+    )
+    found = missing_on_views.read(
+      view, shared.gradients, shared.patterns, found
     )
     return _with_scores(view, found)
   similar = _by_similarity(view, shared.similar)

@@ -92,16 +92,20 @@ DEFENSES: dict[str, Defense] = {
   ),
   'compression': Defense(
     binding.at('cut_grads', defenses.compression.per_batch),
+    counters=(Counter.MISSING,),
     strength='ratio',
     strengths=(0.1, 0.3, 0.5, 0.7, 0.9),
     within=(0.0, 0.999999),
+    averaged='pass',
     targets=_ANY,
   ),
   'compression_per_sample': Defense(
     binding.at('cut_grads', defenses.compression.per_sample),
+    counters=(Counter.MISSING,),
     strength='ratio',
     strengths=(0.1, 0.3, 0.5, 0.7, 0.9),
     within=(0.0, 0.999999),
+    averaged='pass',
     targets=_ANY,
   ),
   'marvell': Defense(
@@ -159,6 +163,7 @@ DEFENSES: dict[str, Defense] = {
     strength='num_bins',
     strengths=(2, 6, 12, 24),
     counts={'num_bins': 0},
+    averaged='pass',
     targets=_ANY,
   ),
   'mixup': Defense(

@@ -71,8 +71,9 @@ class Defense:
       stage of a defense in two stages.
     targets: the kinds of targets that it is defined for.
     two_classes: whether it is defined for two classes only.
-    averaged: how to average over passes where it draws anew at every use: a
-      unit of `attacks.average_by_sample`.
+    averaged: how to average over passes where several say more than one, since
+      noise is drawn anew or not all is sent: a unit of
+      `attacks.average_by_sample`.
     mixes_examples: whether a sample's loss depends on others of the batch.
     replaces_labels: whether the training sees other labels than the true ones.
     counters: what an attacker who knows of it undoes in its gradients.

@@ -18,6 +18,7 @@ from splitjax.records.intermediates import granted_with
 from splitjax.records.recording import Record
 from splitjax.records.viewing import Auxiliary
 from splitjax.records.viewing import View
+from splitjax.training.countering import Counter
 
 
 class Target(NamedTuple):
@@ -179,7 +180,8 @@ def _own(
   def passes() -> viewing.Passes:
     found = source.passes_of(seed, ids, name)
     has_inputs = source.parties or source.model.num_parts == 2
-    if not (found.num_merged and has_inputs):
+    of_use = found.num_merged or Counter.MISSING in found.counters
+    if not (of_use and has_inputs):
       return found  # In the middle of three parts there are no inputs.
     of_phase = functools.partial(source.records, dataset)
     (own,) = of_phase(Phase.TRAINING.value, Name.RAW_INPUTS)

@@ -24,12 +24,15 @@ class Counter(enum.StrEnum):
       length, and leaves the line. Tells more than two classes apart.
     ONE_CLASS: see which batches point one way. They are of one class, and
       were sent as they are; the others hold both. Tells two classes apart.
+    MISSING: take entries that are zero for not sent. Which entries were sent
+      is a pattern, and own inputs tell which patterns are of one class.
   """
 
   BATCH_MEANS = 'batch_means'
   PAIRS = 'pairs'
   LINES = 'lines'
   ONE_CLASS = 'one_class'
+  MISSING = 'missing'
 
 
 class Channel(NamedTuple):

@@ -25,6 +25,15 @@ def test_nothing_known_changes_nothing():
   assert (_adapt(passes, draws) == passes).all()
 
 
+def test_row_whose_entries_are_all_alike_was_not_sent():
+  passes = _passes()
+  passes[1, 3] = -0.2
+  found = _adapt(passes, Draws(np.zeros((2, 12), int)))
+  assert (found[1, 3] == 0).all()
+  passes[1, 3] = 0
+  assert (found == passes).all()
+
+
 @pytest.mark.parametrize('weight', [0.5, 0.99])
 def test_batch_means_are_gone(weight):
   gradients = _passes()

@@ -31,7 +31,9 @@ def _slow_log_likelihoods(points, members):
 def test_each_pass_adds_its_own_likelihood():
   points, truth = _turning(0)
   members = jnp.broadcast_to(jax.nn.one_hot(truth, 3), (8, 200, 3)) * 0.8 + 0.1
-  found = jnp.sum(passes._each_pass(points, members, loo=False), axis=0)
+  sent = jnp.ones((8, 200), bool)
+  found = passes._each_pass(points, members, sent=sent, loo=False)
+  found = jnp.sum(found, axis=0)
   expected = _slow_log_likelihoods(points, members)
   np.testing.assert_allclose(found, expected, rtol=1e-4, atol=0.5)
 
@@ -48,6 +50,26 @@ def test_fit_finds_groups_that_one_pass_does_not_tell():
     labels = jnp.argmax(found.log_likelihoods, axis=1)
     share[num] = np.mean(labels == truth)
   assert share[8] > 0.85 > share[1] + 0.1
+
+
+def test_pass_in_which_nothing_was_sent_of_a_sample_says_nothing():
+  points, truth = _turning(4, noise=0.5)
+  rng = np.random.default_rng(4)
+  sent = rng.random((8, 200)) < 0.3
+  sent[0] = True
+  # Without it, what half of the samples have in common would be a group.
+  fits = [
+    jax.jit(passes.fit)(
+      jnp.where(sent[..., None], points, other),
+      jnp.broadcast_to(jax.nn.one_hot(truth, 3), (8, 200, 3)),
+      sent,
+    )
+    for other in (0.0, 50.0)
+  ]
+  for found in fits:
+    labels = jnp.argmax(found.log_likelihoods, axis=1)
+    assert np.mean(labels == truth) > 0.99
+  np.testing.assert_array_equal(*(x.log_likelihoods for x in fits))
 
 
 def test_groups_are_carried_on_while_samples_move():

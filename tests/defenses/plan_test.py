@@ -292,6 +292,8 @@ class TestGuarantees:
 
 
 _COUNTERS = {
+  'compression': (Counter.MISSING,),
+  'compression_per_sample': (Counter.MISSING,),
   'gradient_averaging': (Counter.BATCH_MEANS,),
   'mixup': (Counter.PAIRS,),
   'max_norm': (Counter.LINES,),

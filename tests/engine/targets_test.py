@@ -19,6 +19,7 @@ from splitjax.engine.sources import Source
 from splitjax.engine.study import cells_of
 from splitjax.engine.study import point_of
 from splitjax.records.intermediates import Name
+from splitjax.records.viewing import rows_of
 
 SMALL = dict(
   epochs=2, batch_size=16, num_seeds=2, num_aux_draws=2, attacks=('all',)
@@ -37,6 +38,9 @@ CONFIGS = {
   'label_dp': dict(DIGITS, defense='label_dp:epsilon=1:per_use=1'),
   'merged': dict(
     DIGITS, defense='lcd_like:num_labels=1', attacks=('strongest',)
+  ),
+  'missing': dict(
+    DIGITS, defense='compression:ratio=0.9', attacks=('strongest',)
   ),
   'two_cuts': dict(
     DIGITS, cuts=(3, 5), attacks=('strongest', 'exploit', 'online')
@@ -199,6 +203,15 @@ def test_inputs_are_granted_where_labels_were_merged():
       np.testing.assert_array_equal(passes.inputs, inputs[ids])
       assert passes.new_inputs is None
   assert ('inference', 'smashed') in found
+
+
+def test_inputs_are_granted_where_entries_are_not_sent():
+  problem, source = _problem_and_source('missing')
+  dataset = problem.dataset
+  view = _targets(problem, source, dataset)['training', 'cut_grads'].view
+  inputs = dataset.train_inputs.reshape(len(dataset.train_inputs), -1)
+  rows, _ = rows_of(view.sample_ids, dataset.train_ids)
+  np.testing.assert_array_equal(view.own.passes.inputs, inputs[rows])
   mixed = _problem_and_source('mixup')
   others = _targets(*mixed, mixed[0].dataset)
   assert others['training', 'cut_grads'].view.own.passes.inputs is None
