@@ -34,6 +34,9 @@ _PRIOR = 0.5  # Samples that every class has, spread over all patterns.
 # How far above chance the samples of a pattern have to agree on a class, by
 # their inputs; else these do not tell the classes.
 _LEAST_AGREEMENT = 1 / 3
+# If as many entries of a gradient are sent, those of a class share some, and
+# gradients alone say more than inputs do.
+_MANY_ENTRIES = 3
 _FAR = 1e9
 _TIES = 0.1
 _SHIFTS = (1, 2, 3, 5, 8, 13, 21, 34)  # Pairs whose inputs are compared.
@@ -46,10 +49,13 @@ class Patterns(NamedTuple):
     groups: pattern of each sample in each pass, the last one for samples of
       which nothing was sent, `[T, N]`.
     silent: whether nothing was sent of a sample in any pass, `[N]`.
+    num_entries: how many entries are sent in the first pass, on average over
+      the samples of which any are, a scalar.
   """
 
   groups: jax.Array
   silent: jax.Array
+  num_entries: jax.Array
 
 
 def patterns_of(
@@ -84,7 +90,9 @@ def patterns_of(
     return jnp.where(silent, number, found), silent
 
   groups, silent = jax.lax.map(one_pass, passes)
-  return Patterns(groups, jnp.all(silent, axis=0))
+  some = jnp.maximum(jnp.sum(~silent[0]), 1)
+  num_entries = jnp.sum(passes[0] != 0) / some
+  return Patterns(groups, jnp.all(silent, axis=0), num_entries)
 
 
 def _number_of(num_samples: int, num_classes: int) -> int:
@@ -115,7 +123,8 @@ def read_missing(
   the classes together, by their patterns where there are any.
 
   Where the samples of a pattern do not agree on a class at the start, inputs
-  say nothing of classes, and gradients are read alone.
+  say nothing of classes, and gradients are read alone; so they are where three
+  entries of a gradient or more are sent.
 
   Args:
     found: what gradients say alone.
@@ -159,7 +168,9 @@ def read_missing(
   )
   # In the first pass classes differ most.
   agreement = _agreement(patterns.groups[0], start, number, num_classes)
-  return groupings.where(agreement > _LEAST_AGREEMENT, joint, found)
+  usable = agreement > _LEAST_AGREEMENT
+  usable &= patterns.num_entries < _MANY_ENTRIES
+  return groupings.where(usable, joint, found)
 
 
 def _around_zero(inputs: jax.Array) -> jax.Array:

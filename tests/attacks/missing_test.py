@@ -62,6 +62,14 @@ def test_inputs_that_tell_no_class_change_nothing():
     np.testing.assert_array_equal(getattr(found, name), getattr(alone, name))
 
 
+def test_gradients_of_several_entries_are_read_alone():
+  truth, gradients, inputs = _sent(0)
+  several = np.concatenate([gradients] * 3, axis=1)
+  _, _, alone, found = _read(several, truth, inputs)
+  np.testing.assert_array_equal(found.labels, alone.labels)
+  assert CANDIDATES[found.chosen] != 'inputs'
+
+
 def test_known_samples_that_mislead_by_inputs_name_by_patterns():
   truth, gradients, inputs = _sent(0)
   inputs[[0, 1]] = inputs[[1, 0]]  # Each looks like the other's class.
