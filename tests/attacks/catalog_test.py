@@ -75,6 +75,7 @@ def _view(num_classes, width=6):
 
 # Fits, which take long to compile.
 _SLOW = (
+  'strongest',
   'transfer_hidden',
   'transfer_tuned',
   'model_completion',

@@ -180,6 +180,8 @@ def test_variables_of_another_network_are_refused(tmp_path, change, message):
     extractors.load(path, data.load_digits(seed=0))
 
 
+# What is still being read when a misfit is found ends in a closed event loop.
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 def test_misfits_are_named():
   wanted = extractors.variables_of(_plan(), np.float32)
   params, state = _draw(_plan())

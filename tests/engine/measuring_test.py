@@ -95,6 +95,7 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
   }
 
 
+@pytest.mark.slow
 def test_intervals_and_draws_of_one_network(plain):
   rows = plain.rows()
   for row in rows:

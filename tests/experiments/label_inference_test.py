@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import sys
 
-from absl.testing import parameterized
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -22,33 +21,34 @@ def _command(*args, cwd=ROOT):
   )
 
 
-class CommandTest(parameterized.TestCase):
-  @parameterized.parameters(
-    (['--epoch=3'], "Unknown command line flag 'epoch'. Did you mean: epochs"),
-    (['--out_dir=/dev/null/x'], '--out_dir=/dev/null/x: expected a folder'),
-    (['--cuts=3,x'], '--cuts=3,x: expected whole numbers with commas between'),
-  )
-  def test_mistake_is_one_line_and_a_status(self, args, message):
-    self._check_mistake(args, message)
+_MISTAKES = [
+  (['--epoch=3'], "Unknown command line flag 'epoch'. Did you mean: epochs"),
+  (['--out_dir=/dev/null/x'], '--out_dir=/dev/null/x: expected a folder'),
+]
+_OTHERS = [
+  (['--cuts=3,x'], '--cuts=3,x: expected whole numbers with commas between'),
+  (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
+  (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
+  (['--num_aux=0'], 'flag --num_aux=0: 0 is not an integer in the r'),
+  (['digits'], 'digits: expected flags only, as --name=value'),
+  (['--attacks=clustering:x=1'], '--attacks=clustering:x=1: expected clust'),
+  (['--defense=max_norm+'], '--defense=: expected one of dp_sgd'),
+]
 
-  @pytest.mark.slow
-  @parameterized.parameters(
-    (['--dataset=mnits'], '--dataset=mnits: expected one of digits'),
-    (['--epochs=abc'], 'flag --epochs=abc: invalid literal for int'),
-    (['--num_aux=0'], 'flag --num_aux=0: 0 is not an integer in the r'),
-    (['digits'], 'digits: expected flags only, as --name=value'),
-    (['--attacks=clustering:x=1'], '--attacks=clustering:x=1: expected clust'),
-    (['--defense=max_norm+'], '--defense=: expected one of dp_sgd'),
-  )
-  def test_other_mistakes_are_too(self, args, message):
-    self._check_mistake(args, message)
 
-  def _check_mistake(self, args, message):
-    done = _command(*args)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count('\n') == 1
-    assert done.stdout == ''
+@pytest.mark.parametrize(
+  ('args', 'message'),
+  [
+    *_MISTAKES,
+    *(pytest.param(*x, marks=pytest.mark.slow) for x in _OTHERS),
+  ],
+)
+def test_mistake_is_one_line_and_a_status(args, message):
+  done = _command(*args)
+  assert done.returncode == 2
+  assert message in done.stderr
+  assert done.stderr.count('\n') == 1
+  assert done.stdout == ''
 
 
 @pytest.mark.slow
