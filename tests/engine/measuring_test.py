@@ -1,6 +1,7 @@
 """Which candidates the strongest attacker chose, as the results say it."""
 
 import dataclasses
+import types
 
 import jax
 import numpy as np
@@ -87,7 +88,8 @@ def test_the_measure_says_which_candidate_it_was(monkeypatch, plain):
     labels[:, :1],
     scored,
   )
-  rows = measuring._attack(jax.random.key(0), problem, cell, target, ())
+  source = types.SimpleNamespace(optional=(), canaries=None)
+  rows = measuring._attack(jax.random.key(0), problem, cell, target, source, 0)
   found = {row['measure']: row['values'] for row in rows}
   assert _chosen(found) == {
     f'chose_{CANDIDATES[2]}': [[1.0, 0.0]],

@@ -81,7 +81,6 @@ def test_defenses_of_two_classes_are_tried_on_the_pair(swept):
   )
 
 
-@pytest.mark.slow
 def test_vmapped_strength_is_that_of_a_run_of_its_own(swept, run_study):
   study, results = swept
   flag = 'label_dp:epsilon=8+compression:ratio=0.5'

@@ -77,7 +77,7 @@ def test_outputs_and_gradients_equal_those_of_lax(name):
   _assert_equals_lax(*GEOMETRIES[name])
 
 
-@hypothesis.settings(max_examples=15)  # Each is a program of its own.
+@hypothesis.settings(max_examples=8)  # Each is a program of its own.
 @hypothesis.given(
   size=st.tuples(st.integers(1, 10), st.integers(1, 10)),
   padding=st.tuples(*[st.tuples(st.integers(-1, 4), st.integers(-1, 4))] * 2),
