@@ -30,7 +30,11 @@ import pytest
 gc.set_threshold(50_000, 20, 50)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 hypothesis.settings.register_profile(
-  'splitjax', derandomize=True, deadline=None, max_examples=25
+  # Most examples are a program of their own; fuzzers say how many they take.
+  'splitjax',
+  derandomize=True,
+  deadline=None,
+  max_examples=12,
 )
 hypothesis.settings.load_profile('splitjax')
 
