@@ -198,8 +198,8 @@ def _num_independent(points: jax.Array) -> jax.Array:
 def _nearest_known(points: jax.Array, known: Known) -> jax.Array:
   """Return the class of the nearest mean of known samples, by inputs, `[N]`."""
   of_class = jax.nn.one_hot(known.labels, known.num_classes, dtype=points.dtype)
-  sizes = jnp.sum(of_class, axis=0)
-  means = of_class.T @ points[known.rows] / jnp.maximum(sizes, 1)[:, None]
+  sums, sizes = leave_one_out.sums_of(points[known.rows], of_class)
+  means = sums / jnp.maximum(sizes, 1)[:, None]
   far = _distances(points, means)
   return jnp.argmin(jnp.where(sizes[None] > 0, far, jnp.inf), axis=1)
 
@@ -247,8 +247,8 @@ def _fit(
   fixed = jax.nn.one_hot(start, known.num_classes, dtype=points.dtype)
 
   def score(members: jax.Array) -> tuple[jax.Array, jax.Array]:
-    sizes = jnp.sum(members, axis=0)
-    means = members.T @ points / jnp.maximum(sizes, 1e-6)[:, None]
+    sums, sizes = leave_one_out.sums_of(points, members)
+    means = sums / jnp.maximum(sizes, 1e-6)[:, None]
     far = _distances(points, means)
     spread = jnp.maximum(jnp.sum(members * far) / len(points), 1e-30)
     counts = jnp.einsum('nc,tng->tcg', members, patterns)

@@ -13,7 +13,6 @@ from splitjax.attacks.result import AttackResult
 from splitjax.training.countering import Channel
 
 _LEAST_PROBABILITY = 1e-6
-_NUM_ITERS = 6
 
 
 def drawn_groups(
@@ -45,7 +44,6 @@ def _points_of(key: jax.Array, passes: jax.Array) -> jax.Array:
       key,
       x,
       num_directions=passes_fit.MOST_COORDINATES,
-      num_iters=_NUM_ITERS,
     )
     return similarity.inner_products(x, directions)
 

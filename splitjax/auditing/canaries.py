@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from splitjax import metrics
 from splitjax.auditing import files
 from splitjax.auditing.material import Run
+from splitjax.engine import guessing
 from splitjax.engine.trials import Asked
 from splitjax.engine.trials import Predictions
 from splitjax.errors import ConfigError
@@ -55,9 +55,7 @@ class Canaries(NamedTuple):
 
   def judge(self, found: Predictions) -> Guessed:
     """Compare what an attack answered with the coins."""
-    labels = np.take_along_axis(found.labels, self.rows[:, None], axis=-1)
-    evidence = metrics.weigh_answers(labels, self.candidates, found.margins)
-    return metrics.judge_guesses(evidence, self.coins)
+    return guessing.judge(found, self.asked, self.coins)
 
 
 def read(source: Any) -> Given | None:

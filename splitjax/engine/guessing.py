@@ -70,9 +70,7 @@ def measure(
   """
   canaries, delta = source.canaries, source.plan.delta
   assert canaries is not None
-  labels = np.take_along_axis(found.labels, asked.rows[:, None], axis=-1)
-  evidence = metrics.weigh_answers(labels, asked.candidates, found.margins)
-  guessed = metrics.judge_guesses(evidence, canaries.coins, delta=delta)
+  guessed = judge(found, asked, canaries.coins, delta=delta)
   lower = guessed.epsilon_lower(num_tried=num_tried, delta=delta)
   advantage = guessed.advantage(np.broadcast_to(canaries.ids, asked.rows.shape))
   rows = cell_rows(
@@ -92,6 +90,25 @@ def measure(
     canary_right=guessed.right,
     canary_guesses=guessed.num_guesses,
   )
+
+
+def judge(
+  found: Predictions, asked: Asked, coins: np.ndarray, *, delta: float = 0.0
+) -> metrics.Guessed:
+  """Compare what an attack answered with the coins.
+
+  Args:
+    found: what the attack answered.
+    asked: the canaries among the samples that it labelled.
+    coins: which candidate of each was used, 0 or 1, `[S, M]`.
+    delta: the delta at which epsilon is to be measured.
+
+  Returns:
+    How often it guessed right.
+  """
+  labels = np.take_along_axis(found.labels, asked.rows[:, None], axis=-1)
+  evidence = metrics.weigh_answers(labels, asked.candidates, found.margins)
+  return metrics.judge_guesses(evidence, coins, delta=delta)
 
 
 def _counts(cell: Cell, canaries: Canaries, **values: float) -> list[Row]:
